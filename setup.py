@@ -1,0 +1,5 @@
+"""Build entry for packaging tools that do not read pyproject.toml themselves."""
+
+from setuptools import setup
+
+setup()

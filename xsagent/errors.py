@@ -1,0 +1,128 @@
+"""The error tree: each kind carries its exit code and whether a retry can help.
+
+An error's text is one sentence for a person: which object, what was wrong, what was left as it was.
+Everything raised on purpose by xsagent derives from XsagentError; the five process edges (command line,
+plugin, daemon work item, hook, loop top) turn it into an exit code, a protocol answer or a status.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+
+class Retry(enum.Enum):
+    """What may help after a failure."""
+
+    NEVER = "never"
+    """The same input fails the same way."""
+    LATER = "later"
+    """A peer was away or busy: the same call may work later."""
+
+
+class XsagentError(Exception):
+    """Root of the tree.
+
+    Attributes:
+        exit_code: process exit status of a command that ends in this error (features.md section 1).
+        retry: whether doing the same again later can work.
+    """
+
+    exit_code: ClassVar[int] = 1
+    retry: ClassVar[Retry] = Retry.NEVER
+
+
+class UsageError(XsagentError):
+    """The command line is wrong; nothing was read or changed."""
+
+    exit_code = 2
+
+
+class InputError(XsagentError):
+    """A record or option holds a value that cannot be used; nothing was changed."""
+
+
+class NotFoundError(InputError):
+    """An object that was asked for (bridge, PIF, network) is in no record; nothing was changed."""
+
+
+class CacheError(XsagentError):
+    """network.dbcache and everything that could stand in for it are missing or unreadable."""
+
+
+class XapiError(XsagentError):
+    """XAPI answered with an error that no retry mends.
+
+    Attributes:
+        code: XAPI's error code (wire.md section 4), for example ``HANDLE_INVALID``.
+    """
+
+    def __init__(self, sentence: str, code: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class XapiUnavailableError(XsagentError):
+    """XAPI is absent, restarting, hanging, or its coordinator is away."""
+
+    retry = Retry.LATER
+
+
+class OvsdbUnavailableError(XsagentError):
+    """ovsdb-server does not answer on its socket."""
+
+    retry = Retry.LATER
+
+
+class OvsdbError(XsagentError):
+    """The database refused a transaction or an answer had the wrong form."""
+
+
+class SwitchDeadError(XsagentError):
+    """ovs-vswitchd does not run, so the database would change and the switch would not."""
+
+    retry = Retry.LATER
+
+
+class SwitchRefusedError(XsagentError):
+    """The switch took the configuration but reports an error for a port (Interface.error, ofport -1)."""
+
+
+class DeviceAbsentError(XsagentError):
+    """A network device that the plan needs is not on this host."""
+
+
+class ForeignObjectError(XsagentError):
+    """An object that is not ours stands where ours must go; it was left alone (DESIGN.md rule 4)."""
+
+
+class InUseError(XsagentError):
+    """The object carries others' traffic or management, and the caller did not ask to go on regardless."""
+
+
+class LockHeldError(XsagentError):
+    """Another reconfigure holds the lock."""
+
+    retry = Retry.LATER
+
+
+class NetlinkError(XsagentError):
+    """The kernel refused a netlink or ethtool request that the plan requires."""
+
+
+class CommandError(XsagentError):
+    """A child program (ifup, dhclient, ovs-ofctl ...) failed or passed its deadline."""
+
+
+class DhcpSilentError(XsagentError):
+    """No DHCP server answered in time; the client keeps trying."""
+
+    retry = Retry.LATER
+
+
+class VerifyError(XsagentError):
+    """After applying, the host is not what the plan set."""
+
+
+class BackendError(XsagentError):
+    """network.conf names a backend that xsagent does not drive."""

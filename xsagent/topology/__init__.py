@@ -1,0 +1,1 @@
+"""Topology: the one value type for desired and observed state, and the ownership rules. Pure."""

@@ -1,0 +1,74 @@
+"""Desired: the topology an operation wants, with what the planner must know beside it. Pure.
+
+Made by `desired/`, read by `plan/`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xsagent.topology.values import IpAddress, Topology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why something was decided; becomes one INFO event of the log and a comment in a printed plan.
+
+    Attributes:
+        event: snake-case verb phrase, for example ``choose_gateway_device``.
+        subject: the object decided about, for example ``xenbr0``.
+        text: the reason, one clause.
+        warning: a person should look at this.
+    """
+
+    event: str
+    subject: str
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """Names that XAPI's records claim: with OVS's own marks they tell ours from others' (DESIGN.md rule 4).
+
+    Attributes:
+        bridges: bridge names of network records that this host's PIFs are on.
+        devices: NIC, bond and VLAN device names of this host's PIFs.
+    """
+
+    bridges: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagementPath:
+    """The way to the management interface that this operation leads to; what the deadman probes.
+
+    Attributes:
+        device: the IP device.
+        gateways: desired gateways to probe; empty when it is meant to have none or DHCP will name it.
+        ports: devices below it, from the IP device's bridge down to the NICs.
+    """
+
+    device: str
+    gateways: tuple[IpAddress, ...] = ()
+    ports: tuple[str, ...] = ()
+    dhcp: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What one operation wants.
+
+    Attributes:
+        topology: the part of the host it speaks about.
+        ownership: what is ours by name.
+        management: set when the operation configures the management interface.
+        touches_management: the operation can cut the present management path, though it may configure another.
+        reasons: decisions in the order they were taken.
+    """
+
+    topology: Topology
+    ownership: Ownership = field(default_factory=Ownership)
+    management: ManagementPath | None = None
+    reasons: tuple[Reason, ...] = ()
