@@ -1,0 +1,1 @@
+"""Topology x Topology -> Changes -> ordered, printable Steps, each with its undo. Pure."""
