@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from xsagent.topology.values import Address, Bridge, DhcpClient, Interface, Json, Port, Route
+from xsagent.topology.values import Address, Bridge, DhcpClient, Interface, Json, Port, Resolver, Route
 
 Table = Literal["Open_vSwitch", "Bridge", "Port", "Interface"]
 
@@ -113,7 +113,9 @@ OvsdbOperation = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relied:
-    """Something observed that the transaction relies on (an OVSDB ``wait``): it fails and is planned afresh if it changed.
+    """Something observed that the transaction relies on (an OVSDB ``wait``).
+
+    When it changed meanwhile the transaction fails and the caller plans afresh.
 
     Attributes:
         column: ``name`` relies on the row's existence (`value` True) or absence (`value` False); any other column on
@@ -264,6 +266,13 @@ class FileStep(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResolverStep(_Step):
+    """Put our name servers and search domains into resolv.conf, merged with what DHCP and routers gave."""
+
+    resolver: Resolver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IfupStep(_Step):
     """Run ifup for a device (ip_backend ifcfg); a DHCP device is waited for as StartDhcpStep does."""
 
@@ -303,6 +312,7 @@ Step = (
     | StartDhcpStep
     | StopDhcpStep
     | FileStep
+    | ResolverStep
     | IfupStep
     | IfdownStep
     | AnnounceStep
