@@ -5,6 +5,7 @@ Made by `desired/`, read by `plan/`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xsagent.topology.values import IpAddress, Topology
@@ -64,11 +65,12 @@ class Desired:
         topology: the part of the host it speaks about.
         ownership: what is ours by name.
         management: set when the operation configures the management interface.
-        touches_management: the operation can cut the present management path, though it may configure another.
+        moves: absent bridge -> the bridge that takes over its other ports (VIFs, ports of others).
         reasons: decisions in the order they were taken.
     """
 
     topology: Topology
+    moves: Mapping[str, str] = field(default_factory=dict)
     ownership: Ownership = field(default_factory=Ownership)
     management: ManagementPath | None = None
     reasons: tuple[Reason, ...] = ()
