@@ -1,0 +1,326 @@
+"""Where things lie on the host, and the settings: both read once at a process edge and passed on.
+
+`Paths` puts every file below ``--root-prefix`` (DESIGN.md section 8); `Settings` is what /etc/xsagent/xsagent.conf
+and ``XSAGENT_<KEY>`` say. Reads that one file, nothing else; comes before every other step of a command.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from xsagent.errors import InputError
+from xsagent.model.values import parse_integer, shown
+
+_ENVIRONMENT_PREFIX: Final = "XSAGENT_"
+_TEST_PREFIX: Final = "XSAGENT_TEST_"
+"""Belongs to the tests (DESIGN.md section 8): never a setting."""
+_LONGEST_WAIT_S: Final = 3600
+_MAX_VENDOR_CLASS: Final = 255
+_MAX_FILE_BYTES: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Every path that xsagent reads or writes, below one root.
+
+    Attributes:
+        root: ``/``, or the directory that ``--root-prefix`` names.
+        ovs_rundir_override: OVS_RUNDIR: wins over the root and is not put below it.
+        xenstored_override: XENSTORED_PATH: likewise.
+    """
+
+    root: Path = Path("/")
+    ovs_rundir_override: Path | None = None
+    xenstored_override: Path | None = None
+
+    @classmethod
+    def from_environ(cls, root: str | Path, environ: Mapping[str, str]) -> Paths:
+        """Paths below `root` (empty means ``/``) with the two overrides that the environment may hold."""
+        ovs, xenstored = environ.get("OVS_RUNDIR"), environ.get("XENSTORED_PATH")
+        return cls(Path(root or "/"), Path(ovs) if ovs else None, Path(xenstored) if xenstored else None)
+
+    def below(self, path: str | Path) -> Path:
+        """The place of an absolute path of the host, below the root.
+
+        Raises:
+            InputError: the path climbs with ``..``.
+        """
+        relative = str(path).lstrip("/")
+        if ".." in Path(relative).parts:
+            raise InputError(f"the path {shown(str(path))} climbs out of its root; nothing was read or changed")
+        return self.root / relative
+
+    @property
+    def dbcache(self) -> Path:
+        """The cache that is in use: the second place only when the cache exists there and not in the first."""
+        first = self.below("/var/xapi/network.dbcache")
+        second = self.below("/var/lib/xcp/network.dbcache")
+        return second if second.exists() and not first.exists() else first
+
+    @property
+    def dbcache_previous(self) -> Path:
+        """The generation of the cache before the present one."""
+        path = self.dbcache
+        return path.with_name(path.name + ".previous")
+
+    @property
+    def networkd_db(self) -> Path:
+        """The database of xcp-networkd (JSON)."""
+        return self.below("/var/lib/xcp/networkd.db")
+
+    @property
+    def management_conf(self) -> Path:
+        """The installer's (or reset's) choice of management interface."""
+        return self.below("/etc/firstboot.d/data/management.conf")
+
+    @property
+    def firstboot_marker(self) -> Path:
+        """Present during the first boot."""
+        return self.below("/etc/firstboot.d/data/firstboot_in_progress")
+
+    @property
+    def network_reset(self) -> Path:
+        """Written by xe-reset-networking, removed by xapi."""
+        return self.below("/var/tmp/network-reset")  # noqa: S108 - a name that others write
+
+    @property
+    def inventory(self) -> Path:
+        """Shell assignments about the installation."""
+        return self.below("/etc/xensource-inventory")
+
+    @property
+    def network_conf(self) -> Path:
+        """Names the network backend."""
+        return self.below("/etc/xensource/network.conf")
+
+    @property
+    def pool_conf(self) -> Path:
+        """Role of this host in its pool."""
+        return self.below("/etc/xensource/pool.conf")
+
+    @property
+    def settings_file(self) -> Path:
+        """Our own settings (TOML, flat)."""
+        return self.below("/etc/xsagent/xsagent.conf")
+
+    @property
+    def sysconfig_network(self) -> Path:
+        """Host name, DNSDEV, GATEWAYDEV of the network scripts."""
+        return self.below("/etc/sysconfig/network")
+
+    @property
+    def network_scripts(self) -> Path:
+        """Directory of ifcfg and route files."""
+        return self.below("/etc/sysconfig/network-scripts")
+
+    @property
+    def network_functions(self) -> Path:
+        """Present where ifup and ifdown of the network scripts are: decides ``ip_backend = auto``."""
+        return self.below("/etc/sysconfig/network-scripts/network-functions")
+
+    @property
+    def resolv_conf(self) -> Path:
+        """The resolver's configuration."""
+        return self.below("/etc/resolv.conf")
+
+    @property
+    def ardence(self) -> Path:
+        """Present on a network-booted host (PVS)."""
+        return self.below("/proc/ardence")
+
+    @property
+    def proc(self) -> Path:
+        """Where procfs is mounted."""
+        return self.below("/proc")
+
+    @property
+    def sys(self) -> Path:
+        """Where sysfs is mounted."""
+        return self.below("/sys")
+
+    @property
+    def ovs_rundir(self) -> Path:
+        """Directory of Open vSwitch's sockets."""
+        return self.ovs_rundir_override or self.below("/var/run/openvswitch")
+
+    @property
+    def ovsdb_socket(self) -> Path:
+        """The socket of ovsdb-server."""
+        return self.ovs_rundir / "db.sock"
+
+    @property
+    def xapi_sockets(self) -> tuple[Path, ...]:
+        """XAPI's local socket, the present name first."""
+        return (self.below("/var/lib/xcp/xapi"), self.below("/var/xapi/xapi"))
+
+    @property
+    def xenstored_socket(self) -> Path:
+        """The socket of xenstored."""
+        return self.xenstored_override or self.below("/run/xenstored/socket")
+
+    @property
+    def run_dir(self) -> Path:
+        """What lasts as long as this boot."""
+        return self.below("/run/xsagent")
+
+    @property
+    def lock(self) -> Path:
+        """The lock of a reconfigure."""
+        return self.run_dir / "lock"
+
+    @property
+    def ready(self) -> Path:
+        """Present while the daemon takes the events itself."""
+        return self.run_dir / "ready"
+
+    @property
+    def daemon_socket(self) -> Path:
+        """The socket of our daemon."""
+        return self.run_dir / "xsagentd.sock"
+
+    @property
+    def state_dir(self) -> Path:
+        """What outlives a boot: journal, what was rolled back, refusals."""
+        return self.below("/var/lib/xsagent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting, with its default. Waits are seconds.
+
+    Attributes:
+        ip_backend: ``auto``, ``ifcfg`` or ``netlink``.
+        use_daemon: ``auto``, ``never`` or ``always``.
+        datapath_type: of new bridges; empty for the kernel's.
+        deadman_s: None computes the window (DESIGN.md section 4); 0 is no deadman.
+        hotplug_s: until a hotplug event that cannot be handled is reported as failed.
+        boot_delete_bridges: ``all``, ``marked`` or ``none``, at the first start of a boot.
+        xapi_deadline_s: for everything that one command asks of XAPI.
+        ovsdb_wait_s: for ovsdb-server to appear.
+        vswitchd_wait_s: for ovs-vswitchd to answer.
+        dhcp_wait_s: for a lease; dhcp_first_boot_s during the first boot.
+        lock_wait_s: for another reconfigure to end.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``.
+        dhcp_vendor_class: sent by dhclient; empty for none.
+        controller_port: for pool.vswitch_controller.
+    """
+
+    ip_backend: str = "auto"
+    use_daemon: str = "auto"
+    datapath_type: str = ""
+    deadman_s: int | None = None
+    hotplug_s: int = 30
+    boot_delete_bridges: str = "all"
+    xapi_deadline_s: int = 30
+    ovsdb_wait_s: int = 30
+    vswitchd_wait_s: int = 20
+    dhcp_wait_s: int = 60
+    dhcp_first_boot_s: int = 240
+    lock_wait_s: int = 60
+    log_level: str = "info"
+    dhcp_vendor_class: str = ""
+    controller_port: int = 6640
+
+
+def read_settings(paths: Paths, environ: Mapping[str, str]) -> Settings:
+    """The settings: defaults, overridden by the file, overridden by the environment.
+
+    Raises:
+        InputError: an unknown key or a bad value, named with the file or variable that holds it.
+    """
+    values: dict[str, str | int | None] = {}
+    for key, text in _file_values(paths.settings_file).items():
+        values[key] = _parse_setting(key, text, str(paths.settings_file))
+    for name, text in environ.items():
+        if name.startswith(_ENVIRONMENT_PREFIX) and not name.startswith(_TEST_PREFIX):
+            values[name.removeprefix(_ENVIRONMENT_PREFIX).lower()] = _parse_setting(
+                name.removeprefix(_ENVIRONMENT_PREFIX).lower(), text, f"the environment ({name})"
+            )
+    return dataclasses.replace(Settings(), **values)  # type: ignore[arg-type] # _PARSERS gives each its type
+
+
+def _file_values(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InputError(f"the settings file {path} cannot be read: {error.strerror}; nothing was changed") from error
+    import tomllib  # noqa: PLC0415 - most hosts have no such file, and the import costs each command 2 ms
+
+    try:
+        if len(raw) > _MAX_FILE_BYTES:
+            raise ValueError(f"larger than {_MAX_FILE_BYTES} bytes")  # noqa: TRY301 - one sentence for both
+        table = tomllib.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the settings file {path} is no flat TOML: {error}; nothing was changed") from error
+    return {key: _as_text(key, value, path) for key, value in table.items()}
+
+
+def _as_text(key: str, value: object, path: Path) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise InputError(f"{key} in {path} is neither a text nor a whole number; nothing was changed")
+
+
+def _parse_setting(key: str, text: str, where: str) -> str | int | None:
+    parser = _PARSERS.get(key)
+    if parser is None:
+        raise InputError(f"{shown(key)} in {where} is no setting of xsagent; nothing was changed")
+    try:
+        return parser(text)
+    except InputError as error:
+        raise InputError(f"{key} in {where}: {error}; nothing was changed") from error
+
+
+_Parser = Callable[[str], str | int | None]
+
+
+def _one_of(*words: str) -> _Parser:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise InputError(f"{shown(text)} is none of {', '.join(word or 'empty' for word in words)}")
+        return text
+
+    return parse
+
+
+def _seconds(low: int) -> _Parser:
+    return lambda text: parse_integer(text, low, _LONGEST_WAIT_S)
+
+
+def _parse_deadman(text: str) -> int | None:
+    return None if text == "auto" else parse_integer(text, 0, _LONGEST_WAIT_S)
+
+
+def _parse_vendor_class(text: str) -> str:
+    """The text ends between quotes in dhclient's configuration."""
+    if len(text) > _MAX_VENDOR_CLASS or any(not " " <= character <= "~" or character in '"\\' for character in text):
+        raise InputError(f"{shown(text)} is no vendor class (printable ASCII without quotes and backslashes)")
+    return text
+
+
+_PARSERS: Final[Mapping[str, _Parser]] = {
+    "ip_backend": _one_of("auto", "ifcfg", "netlink"),
+    "use_daemon": _one_of("auto", "never", "always"),
+    "datapath_type": _one_of("", "system", "netdev"),
+    "deadman_s": _parse_deadman,
+    "hotplug_s": _seconds(1),
+    "boot_delete_bridges": _one_of("all", "marked", "none"),
+    "xapi_deadline_s": _seconds(1),
+    "ovsdb_wait_s": _seconds(0),
+    "vswitchd_wait_s": _seconds(0),
+    "dhcp_wait_s": _seconds(0),
+    "dhcp_first_boot_s": _seconds(0),
+    "lock_wait_s": _seconds(0),
+    "log_level": _one_of("debug", "info", "warning", "error"),
+    "dhcp_vendor_class": _parse_vendor_class,
+    "controller_port": lambda text: parse_integer(text, 1, 65535),
+}
