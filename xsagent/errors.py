@@ -120,6 +120,30 @@ class DhcpSilentError(XsagentError):
     retry = Retry.LATER
 
 
+class XenstoreError(XsagentError):
+    """xenstored refused a request, or its answer had the wrong form.
+
+    Attributes:
+        code: xenstored's word for it (xenstore.txt of Xen), for example ``ENOENT``; empty for a bad answer.
+    """
+
+    def __init__(self, sentence: str, code: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class XenstoreUnavailableError(XsagentError):
+    """xenstored is absent, went away, or did not answer in time."""
+
+    retry = Retry.LATER
+
+
+class HotplugPendingError(XsagentError):
+    """A device cannot be attached yet: a key, its netdev or its bridge is not there, but may still come."""
+
+    retry = Retry.LATER
+
+
 class VerifyError(XsagentError):
     """After applying, the host is not what the plan set."""
 
