@@ -25,6 +25,11 @@ IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+IPV4: Final = 4
+IPV6: Final = 6
+"""IP versions, as ipaddress numbers them; the `family` of a DHCP client."""
+
+
 class Keep(enum.Enum):
     """Type of KEEP."""
 

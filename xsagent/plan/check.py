@@ -1,0 +1,106 @@
+"""Checks before the first step: is the hardware there, is it the right one, whose traffic would be cut. Pure.
+
+`plan/diff.py` calls `check_host` first; bad input ends here, with nothing changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from xsagent.errors import DeviceAbsentError, InUseError
+from xsagent.plan.options import PlanOptions
+from xsagent.topology.desired import Desired
+from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, ports_of_vlan_bridge
+from xsagent.topology.values import Bridge, Link, ObjectKind, Port, Topology
+
+
+def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tuple[Desired, tuple[str, ...]]:
+    """The desired state without bond members that are not there, and warnings for people.
+
+    Raises:
+        DeviceAbsentError: a NIC that is needed is absent, or another NIC carries its MAC.
+        InUseError: VIFs are plugged into what would go, and the caller did not ask to go on.
+    """
+    present, warnings = _without_absent_members(desired, observed)
+    for link in present.topology.links.values():
+        warnings += _check_nic(link, observed, present)
+    if options.keep_vif_ports:
+        _check_vifs(present, observed)
+    return present, tuple(warnings)
+
+
+def _without_absent_members(desired: Desired, observed: Topology) -> tuple[Desired, list[str]]:
+    warnings: list[str] = []
+    bridges: dict[str, Bridge] = {}
+    gone: set[str] = set()
+    for bridge in desired.topology.bridges.values():
+        ports = {name: _present_members(port, observed, gone) for name, port in bridge.ports.items()}
+        bridges[bridge.name] = replace(bridge, ports=ports)
+    warnings += [f"bond member {name} is not on this host; the bond goes up without it" for name in sorted(gone)]
+    links = {name: link for name, link in desired.topology.links.items() if name not in gone}
+    topology = replace(desired.topology, bridges=bridges, links=links)
+    return replace(desired, topology=topology), warnings
+
+
+def _present_members(port: Port, observed: Topology, gone: set[str]) -> Port:
+    is_bond = len(port.interfaces) > 1
+    if not is_bond:
+        return port
+    absent = {name for name in port.interfaces if name not in observed.links}
+    if len(absent) == len(port.interfaces):
+        raise DeviceAbsentError(
+            f"bond {port.name}: none of its members {', '.join(sorted(absent))} is on this host; nothing was changed"
+        )
+    gone |= absent
+    return replace(port, interfaces={name: value for name, value in port.interfaces.items() if name not in absent})
+
+
+def _check_nic(link: Link, observed: Topology, desired: Desired) -> list[str]:
+    present = observed.links.get(link.name)
+    if present is None:
+        if _is_made_by_plan(link, desired):
+            return []
+        raise DeviceAbsentError(f"network device {link.name} is not on this host; nothing was changed")
+    if link.expected_mac is None or present.mac == link.expected_mac:
+        return []
+    other = next((nic.name for nic in observed.links.values() if nic.physical and nic.mac == link.expected_mac), None)
+    if other is not None:
+        raise DeviceAbsentError(
+            f"{link.name} has MAC {present.mac}, but its PIF's MAC {link.expected_mac} is that of {other}: the NICs "
+            "are named otherwise than XAPI knows them; nothing was changed"
+        )
+    return [f"{link.name} has MAC {present.mac}, not {link.expected_mac} as its PIF says; used by its name"]
+
+
+def _is_made_by_plan(link: Link, desired: Desired) -> bool:
+    """Whether the device comes into being by the plan: a VLAN netdev, or a port of type internal or a bond's."""
+    if link.parent is not None:
+        return True
+    ports = [port for bridge in desired.topology.bridges.values() for port in bridge.ports.values()]
+    return any(
+        (link.name in port.interfaces and port.interfaces[link.name].type == "internal")
+        or (port.name == link.name and port.bond_fake_iface is True)
+        for port in ports
+    )
+
+
+def _check_vifs(desired: Desired, observed: Topology) -> None:
+    for key in sorted(desired.topology.absent):
+        if key.kind is not ObjectKind.BRIDGE or key.name in desired.moves:
+            continue
+        plugged = [name for name in _vifs_on(key.name, observed) if name in observed.links]
+        if plugged:
+            raise InUseError(
+                f"bridge {key.name} carries {', '.join(sorted(plugged))}: taking it down would cut them off; "
+                "nothing was changed (--even-if-in-use goes on regardless)"
+            )
+
+
+def _vifs_on(name: str, observed: Topology) -> list[str]:
+    if name in observed.bridges:
+        return [port.name for port in observed.bridges[name].ports.values() if is_vif_port(port)]
+    for bridge in observed.bridges.values():
+        port = bridge.ports.get(name)
+        if port is not None and is_vlan_bridge(port):
+            return [rider.name for rider in ports_of_vlan_bridge(bridge, port) if is_vif_port(rider)]
+    return []

@@ -1,0 +1,132 @@
+"""Desired x observed -> Plan: the planner's one entry. Pure.
+
+Called by the flow (`xsagent/reconfigure.py`) before applying, and again after it to verify: a plan that is empty, or
+holds best-effort steps alone, means that the host is what was wanted.
+"""
+
+from __future__ import annotations
+
+from xsagent.plan.check import check_host
+from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, remove_ifcfg_device
+from xsagent.plan.ip import diff_ip_device, remove_ip_device
+from xsagent.plan.links import diff_link, take_link_down
+from xsagent.plan.options import PlanOptions
+from xsagent.plan.order import Phases, order_steps
+from xsagent.plan.ovsdb import diff_ovsdb
+from xsagent.plan.ovsdb_model import apply_operation, find_interface, invert_operations
+from xsagent.plan.steps import OvsdbStep, Plan, ResolverStep, Step, UpdateIssueStep, WaitCarrierStep
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import ObjectKind, Resolver, Topology
+
+
+def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Plan:
+    """Steps that lead from the observed host to the desired one, each with its undo.
+
+    Raises:
+        DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm; nothing was changed.
+    """
+    present, warnings = check_host(desired, observed, options)
+    phases = Phases()
+    phases.switch += _switch_steps(present, observed)
+    _plan_links(present, observed, options, phases)
+    _plan_ip(present, observed, phases)
+    phases.files += diff_files(present.topology, observed)
+    if phases.addresses or phases.retire:
+        phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
+    return order_steps(phases, present.management, warnings)
+
+
+def _switch_steps(desired: Desired, observed: Topology) -> list[Step]:
+    operations, relied = diff_ovsdb(desired, observed)
+    if not operations:
+        return []
+    undo = OvsdbStep(operations=invert_operations(operations, observed.bridges))
+    bridges = dict(observed.bridges)
+    for operation in operations:
+        bridges = apply_operation(operation, bridges)
+    wanted = [
+        name
+        for bridge in desired.topology.bridges.values()
+        for port in bridge.ports.values()
+        for name in port.interfaces
+    ]
+    ports = tuple(sorted(name for name in wanted if find_interface(bridges, name)))
+    return [
+        OvsdbStep(operations=operations, relied=relied, ports=ports, reason="the switch's configuration", undo=(undo,))
+    ]
+
+
+def _plan_links(desired: Desired, observed: Topology, options: PlanOptions, phases: Phases) -> None:
+    raised: list[str] = []
+    for name in sorted(desired.topology.links):
+        link, present = desired.topology.links[name], observed.links.get(name)
+        steps = diff_link(link, present, options)
+        made_by_switch = present is None or not _is_nic(name, desired)
+        (phases.devices if made_by_switch else phases.before).extend(steps)
+        if present is not None and present.carrier is not True and name in _bond_members(desired):
+            raised.append(name)
+    if raised and phases.switch:
+        phases.before.append(
+            WaitCarrierStep(
+                devices=tuple(raised),
+                seconds=options.carrier_wait_s,
+                required=False,
+                reason="a member without carrier would wait for updelay",
+            )
+        )
+    for key in sorted(desired.topology.absent):
+        if key.kind is ObjectKind.LINK and key.name in observed.links:
+            phases.after.extend(take_link_down(observed.links[key.name], "no longer used"))
+
+
+def _is_nic(name: str, desired: Desired) -> bool:
+    """Whether a desired link is there before the transaction: not a bridge's internal port."""
+    for bridge in desired.topology.bridges.values():
+        for port in bridge.ports.values():
+            if name in port.interfaces:
+                return port.interfaces[name].type != "internal"
+            if name == port.name:
+                return False
+    return True
+
+
+def _bond_members(desired: Desired) -> set[str]:
+    return {
+        name
+        for bridge in desired.topology.bridges.values()
+        for port in bridge.ports.values()
+        if len(port.interfaces) > 1
+        for name in port.interfaces
+    }
+
+
+def _plan_ip(desired: Desired, observed: Topology, phases: Phases) -> None:
+    for key in sorted(desired.topology.absent):
+        if key.kind is ObjectKind.IP_DEVICE:
+            phases.retire += remove_ifcfg_device(key.name, observed, "no longer wanted")
+            if key.name in observed.ip_devices:
+                phases.retire += remove_ip_device(observed.ip_devices[key.name], "no longer wanted")
+    for name in sorted(desired.topology.ip_devices):
+        device = desired.topology.ip_devices[name]
+        if device.configured_by_ifcfg:
+            before, after = diff_ifcfg_device(device, desired.topology, observed)
+            phases.retire += before
+            phases.addresses += after
+        else:
+            phases.addresses += diff_ip_device(device, observed.ip_devices.get(name))
+    if desired.topology.resolver is not None and not _resolver_is_right(desired.topology.resolver, observed.resolver):
+        present = observed.resolver or Resolver()
+        phases.addresses.append(
+            ResolverStep(
+                resolver=desired.topology.resolver,
+                reason="resolv.conf lacks our servers or domains",
+                undo=(ResolverStep(resolver=present),),
+            )
+        )
+
+
+def _resolver_is_right(wanted: Resolver, present: Resolver | None) -> bool:
+    """Ours stand first; what DHCP or a router gave may follow."""
+    if present is None or present.servers[: len(wanted.servers)] != wanted.servers:
+        return False
+    return not wanted.search or present.search[: len(wanted.search)] == wanted.search

@@ -1,0 +1,104 @@
+"""IP devices under `ip_backend` ifcfg: files desired x observed -> ifdown, files, ifup. Pure.
+
+A file that is equal in meaning is not replaced, and a device that is up with what its file says is not touched, so a
+second run neither flaps an address nor restarts a DHCP client (legacy-faults F08).
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, Step
+from xsagent.topology.values import IpDevice, Origin, Topology
+
+SCRIPTS = "/etc/sysconfig/network-scripts"
+
+
+def ifcfg_path(device: str) -> str:
+    """Path of a device's ifcfg file."""
+    return f"{SCRIPTS}/ifcfg-{device}"
+
+
+def route_path(device: str) -> str:
+    """Path of a device's static routes file."""
+    return f"{SCRIPTS}/route-{device}"
+
+
+def diff_ifcfg_device(
+    desired: IpDevice, topology: Topology, observed: Topology
+) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Steps before the OVSDB transaction (ifdown) and after it (ifup) for one device.
+
+    The files themselves are steps of `diff_files`, between the two.
+    """
+    name = desired.device
+    paths = [path for path in (ifcfg_path(name), route_path(name)) if path in topology.files]
+    changed = any(not same_meaning(topology.files[path], observed.files.get(path)) for path in paths)
+    configured = observed.files.get(ifcfg_path(name)) is not None and _is_up(name, observed)
+    if not changed and is_configured(desired, observed):
+        return (), ()
+    before: tuple[Step, ...] = ()
+    if changed and configured:
+        before = (IfdownStep(device=name, reason="its configuration changed", undo=(IfupStep(device=name),)),)
+    reason = "its configuration changed" if changed else "it is not configured as its file says"
+    return before, (IfupStep(device=name, reason=reason, undo=(IfdownStep(device=name),)),)
+
+
+def remove_ifcfg_device(device: str, observed: Topology, reason: str) -> tuple[Step, ...]:
+    """Steps that run ifdown for a device that has an ifcfg file; its file goes by `diff_files`."""
+    if observed.files.get(ifcfg_path(device)) is None or device not in observed.links:
+        return ()
+    return (IfdownStep(device=device, reason=reason, undo=(IfupStep(device=device),)),)
+
+
+def is_configured(desired: IpDevice, observed: Topology) -> bool:
+    """Whether the device is up with what is wanted: each static address, or a lease for DHCP."""
+    if not _is_up(desired.device, observed):
+        return False
+    present = observed.ip_devices.get(desired.device, IpDevice(device=desired.device))
+    addresses = {address.interface for address in present.addresses}
+    if not all(address.interface in addresses for address in desired.addresses):
+        return False
+    if desired.ipv4_mode == "dhcp":
+        return any(address.interface.version == 4 for address in present.addresses)  # noqa: PLR2004 - IP version
+    if desired.ipv6_mode == "dhcp":
+        return any(address.origin is Origin.DHCP for address in present.addresses)
+    return True
+
+
+def diff_files(topology: Topology, observed: Topology) -> tuple[Step, ...]:
+    """Steps that replace or remove the files whose meaning differs."""
+    steps: list[Step] = []
+    for path in sorted(topology.files):
+        wanted, present = topology.files[path], observed.files.get(path)
+        if not same_meaning(wanted, present):
+            reason = "not there yet" if present is None else "no longer wanted" if wanted is None else "it differs"
+            steps.append(FileStep(path=path, text=wanted, reason=reason, undo=(FileStep(path=path, text=present),)))
+    return tuple(steps)
+
+
+def same_meaning(wanted: str | None, present: str | None) -> bool:
+    """Whether two sysconfig files say the same: comments, blank lines, order and quoting apart."""
+    if wanted is None or present is None:
+        return wanted is present
+    return wanted == present or _meaning(wanted) == _meaning(present)
+
+
+def _meaning(text: str) -> list[str]:
+    lines = [line.strip() for line in text.splitlines()]
+    return sorted(_unquoted(line) for line in lines if line and not line.startswith("#"))
+
+
+def _unquoted(line: str) -> str:
+    name, equals, value = line.partition("=")
+    if not equals or not name.isidentifier():
+        return line
+    try:
+        return f"{name}={' '.join(shlex.split(value))}"
+    except ValueError:
+        return line
+
+
+def _is_up(device: str, observed: Topology) -> bool:
+    link = observed.links.get(device)
+    return link is not None and link.up is True

@@ -1,0 +1,145 @@
+"""Links desired x links observed -> steps for MTU, IFF_UP, sysctls, offloads, link settings, VLAN netdevs. Pure.
+
+What is equal gives no step; an offload or setting that the driver refused before gives none either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from xsagent.plan.options import PlanOptions
+from xsagent.plan.steps import (
+    CreateVlanLinkStep,
+    DeleteLinkStep,
+    FeaturesStep,
+    LinkSettingsStep,
+    LinkStep,
+    Step,
+    SysctlStep,
+)
+from xsagent.topology.values import KEEP, Link
+
+
+def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tuple[Step, ...]:
+    """Steps that make one netdev what is desired.
+
+    Arguments:
+        observed: None for a device that the plan itself brings into being: everything is set then, and its undo is
+            the undo of its making.
+    """
+    steps: list[Step] = []
+    if observed is None and desired.parent is not None and desired.vlan is not None:
+        steps.append(
+            CreateVlanLinkStep(
+                device=desired.name,
+                parent=desired.parent,
+                tag=desired.vlan,
+                reason="the bridgeless VLAN's own device",
+                undo=(DeleteLinkStep(device=desired.name),),
+            )
+        )
+    steps += _attributes(desired, observed)
+    steps += _sysctls(desired, observed)
+    if observed is not None:
+        steps += _features(desired, observed, options.refused_features.get(desired.name, {}))
+        steps += _settings(desired, observed, options.refused_settings.get(desired.name, {}))
+    return tuple(steps)
+
+
+def take_link_down(observed: Link, reason: str) -> tuple[Step, ...]:
+    """Steps that leave a netdev down; a VLAN netdev is deleted."""
+    if observed.kind == "vlan":
+        undo: tuple[Step, ...] = ()
+        if observed.parent is not None and observed.vlan is not None:
+            undo = (
+                CreateVlanLinkStep(device=observed.name, parent=observed.parent, tag=observed.vlan),
+                LinkStep(device=observed.name, mtu=_known(observed.mtu), up=observed.up is True),
+            )
+        return (DeleteLinkStep(device=observed.name, reason=reason, undo=undo),)
+    if observed.up is not True:
+        return ()
+    return (LinkStep(device=observed.name, up=False, reason=reason, undo=(LinkStep(device=observed.name, up=True),)),)
+
+
+def _attributes(desired: Link, observed: Link | None) -> list[Step]:
+    mtu = _known(desired.mtu)
+    up = None if desired.up is KEEP else desired.up
+    mac = desired.mac if isinstance(desired.mac, str) else None
+    if observed is None:
+        return [LinkStep(device=desired.name, mtu=mtu, up=up, mac=mac, reason="a new device comes up")]
+    if mtu == observed.mtu:
+        mtu = None
+    if up == observed.up:
+        up = None
+    if mac is not None and mac == observed.mac:
+        mac = None
+    if mtu is None and up is None and mac is None:
+        return []
+    undo = LinkStep(
+        device=desired.name,
+        mtu=_known(observed.mtu) if mtu is not None else None,
+        up=(observed.up is True) if up is not None else None,
+        mac=observed.mac if mac is not None and isinstance(observed.mac, str) else None,
+    )
+    reason = ", ".join(
+        text
+        for text, changed in (
+            (f"MTU was {_known(observed.mtu)}", mtu is not None),
+            ("link was down" if up else "link was up", up is not None),
+            ("MAC differed", mac is not None),
+        )
+        if changed
+    )
+    return [LinkStep(device=desired.name, mtu=mtu, up=up, mac=mac, reason=reason, undo=(undo,))]
+
+
+def _sysctls(desired: Link, observed: Link | None) -> list[Step]:
+    present: Mapping[str, str] = observed.sysctls if observed is not None else {}
+    values = {path: value for path, value in desired.sysctls.items() if present.get(path) != value}
+    if not values:
+        return []
+    undo = {path: present[path] for path in values if path in present}
+    return [
+        SysctlStep(
+            values=values,
+            reason=f"kernel settings of {desired.name}",
+            undo=(SysctlStep(values=undo),) if undo else (),
+        )
+    ]
+
+
+def _features(desired: Link, observed: Link, refused: Mapping[str, bool]) -> list[Step]:
+    features = {
+        name: value
+        for name, value in desired.features.items()
+        if name in observed.features and observed.features[name] != value and refused.get(name) != value
+    }
+    if not features:
+        return []
+    undo = FeaturesStep(
+        device=desired.name, features={name: observed.features[name] for name in features}, required=False
+    )
+    return [
+        FeaturesStep(device=desired.name, features=features, reason="offloads differ", required=False, undo=(undo,))
+    ]
+
+
+def _settings(desired: Link, observed: Link, refused: Mapping[str, str]) -> list[Step]:
+    settings = {
+        name: value
+        for name, value in desired.settings.items()
+        if observed.settings.get(name) != value and refused.get(name) != value
+    }
+    if not settings:
+        return []
+    before = {name: observed.settings[name] for name in settings if name in observed.settings}
+    undo: tuple[Step, ...] = (LinkSettingsStep(device=desired.name, settings=before, required=False),) if before else ()
+    return [
+        LinkSettingsStep(
+            device=desired.name, settings=settings, reason="link settings differ", required=False, undo=undo
+        )
+    ]
+
+
+def _known(mtu: object) -> int | None:
+    return mtu if isinstance(mtu, int) else None

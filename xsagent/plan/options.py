@@ -1,0 +1,24 @@
+"""What the planner is told beside the two topologies. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """How careful to be, and what this host has refused before.
+
+    Attributes:
+        keep_vif_ports: refuse to delete a bridge under a VIF's port whose netdev exists (features.md section 14:
+            ``--pif-uuid`` and ``--force``; XAPI itself moves such VIFs afterwards).
+        refused_features: by device, offloads that its driver refused, with the value refused.
+        refused_settings: by device, link settings that its driver refused, with the value refused.
+        carrier_wait_s: seconds to wait for the carrier of NICs that have just come up below a bond.
+    """
+
+    keep_vif_ports: bool = True
+    refused_features: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
+    refused_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    carrier_wait_s: float = 5.0

@@ -1,0 +1,93 @@
+"""Changes of each kind -> one order that never breaks what it stands on. Pure.
+
+Up: NICs first (a bond member that is down when the switch first looks waits `updelay`, features.md section 10), then
+the one OVSDB transaction, then the devices it made, then addresses, then routes and DNS. What goes is taken away
+before the transaction that deletes its bridge; NICs that are no longer used go down last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from xsagent.plan.steps import (
+    AddressStep,
+    DeleteLinkStep,
+    FeaturesStep,
+    IfdownStep,
+    IfupStep,
+    LinkSettingsStep,
+    LinkStep,
+    Plan,
+    ResolverStep,
+    RouteStep,
+    StartDhcpStep,
+    Step,
+    StopDhcpStep,
+)
+from xsagent.topology.desired import ManagementPath
+
+
+@dataclass(slots=True)
+class Phases:
+    """Steps by the time at which they must run; `plan/diff.py` fills it."""
+
+    before: list[Step] = field(default_factory=list)
+    """NICs come up: link, MTU, offloads, waiting for carrier."""
+    retire: list[Step] = field(default_factory=list)
+    """IP devices that go: DHCP clients, addresses, ifdown."""
+    files: list[Step] = field(default_factory=list)
+    switch: list[Step] = field(default_factory=list)
+    """The one OVSDB transaction."""
+    devices: list[Step] = field(default_factory=list)
+    """Devices that the transaction made: link, MTU, sysctls."""
+    addresses: list[Step] = field(default_factory=list)
+    """Addresses, routes, DHCP, ifup, DNS."""
+    after: list[Step] = field(default_factory=list)
+    """NICs that are no longer used go down."""
+
+
+def order_steps(phases: Phases, management: ManagementPath | None, warnings: tuple[str, ...]) -> Plan:
+    """The plan: phases in order, management's steps marked and last within their phase."""
+    ordered: list[Step] = []
+    for phase in (
+        phases.before,
+        phases.retire,
+        phases.files,
+        phases.switch,
+        phases.devices,
+        phases.addresses,
+        phases.after,
+    ):
+        marked = [_mark(step, management) for step in phase]
+        ordered += [step for step in marked if not step.management]
+        ordered += [step for step in marked if step.management]
+    return Plan(steps=tuple(ordered), warnings=warnings)
+
+
+def _mark(step: Step, management: ManagementPath | None) -> Step:
+    if management is None:
+        return step
+    devices = {management.device, *management.ports}
+    return replace(step, management=True) if devices_of(step) & devices else step
+
+
+def devices_of(step: Step) -> frozenset[str]:
+    """Devices that a step touches directly; the OVSDB step names the ports it must see working."""
+    match step:
+        case (
+            LinkStep(device=device)
+            | AddressStep(device=device)
+            | RouteStep(device=device)
+            | StartDhcpStep(device=device)
+            | StopDhcpStep(device=device)
+            | IfupStep(device=device)
+            | IfdownStep(device=device)
+            | DeleteLinkStep(device=device)
+            | FeaturesStep(device=device)
+            | LinkSettingsStep(device=device)
+        ):
+            return frozenset({device})
+        case ResolverStep():
+            return frozenset()
+        case _:
+            return frozenset(getattr(step, "ports", ()))
