@@ -1,0 +1,1 @@
+"""Entry points of the commands: thin, with heavy imports inside functions."""

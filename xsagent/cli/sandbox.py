@@ -1,0 +1,77 @@
+"""``xsagent sandbox run|shell``: runs a command, or a shell, in a throw-away dom0. Effects.
+
+Called by `cli.main`; the sandbox itself is `sandbox.dom0`, imported only when one is wanted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xsagent.sandbox.dom0 import Sandbox
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 argparse names it no better
+
+_HIDDEN = ("/run", "/var/run", "/sys", "/proc")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add ``sandbox`` with its own verbs to the parser of ``xsagent``."""
+    sandbox = subparsers.add_parser(
+        "sandbox",
+        help="a throw-away dom0 with real Open vSwitch, without Xen and without root",
+        description="A throw-away dom0: veth NICs, hosts at their far ends, DHCP, Open vSwitch in userspace. "
+        "Commands of xsagent are to be given --root-prefix=$XSAGENT_SANDBOX_ROOT. "
+        "KEEP_SANDBOX=1 leaves it up and says how to enter it.",
+    )
+    verbs = sandbox.add_subparsers(dest="sandbox_verb", required=True, metavar="VERB")
+    run_verb = verbs.add_parser("run", help="run a command inside; its exit status becomes ours")
+    _add_options(run_verb)
+    run_verb.add_argument("command", nargs="+", metavar="COMMAND", help="command and its arguments, after --")
+    _add_options(verbs.add_parser("shell", help="open a shell inside"))
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--nics", type=int, default=2, metavar="N", help="number of NICs (default: 2)")
+    parser.add_argument("--no-dhcp", action="store_true", help="no DHCP server answers behind eth0")
+    parser.add_argument("--static", default="", metavar="CIDR", help="static management address (else DHCP)")
+    parser.add_argument("--one-segment", action="store_true", help="all NICs on one wire, for bonds")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the parsed arguments ask; the exit status of the command inside.
+
+    Raises:
+        SandboxError: the namespaces cannot be made here.
+        UsageError: a number of NICs that a sandbox cannot have.
+    """
+    from xsagent.sandbox.dom0 import Sandbox  # noqa: PLC0415 other verbs must not pay for it
+    from xsagent.sandbox.spec import SandboxSpec, default_segments, shared_segment  # noqa: PLC0415 as above
+
+    build = shared_segment if arguments.one_segment else default_segments
+    segments = build(nics=arguments.nics, dhcp=not arguments.no_dhcp)
+    with Sandbox(SandboxSpec(segments=segments, management_address=arguments.static)) as sandbox:
+        if arguments.sandbox_verb == "shell":
+            sys.stderr.write(f"sandbox: root prefix {sandbox.root}; it ends with this shell\n")
+            return _call(sandbox, [os.environ.get("SHELL", "/bin/sh")])
+        return _call(sandbox, arguments.command)
+
+
+def _call(sandbox: Sandbox, argv: list[str]) -> int:
+    """Run a command on our own terminal and in our working directory, where that can be seen inside."""
+    here = str(Path.cwd())
+    if not here.startswith(_HIDDEN):
+        argv = ["env", "-C", here, *argv]
+    status = subprocess.call(sandbox.command(argv), env=sandbox.environment)
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    _parser = argparse.ArgumentParser(prog="xsagent")
+    add_parser(_parser.add_subparsers(required=True))
+    sys.exit(run(_parser.parse_args()))

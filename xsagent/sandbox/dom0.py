@@ -1,0 +1,337 @@
+"""The sandbox: a throw-away dom0 with real Open vSwitch, veth NICs and hosts at their far ends. Effects.
+
+`Sandbox` turns a `SandboxSpec` into running namespaces and is what tests, the demo and ``xsagent sandbox`` use.
+Nothing of it touches the machine's own network or /etc, and nothing survives it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from xsagent.errors import NotFoundError
+from xsagent.sandbox import daemons, wiring
+from xsagent.sandbox.far import RUN_DEADLINE_S, FarHost, Guest
+from xsagent.sandbox.namespaces import Namespaces, SandboxError, run_command, search_path
+from xsagent.sandbox.root_prefix import record_uuid, write_root_prefix
+from xsagent.sandbox.spec import SandboxSpec, Service
+from xsagent.sandbox.traffic import PingStream
+
+TOOLS = ("unshare", "nsenter", "mount", "ip", "nft", "ethtool", "ovsdb-tool", "ovsdb-server", "ovs-vswitchd")
+OPTIONAL_TOOLS = ("dnsmasq", "dhclient", "ping")
+_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "TERM", "USER", "PYTHONPATH", "NO_COLOR")
+
+
+def missing_tools() -> list[str]:
+    """Programs that a sandbox needs and this machine lacks."""
+    return [tool for tool in (*TOOLS, *OPTIONAL_TOOLS) if shutil.which(tool, path=search_path()) is None]
+
+
+class Sandbox:
+    """A running sandbox, as a context manager.
+
+    Attributes:
+        spec: what it was made from.
+        directory: its own directory; removed at the end.
+        root: the root prefix; readable from outside while the sandbox is up (its sys and proc are not).
+        bin: first folder of PATH inside; a program put here stands in for the system's.
+        ovsdb_server: the daemon; ``start()``, ``stop()``, ``kill()``, ``pause()``, ``resume()``, ``pid``.
+        vswitchd: likewise.
+        keep: left up at the end (KEEP_SANDBOX=1).
+    """
+
+    def __init__(self, spec: SandboxSpec | None = None) -> None:
+        self.spec = spec or SandboxSpec()
+        self.keep = os.environ.get("KEEP_SANDBOX", "") not in ("", "0")
+        self.directory = Path(tempfile.mkdtemp(prefix="xs-"))
+        self.directory.chmod(0o755)
+        self.root = self.directory / "root"
+        self.bin = self.directory / "bin"
+        self._log = self.directory / "log"
+        self._namespaces: Namespaces | None = None
+        rundir = self.root / "run/openvswitch"
+        self.ovsdb_server = daemons.ovsdb_server(rundir, self._log, self.run)
+        self.vswitchd = daemons.ovs_vswitchd(rundir, self._log, self.run)
+        self._far = {segment.name: FarHost(self, segment, self._log) for segment in self.spec.segments}
+        self._guests: list[Guest] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.keep:
+            sys.stderr.write(self.describe_entry())
+        else:
+            self.close()
+
+    # -- running commands ------------------------------------------------------------------------------------
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of every command inside, before those that a call adds."""
+        rundir = str(self.root / "var/run/openvswitch")
+        own = {
+            "PATH": f"{self.bin}:{Path(sys.executable).parent}:{search_path()}",
+            "OVS_RUNDIR": rundir,
+            "OVS_DBDIR": rundir,
+            "OVS_SYSCONFDIR": str(self.root / "etc"),
+            "OVS_LOGDIR": str(self._log),
+            "XSAGENT_SANDBOX_ROOT": str(self.root),
+            "XSAGENT_DATAPATH_TYPE": self.spec.datapath_type,
+        }
+        if self.spec.ip_backend:
+            own["XSAGENT_IP_BACKEND"] = self.spec.ip_backend
+        passed = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+        settings = {key: value for key, value in os.environ.items() if key.startswith("XSAGENT_")}
+        settings.pop("XSAGENT_TEST_REQUIRE", None)
+        return passed | settings | own | dict(self.spec.environment)
+
+    def command(self, argv: Sequence[str], *, host: str = "") -> list[str]:
+        """The words that run `argv` inside, for a caller with a subprocess call of its own (a terminal)."""
+        if self._namespaces is None:
+            raise SandboxError("the sandbox is not running")
+        return [*self._namespaces.entry(host), *argv]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        timeout: float = RUN_DEADLINE_S,
+        input_text: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in dom0 and wait for it; text in and out, working directory ``/``.
+
+        Args:
+            argv: the command's words; found through PATH inside.
+            check: an exit status other than 0 is an error.
+            env: variables added to `environment`.
+            timeout: deadline in seconds; then its process group is killed.
+            input_text: its stdin; None: empty.
+
+        Raises:
+            CommandError: `check` and it failed, or the deadline passed.
+        """
+        return self.run_in("", argv, check=check, env=env, timeout=timeout, input_text=input_text)
+
+    def run_in(
+        self,
+        host: str,
+        argv: Sequence[str],
+        *,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+        timeout: float = RUN_DEADLINE_S,
+        input_text: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """As `run`, in the network namespace of a far host or guest; `Host.run` is the usual way."""
+        return run_command(
+            self.command(argv, host=host),
+            env=self.environment | dict(env or {}),
+            timeout=timeout,
+            input_text=input_text,
+            check=check,
+        )
+
+    def spawn(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start a command in dom0, its three streams being text pipes; ends with the sandbox at the latest.
+
+        The Popen is that of nsenter(1), which waits for the command and ends as it ends: `pid_of` gives the
+        command's own process id, for signals.
+        """
+        return self.spawn_in("", argv, env=env)
+
+    def spawn_in(
+        self, host: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """As `spawn`, in the network namespace of a far host or guest."""
+        return subprocess.Popen(
+            self.command(argv, host=host),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment | dict(env or {}),
+            start_new_session=True,
+        )
+
+    def describe_entry(self) -> str:
+        """How a person enters and ends a sandbox that was kept."""
+        if self._namespaces is None:
+            return f"sandbox {self.directory} is not running\n"
+        variables = [f"{key}={value}" for key, value in self.environment.items()]
+        enter = shlex.join(self.command(["env", *variables, "bash"]))
+        return (
+            f"sandbox kept in {self.directory}\n  enter: {enter}\n"
+            f"  end:   kill -9 {self._namespaces.pid}; rm -rf {self.directory}\n"
+        )
+
+    # -- what is in it ---------------------------------------------------------------------------------------
+
+    def far(self, name: str = "gateway") -> FarHost:
+        """The far host of this name; NotFoundError where the spec has none."""
+        if name not in self._far:
+            raise NotFoundError(f"the sandbox has no far host {name}: {', '.join(self._far)}")
+        return self._far[name]
+
+    def add_guest(self, name: str, bridge: str, address: str = "", *, plug: bool = True) -> Guest:
+        """Add a guest with a vif-like port: a veth pair whose other end is in the guest's own namespace.
+
+        Args:
+            name: of the guest's namespace.
+            bridge: where its port goes.
+            address: CIDR; default the next free of 192.0.2.200/24 onwards.
+            plug: add the port, with the external_ids that a vif has; otherwise only the devices are made.
+        """
+        number = len(self._guests) + 1
+        guest = Guest(self, name, f"vif{number}.0", address or f"192.0.2.{199 + number}/24")
+        mac = f"00:16:3e:00:00:{number:02x}"
+        self.run(
+            ["ip", "-batch", "-"],
+            input_text=f"netns add {name}\nlink add {guest.vif} type veth "
+            f"peer name eth0 netns {name} address {mac}\nlink set {guest.vif} up\n",
+        )
+        guest.run(
+            ["ip", "-batch", "-"],
+            input_text="link set lo up\nlink set eth0 up\n" + wiring.render_addresses("eth0", [guest.address]),
+        )
+        guest.run(["ethtool", "-K", "eth0", "tx", "off"])
+        self.leave_to_switch(guest.vif)
+        if plug:
+            ids = {"xs-vif-uuid": record_uuid(f"vif {guest.vif}"), "attached-mac": mac}
+            ids["xs-vm-uuid"] = record_uuid(f"vm {name}")
+            settings = [f'external_ids:{key}="{value}"' for key, value in ids.items()]
+            add = ["--may-exist", "add-port", bridge, guest.vif]
+            self.run(["ovs-vsctl", *add, "--", "set", "Interface", guest.vif, *settings])
+        self._guests.append(guest)
+        return guest
+
+    def ping_stream(self, target: str = "", *, interval_ms: float = 5.0, count: int = 0) -> PingStream:
+        """Start pings from dom0; counts every packet.
+
+        Args:
+            target: address, IPv4 or IPv6; default the first far host's.
+            interval_ms: time between packets.
+            count: number of packets; 0: until stopped.
+        """
+        return PingStream(self.spawn, target or self.gateway_address, interval_ms, count)
+
+    @property
+    def gateway_address(self) -> str:
+        """IPv4 address of the first segment's far host."""
+        return str(ipaddress.IPv4Address(self.spec.segments[0].gateway.ip))
+
+    def delete_flows(self, bridge: str) -> None:
+        """Delete all flows of a bridge: the control run, after which nothing may get through."""
+        self.run(["ovs-ofctl", "del-flows", bridge])
+
+    def leave_to_switch(self, device: str) -> None:
+        """Drop what arrives at a device before dom0's own stack sees it; the switch still gets it."""
+        self.run(["nft", "-f", "-"], input_text=wiring.render_drop([device]))
+
+    def leave_to_kernel(self, device: str) -> None:
+        """Undo `leave_to_switch`, for a NIC that is in no bridge (a bridgeless network)."""
+        self.run(["nft", "delete", "chain", "netdev", wiring.TABLE, wiring.chain_name(device)])
+
+    # -- start and end ---------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        missing = [tool for tool in TOOLS if shutil.which(tool, path=search_path()) is None]
+        if missing:
+            raise SandboxError(f"a sandbox needs {', '.join(missing)}, which this machine lacks")
+        for path in (self.root, self.bin, self._log):
+            path.mkdir()
+        write_root_prefix(self.root, self.spec)
+        self._copy_dhclient()
+        self._namespaces = Namespaces.start(self.directory, keep=self.keep)
+        self._lay_wires()
+        self._start_switch()
+        for service in self.spec.services:
+            self.start_service(service)
+
+    def _copy_dhclient(self) -> None:
+        """Debian's AppArmor profile confines /sbin/dhclient by its path, and with it the files it may write."""
+        dhclient = shutil.which("dhclient", path=search_path())
+        if dhclient:
+            shutil.copy(dhclient, self.bin / "dhclient")
+
+    def _lay_wires(self) -> None:
+        self.run(["ip", "-batch", "-"], input_text=wiring.render_wires(self.spec.segments))
+        self.run(["nft", "-f", "-"], input_text=wiring.render_drop(self.spec.nics))
+        for segment in self.spec.segments:
+            far = self.far(segment.name)
+            far.run(["ip", "-batch", "-"], input_text=wiring.render_far(segment))
+            for nic in segment.nics:
+                # The userspace datapath does not fill in a checksum that the sender left to its hardware.
+                far.run(["ethtool", "-K", wiring.wire_name(nic), "tx", "off"])
+            if segment.dhcp:
+                far.dhcp.start()
+
+    def _start_switch(self) -> None:
+        database = str(self.root / "run/openvswitch/conf.db")
+        self.run(["ovsdb-tool", "create", database, _SCHEMA])
+        if not self.spec.ovsdb:
+            return
+        self.ovsdb_server.start()
+        system_id = f"external_ids:system-id={record_uuid('host')}"
+        self.run(["ovs-vsctl", "--no-wait", "init", "--", "set", "Open_vSwitch", ".", system_id])
+        if self.spec.vswitchd:
+            self.vswitchd.start()
+
+    def start_service(self, service: Service) -> subprocess.Popen[bytes]:
+        """Start a further process of dom0 and wait until it is ready; its output goes to ``log/NAME.log``."""
+        argv = [word.replace("{root}", str(self.root)) for word in service.argv]
+        with (self._log / f"{service.name}.log").open("wb") as log:
+            process = subprocess.Popen(
+                self.command(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.environment | dict(service.environment),
+                start_new_session=True,
+            )
+        if service.ready:
+            ready = self.root / service.ready
+            daemons.wait_for(ready.exists, service.deadline_s, f"service {service.name} made no {service.ready}")
+        return process
+
+    def close(self) -> None:
+        """End every process inside and remove the directory; idempotent."""
+        if self._namespaces:
+            self._namespaces.stop()
+            self._namespaces = None
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def pid_of(process: subprocess.Popen[str]) -> int:
+    """Process id, as the machine counts, of the command behind a `Sandbox.spawn`.
+
+    Raises:
+        NotFoundError: it has ended.
+    """
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == process.pid:
+            return int(stat.parent.name)
+    raise NotFoundError(f"the command behind process {process.pid} has ended")
