@@ -144,6 +144,10 @@ class HotplugPendingError(XsagentError):
     retry = Retry.LATER
 
 
+class ApplyError(XsagentError):
+    """Applying must stop here, however unimportant the step: the run was told to end, or its journal failed."""
+
+
 class VerifyError(XsagentError):
     """After applying, the host is not what the plan set."""
 

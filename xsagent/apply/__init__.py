@@ -1,0 +1,1 @@
+"""The only writer: runs a plan's steps against OVSDB, netlink, files and child programs."""

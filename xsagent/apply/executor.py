@@ -1,0 +1,86 @@
+"""Plan -> effects: runs steps in order, journals each before its effect, takes all back when one fails.
+
+Knows step kinds only through `run_step`, which the flow gives it (apply/run_step.py on a host, a model in the property
+tests). Comes after `plan/`; the flow verifies afterwards and calls `roll_back` itself when that fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from xsagent.apply.outcome import RolledBack, Stuck
+from xsagent.errors import ApplyError, DhcpSilentError, XsagentError
+from xsagent.plan.steps import Plan, Step
+
+RunStep = Callable[[Step], None]
+"""Has the effect of one step; raises XsagentError or OSError when it failed. Must stand being run twice."""
+
+Report = Callable[[str, Step, str], None]
+"""Told (event, step, text) for the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """All steps were run.
+
+    Attributes:
+        begun: the steps, for an undo that comes later.
+        silent_dhcp: the sentence of a DHCP client that found no server yet; it keeps trying.
+    """
+
+    begun: tuple[Step, ...]
+    silent_dhcp: str | None = None
+
+
+def execute(
+    plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report
+) -> Executed | RolledBack | Stuck:
+    """Run a plan's steps; on the first failure of a required one take back what was begun.
+
+    Arguments:
+        begin: puts a step on disk before its effect (Journal.begin).
+
+    Returns:
+        Executed when every required step succeeded; otherwise how the undo ended. Never raises for a step's failure.
+    """
+    begun: list[Step] = []
+    silent: str | None = None
+    for step in plan.steps:
+        try:
+            begin(step)
+            begun.append(step)
+            report("run_step", step, step.reason)
+            run_step(step)
+        except DhcpSilentError as error:
+            report("wait_for_lease", step, str(error))
+            silent = str(error)
+        except (XsagentError, OSError) as error:
+            if step.required or isinstance(error, ApplyError):
+                return roll_back(begun, str(error), run_step, report)
+            report("pass_over", step, str(error))
+    return Executed(begun=tuple(begun), silent_dhcp=silent)
+
+
+def roll_back(begun: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:
+    """Take back steps that were begun, the last first; a failing undo does not stop the others."""
+    undo = tuple(step for done in reversed(begun) for step in done.undo)
+    left = run_undo(undo, run_step, report)
+    return Stuck(cause=cause, left=left) if left else RolledBack(cause=cause)
+
+
+def run_undo(undo: Sequence[Step], run_step: RunStep, report: Report) -> tuple[Step, ...]:
+    """Run undo steps in order; return those that failed."""
+    left: list[Step] = []
+    for step in undo:
+        report("undo_step", step, step.reason)
+        try:
+            run_step(step)
+        except DhcpSilentError as error:
+            # the client runs again, which is all that an undo can bring back
+            report("wait_for_lease", step, str(error))
+        except (XsagentError, OSError) as error:
+            report("undo_failed", step, str(error))
+            if step.required:
+                left.append(step)
+    return tuple(left)
