@@ -1,0 +1,83 @@
+"""Rows of the kernel's dump and our DHCP clients -> IpDevice by name. Reads only.
+
+Before it observed/netlink.py and observed/dhcp_clients.py; after it observed/ joins the parts into a Topology.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from xsagent.observed.dhcp_clients import FoundClient, read_dhcp_clients
+from xsagent.observed.netlink import AddressRow, KernelDump
+from xsagent.topology.values import KEEP, Address, DhcpClient, IpAddress, IpDevice, IpInterface, Origin
+
+# linux/if_addr.h
+_IFA_F_PERMANENT: Final = 0x80
+_IFA_F_TEMPORARY: Final = 0x01
+_IFA_F_MANAGETEMPADDR: Final = 0x100
+_IFAPROT_KERNEL_RA: Final = 2
+_IFAPROT_KERNEL_LL: Final = 3
+
+
+def read_ip_devices(dump: KernelDump, *, state: Path, run: Path, proc: Path) -> dict[str, IpDevice]:
+    """Return every device that has an address, a route or a DHCP client of ours.
+
+    Arguments:
+        dump: from `dump_kernel`.
+        state, run: /var/lib/xsagent and /run/xsagent below the root prefix: files of our DHCP clients.
+        proc: /proc below the root prefix.
+    """
+    clients = read_dhcp_clients(
+        state=state, run=run, proc=proc, ifindexes={row.name: row.ifindex for row in dump.links}
+    )
+    devices = {row.name: _ip_device(dump, row.ifindex, row.name, clients) for row in dump.links}
+    # A client whose device is gone is still a process and files of ours.
+    orphans = {device for device, _family in clients} - set(devices)
+    devices |= {device: _ip_device(dump, -1, device, clients) for device in sorted(orphans)}
+    return {
+        name: device
+        for name, device in devices.items()
+        if device.addresses or device.routes or device.dhcp4 or device.dhcp6
+    }
+
+
+def _ip_device(dump: KernelDump, ifindex: int, name: str, clients: dict[tuple[str, int], FoundClient]) -> IpDevice:
+    rows = [row for row in dump.addresses if row.ifindex == ifindex]
+    client4, client6 = clients.get((name, 4)), clients.get((name, 6))
+    leased = frozenset[IpAddress]().union(*(client.addresses for client in (client4, client6) if client))
+    return IpDevice(
+        device=name,
+        ipv4_mode=KEEP,
+        ipv6_mode=KEEP,
+        addresses=tuple(Address(interface=row.interface, origin=tell_origin(row, leased)) for row in rows),
+        routes=tuple(row.route for row in dump.routes if row.ifindex == ifindex),
+        dhcp4=_with_lease(client4, rows),
+        dhcp6=_with_lease(client6, rows),
+    )
+
+
+def _with_lease(client: FoundClient | None, rows: Collection[AddressRow]) -> DhcpClient | None:
+    if client is None:
+        return None
+    on_device: tuple[IpInterface, ...] = tuple(row.interface for row in rows)
+    return replace(client.client, leased=tuple(i for i in on_device if i.ip == client.latest))
+
+
+def tell_origin(row: AddressRow, leased: Collection[IpAddress]) -> Origin:
+    """Return who put an address there.
+
+    Our clients set addresses without a lifetime (apply/dhclient_script.py says why), so our lease files are asked
+    before the kernel's flags. A lifetime without a router's mark is another DHCP client's doing, ifup's for example.
+    """
+    if row.interface.ip in leased:
+        return Origin.DHCP
+    if row.protocol == _IFAPROT_KERNEL_LL or (row.interface.version == 6 and row.interface.ip.is_link_local):  # noqa: PLR2004 - IP version
+        return Origin.LINK_LOCAL
+    if row.protocol == _IFAPROT_KERNEL_RA or row.flags & _IFA_F_MANAGETEMPADDR:
+        return Origin.ROUTER
+    if row.interface.version == 6 and row.flags & _IFA_F_TEMPORARY:  # noqa: PLR2004 - IP version; IPv4 uses that bit for secondary addresses
+        return Origin.ROUTER
+    return Origin.STATIC if row.flags & _IFA_F_PERMANENT else Origin.DHCP
