@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 
 from xsagent.errors import InputError
 from xsagent.topology.desired import Reason
+from xsagent.topology.text import printable
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -265,9 +266,4 @@ def _value(value: object) -> str:
         text = f"{text[:_VALUE_LIMIT]}... ({len(text)} characters)"
     if isinstance(value, str) and (not text or any(char in text for char in ' ="\\')):
         text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    return named.get(char, f"\\u{ord(char):04x}")
+    return printable(text)
