@@ -1,0 +1,207 @@
+"""plan/ovsdb.py: what is right is not touched, what is foreign stays, and each change is the smallest one."""
+
+import pytest
+
+from xsagent.errors import ForeignObjectError
+from xsagent.plan.ovsdb import diff_ovsdb
+from xsagent.plan.ovsdb_model import apply_operation, invert_operations
+from xsagent.plan.steps import (
+    AddPort,
+    CreateBridge,
+    DeleteBridge,
+    DeletePort,
+    MovePort,
+    OvsdbOperation,
+    RemoveInterface,
+    SetColumns,
+    SetKeys,
+)
+from xsagent.topology.desired import Desired, Ownership
+from xsagent.topology.values import Bridge, Interface, ObjectKey, ObjectKind, Port, Topology
+
+NETWORK = "e65a64e7-d3e1-5188-9362-812424459b12"
+OURS = Ownership(bridges=frozenset({"xenbr0", "xapi1", "xapi5"}), devices=frozenset({"eth0", "eth1", "bond0"}))
+
+
+def nic_port(name: str, **fields: object) -> Port:
+    """A port with one interface of the same name."""
+    return Port(name=name, interfaces={name: Interface(name=name)}, **fields)  # type: ignore[arg-type]  # test brevity
+
+
+def vif_port(name: str, **fields: object) -> Port:
+    """A port as hotplug makes it."""
+    interface = Interface(name=name, external_ids={"xs-vif-uuid": "b3"})
+    return Port(name=name, interfaces={name: interface}, **{"tag": None, **fields})  # type: ignore[arg-type]  # test brevity
+
+
+def own_port(name: str) -> Port:
+    """A bridge's own internal port."""
+    return Port(name=name, interfaces={name: Interface(name=name, type="internal")})
+
+
+def bridge(name: str, *ports: Port, **fields: object) -> Bridge:
+    """A bridge with its own port and others."""
+    every = {port.name: port for port in (own_port(name), *ports)}
+    return Bridge(name=name, ports=every, **fields)  # type: ignore[arg-type]  # test brevity
+
+
+def observed(*bridges: Bridge) -> Topology:
+    """An observed topology of bridges alone."""
+    return Topology(bridges={item.name: item for item in bridges})
+
+
+def desired(*bridges: Bridge, absent: tuple[ObjectKey, ...] = (), moves: dict[str, str] | None = None) -> Desired:
+    """A desired topology of bridges alone."""
+    topology = Topology(bridges={item.name: item for item in bridges}, absent=frozenset(absent))
+    return Desired(topology=topology, ownership=OURS, moves=moves or {})
+
+
+def operations(want: Desired, have: Topology) -> tuple[OvsdbOperation, ...]:
+    """The operations, after a check that their undo brings back what was observed."""
+    result, _ = diff_ovsdb(want, have)
+    bridges = dict(have.bridges)
+    for operation in (*result, *invert_operations(result, have.bridges)):
+        bridges = apply_operation(operation, bridges)
+
+    assert bridges == dict(have.bridges)
+    return result
+
+
+def gone(name: str) -> ObjectKey:
+    """Says that a bridge must be absent."""
+    return ObjectKey(kind=ObjectKind.BRIDGE, name=name)
+
+
+def test_a_missing_bridge_is_created_with_its_ports() -> None:
+    """Bridge and NIC port come in one transaction."""
+    want = desired(bridge("xenbr0", nic_port("eth0"), fail_mode="standalone"))
+
+    kinds = [type(operation) for operation in operations(want, observed())]
+
+    assert kinds == [CreateBridge, AddPort]
+
+
+def test_what_is_right_is_not_touched() -> None:
+    """An equal bridge gives no operation, whatever else stands on it."""
+    want = desired(bridge("xenbr0", nic_port("eth0"), external_ids={"xs-network-uuids": NETWORK}))
+    have = observed(
+        bridge(
+            "xenbr0",
+            nic_port("eth0", external_ids={"admin": "note"}),
+            vif_port("vif1.0"),
+            nic_port("tapmirror"),
+            external_ids={"xs-network-uuids": NETWORK, "sdn": "theirs"},
+            other_config={"mac-aging-time": "60"},
+        )
+    )
+
+    assert operations(want, have) == ()
+
+
+def test_a_changed_scalar_and_a_changed_key_are_one_operation_each() -> None:
+    """Only the column and the keys that differ are written; the key of others is not named."""
+    want = desired(
+        bridge("xenbr0", fail_mode="secure", hwaddr="00:1b:21:0a:0b:01", other_config={"disable-in-band": None})
+    )
+    have = observed(
+        bridge(
+            "xenbr0",
+            fail_mode="standalone",
+            hwaddr="00:1b:21:0a:0b:ff",
+            other_config={"disable-in-band": "true", "theirs": "1"},
+        )
+    )
+
+    assert operations(want, have) == (
+        SetColumns(table="Bridge", record="xenbr0", columns={"fail_mode": "secure"}),
+        SetKeys(
+            table="Bridge",
+            record="xenbr0",
+            column="other_config",
+            keys={"disable-in-band": None, "hwaddr": "00:1b:21:0a:0b:01"},
+        ),
+    )
+
+
+def test_a_nic_on_another_bridge_moves_as_the_row_it_is() -> None:
+    """What others hung on the NIC's port (QoS, mirrors, external_ids) comes along (legacy-faults F07)."""
+    want = desired(bridge("xenbr0", nic_port("eth0")))
+    have = observed(bridge("xenbr0"), bridge("xapi1", nic_port("eth0", external_ids={"keep": "me"})))
+
+    assert operations(want, have) == (MovePort(name="eth0", source="xapi1", target="xenbr0"),)
+
+
+def test_going_down_deletes_the_bridge_and_nothing_else() -> None:
+    """A bridge of ours that must be absent is deleted; a foreign neighbour stays."""
+    have = observed(bridge("xenbr0", nic_port("eth0")), bridge("br-admin"))
+
+    assert operations(desired(absent=(gone("xenbr0"),)), have) == (DeleteBridge(name="xenbr0"),)
+
+
+def test_a_foreign_bridge_is_refused_by_name() -> None:
+    """Nothing of others is deleted, whatever asks for it."""
+    with pytest.raises(ForeignObjectError, match="br-admin"):
+        diff_ovsdb(desired(absent=(gone("br-admin"),)), observed(bridge("br-admin")))
+
+
+def test_a_vlan_bridge_that_goes_leaves_its_neighbours() -> None:
+    """Its own port and the VIFs with its tag go; VIFs of other tags and the carrier stay."""
+    vlan = Port(name="xapi5", interfaces={"xapi5": Interface(name="xapi5", type="internal")}, fake_bridge=True, tag=5)
+    have = observed(
+        bridge(
+            "xenbr0", nic_port("eth0"), vlan, vif_port("vif1.0", tag=5), vif_port("vif2.0"), vif_port("vif3.0", tag=6)
+        )
+    )
+
+    assert operations(desired(absent=(gone("xapi5"),)), have) == (
+        DeletePort(bridge="xenbr0", name="vif1.0"),
+        DeletePort(bridge="xenbr0", name="xapi5"),
+    )
+
+
+def test_building_a_bond_moves_the_vifs_of_its_members() -> None:
+    """NIC to bond in one transaction: the member's NIC changes port, its bridge's other ports change bridge."""
+    bond = Port(name="bond0", interfaces={name: Interface(name=name) for name in ("eth0", "eth1")})
+    want = desired(bridge("xapi1", bond), absent=(gone("xenbr0"),), moves={"xenbr0": "xapi1"})
+    have = observed(bridge("xenbr0", nic_port("eth0"), vif_port("vif1.0")))
+
+    assert [type(operation) for operation in operations(want, have)] == [
+        CreateBridge,
+        DeletePort,
+        AddPort,
+        MovePort,
+        DeleteBridge,
+    ]
+
+
+def test_a_member_that_leaves_is_removed_in_place() -> None:
+    """The bond's row stays; one interface goes."""
+    want = desired(bridge("xapi1", nic_port("bond0")))
+    bond = Port(name="bond0", interfaces={name: Interface(name=name) for name in ("bond0", "eth1")})
+
+    assert operations(want, observed(bridge("xapi1", bond))) == (RemoveInterface(port="bond0", name="eth1"),)
+
+
+def test_a_real_bridge_in_the_way_of_a_vlan_bridge_gives_its_vifs_to_it() -> None:
+    """VIFs of the real bridge keep their ports, with the VLAN's tag, in the same transaction (F05)."""
+    vlan = Port(name="xapi5", interfaces={"xapi5": Interface(name="xapi5", type="internal")}, fake_bridge=True, tag=5)
+    want = desired(bridge("xenbr0", nic_port("eth0"), vlan))
+    have = observed(bridge("xenbr0", nic_port("eth0")), bridge("xapi5", vif_port("vif1.0")))
+
+    assert operations(want, have) == (
+        MovePort(name="vif1.0", source="xapi5", target="xenbr0"),
+        SetColumns(table="Port", record="vif1.0", columns={"tag": 5}),
+        DeleteBridge(name="xapi5"),
+        AddPort(bridge="xenbr0", port=vlan),
+    )
+
+
+def test_a_vlan_bridge_in_the_way_of_a_real_one_gives_its_vifs_to_it() -> None:
+    """The reverse: the VIFs lose the tag and stand on the real bridge."""
+    vlan = Port(name="xapi5", interfaces={"xapi5": Interface(name="xapi5", type="internal")}, fake_bridge=True, tag=5)
+    want = desired(bridge("xapi5", nic_port("eth1")))
+    have = observed(bridge("xenbr0", nic_port("eth0"), vlan, vif_port("vif1.0", tag=5)))
+
+    kinds = [type(operation) for operation in operations(want, have)]
+
+    assert kinds == [DeletePort, CreateBridge, AddPort, MovePort, SetColumns]
