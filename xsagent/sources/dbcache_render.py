@@ -1,0 +1,163 @@
+"""A Snapshot to the bytes of network.dbcache: what the legacy scripts read, and beside it what they lose. Pure.
+
+Before `apply/cache`, which writes the bytes. Whether a field fits the legacy layout is not decided by a table:
+the record is read back from what was just rendered, and each field that comes out otherwise goes into EXTRA.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from xsagent.model.records import UNTAGGED, Vlan
+from xsagent.model.snapshot import Snapshot
+from xsagent.sources.dbcache_fields import complete_fields, json_value, read_elements
+from xsagent.sources.dbcache_layout import (
+    EXTRA,
+    LAYOUTS,
+    NULL_REF,
+    ROOT,
+    Element,
+    Form,
+    RawElement,
+    RawRecord,
+    Record,
+    RecordLayout,
+)
+
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot say in any way (its production Char)."""
+_ESCAPES: Final = {
+    "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"
+}  # fmt: skip
+_ESCAPED: Final = re.compile('[&<>"\r\n\t]')
+
+
+def render_dbcache(snapshot: Snapshot) -> bytes:
+    """The cache that `parse_dbcache` reads as this snapshot (but for source and warnings), in ASCII.
+
+    The same snapshot gives the same bytes. Records are sorted by reference.
+    """
+    lines = ['<?xml version="1.0" ?>', f"<{ROOT} {EXTRA}={_quoted(_root_extra(snapshot))}>"]
+    for tag, records in _by_tag(snapshot).items():
+        for record in sorted(records, key=lambda record: record.ref):
+            lines.extend(_render_record(LAYOUTS[tag], record, snapshot))
+    lines.append(f"</{ROOT}>\n")
+    return "\n".join(lines).encode("ascii", "xmlcharrefreplace")
+
+
+def _by_tag(snapshot: Snapshot) -> Mapping[str, Iterable[Record]]:
+    return {
+        "pif": snapshot.pifs.values(),
+        "bond": snapshot.bonds.values(),
+        "vlan": snapshot.vlans.values(),
+        "tunnel": snapshot.tunnels.values(),
+        "network": snapshot.networks.values(),
+        "pool": () if snapshot.pool is None else (snapshot.pool,),
+    }
+
+
+def _root_extra(snapshot: Snapshot) -> str:
+    values: dict[str, object] = {"complete": snapshot.complete}
+    if snapshot.host_uuid:
+        values["host_uuid"] = snapshot.host_uuid
+    if snapshot.sriovs:
+        values["sriovs"] = [_json_fields(snapshot.sriovs[ref]) for ref in sorted(snapshot.sriovs)]
+    if snapshot.unusable:
+        values["unusable"] = dict(snapshot.unusable)
+    return _json(values)
+
+
+def _render_record(layout: RecordLayout, record: Record, snapshot: Snapshot) -> Iterator[str]:
+    raw = _raw_record(layout, record)
+    extra = _extra_fields(layout, record, raw, snapshot)
+    yield f"\t<{raw.tag} ref={_quoted(raw.ref)}>"
+    for name, element in raw.elements.items():
+        if element.items:
+            yield f"\t\t<{name}>"
+            for item, text in element.items:
+                yield f"\t\t\t<{item}>{_escaped(text)}</{item}>"
+            yield f"\t\t</{name}>"
+        elif _form(layout, name) in {Form.REFS, Form.FIRST_REF, Form.MAP}:
+            yield f"\t\t<{name}/>"
+        else:
+            yield f"\t\t<{name}>{_escaped(element.text)}</{name}>"
+    if extra:
+        yield f"\t\t<{EXTRA}>{_escaped(_json(extra))}</{EXTRA}>"
+    yield f"\t</{raw.tag}>"
+
+
+def _form(layout: RecordLayout, name: str) -> Form:
+    return next(element.form for element in layout.elements if element.name == name)
+
+
+def _raw_record(layout: RecordLayout, record: Record) -> RawRecord:
+    """The legacy elements of a record, as the stream parser would hand them on."""
+    raw = RawRecord(layout.tag, _legal(record.ref), {})
+    for element in layout.elements:
+        value = getattr(record, element.field)
+        if element.name == "MTU" and not value:
+            continue  # the legacy scripts leave it out too where the source has none
+        raw.elements[element.name] = _raw_element(element, value)
+    return raw
+
+
+def _raw_element(element: Element, value: Any) -> RawElement:  # noqa: ANN401 - any field of any record
+    match element.form:
+        case Form.TEXT | Form.INTEGER | Form.BOOLEAN:
+            return RawElement(_legal(str(value)), [])
+        case Form.REF:
+            return RawElement(_legal(value or NULL_REF), [])
+        case Form.REFS:
+            return RawElement("", [(element.item, _legal(ref)) for ref in value])
+        case Form.FIRST_REF:
+            return RawElement("", [(element.item, _legal(value))] if value else [])
+        case Form.MAP:
+            kept = sorted(value.keys() & element.keys)
+            return RawElement("", [(key, _legal(value[key])) for key in kept])
+
+
+def _extra_fields(layout: RecordLayout, record: Record, raw: RawRecord, snapshot: Snapshot) -> dict[str, object]:
+    """Fields that a reader of the legacy elements alone would get wrong, and of maps only such keys."""
+    read: dict[str, Any] = {**_without_extra(layout, raw, record, snapshot)}
+    extra: dict[str, object] = {}
+    for field in dataclasses.fields(layout.type):
+        value, found = getattr(record, field.name), read[field.name]
+        if value == found:
+            continue
+        if isinstance(value, Mapping):
+            value = {key: text for key, text in value.items() if found.get(key) != text}
+        extra[field.name] = json_value(value)
+    return extra
+
+
+def _without_extra(layout: RecordLayout, raw: RawRecord, record: Record, snapshot: Snapshot) -> Mapping[str, object]:
+    fields = read_elements(raw)
+    if isinstance(record, Vlan):
+        carried = snapshot.pifs.get(record.pif)
+        fields["tag"] = carried.vlan if carried else UNTAGGED
+    return complete_fields(layout.type, fields)
+
+
+def _json_fields(record: Any) -> dict[str, object]:  # noqa: ANN401 - any record
+    return {field.name: json_value(getattr(record, field.name)) for field in dataclasses.fields(record)}
+
+
+def _json(values: Mapping[str, object]) -> str:
+    return json.dumps(values, sort_keys=True)
+
+
+def _legal(text: str) -> str:
+    """The text as a legacy reader gets it back: characters that XML cannot say replaced, ends stripped."""
+    return _NO_XML.sub("\ufffd", text).strip()
+
+
+def _escaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: _ESCAPES[found.group()], text)
+
+
+def _quoted(text: str) -> str:
+    return f'"{_escaped(text)}"'
