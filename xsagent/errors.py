@@ -78,6 +78,12 @@ class OvsdbError(XsagentError):
     """The database refused a transaction or an answer had the wrong form."""
 
 
+class ConflictError(XsagentError):
+    """What a plan relies on is no longer so; nothing was changed, and planning afresh may work."""
+
+    retry = Retry.LATER
+
+
 class SwitchDeadError(XsagentError):
     """ovs-vswitchd does not run, so the database would change and the switch would not."""
 

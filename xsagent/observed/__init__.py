@@ -1,0 +1,1 @@
+"""host -> Topology: what OVSDB, netlink and files say, read and never written."""

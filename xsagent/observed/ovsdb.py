@@ -1,0 +1,113 @@
+"""The Open vSwitch database -> bridges with their ports, and the switch's own record. I/O: one read, no effect.
+
+One transaction of selects is one consistent snapshot. Ports and interfaces are many and mostly plain, so the server
+is asked for a rare column only where it differs from its default: beside 1,000 ports that halves the time.
+`observed/` joins the result with the kernel's links into a Topology; `plan/` compares it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from xsagent.errors import OvsdbError
+from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, rows_of
+from xsagent.observed.ovsdb_json import Row, Schema, text_map, uuid_of
+from xsagent.observed.ovsdb_rows import RowReader, TableRows, configuration_columns
+from xsagent.topology.values import Bridge, Json
+
+READ_DEADLINE_S: Final = 10.0
+
+_COMMON: Final[Mapping[str, tuple[str, ...]]] = {
+    "Port": ("name", "interfaces"),
+    "Interface": ("name", "external_ids", "ofport"),
+}
+"""Columns that nearly every row fills; the tables' others are asked for where they differ from their default."""
+
+_WHOLE: Final = (
+    "Bridge", "Controller", "Mirror", "NetFlow", "sFlow", "IPFIX", "QoS", "Queue", "Flow_Table", "AutoAttach",
+)  # fmt: skip
+"""Tables of few rows: whole rows. All but Bridge are reached from a Bridge or Port only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OvsdbTopology:
+    """What the database says.
+
+    Attributes:
+        bridges: real bridges by name; VLAN bridges are ports inside them.
+        other_config, external_ids: of the Open_vSwitch record.
+        managers: targets of its Manager rows, sorted.
+        next_cfg, cur_cfg: number of the last configuration asked for, and of the one the switch runs.
+    """
+
+    bridges: Mapping[str, Bridge] = field(default_factory=dict)
+    other_config: Mapping[str, str] = field(default_factory=dict)
+    external_ids: Mapping[str, str] = field(default_factory=dict)
+    managers: tuple[str, ...] = ()
+    next_cfg: int = 0
+    cur_cfg: int = 0
+
+
+def read_ovsdb(connection: OvsdbConnection, deadline: float | None = None) -> OvsdbTopology:
+    """Read everything in one snapshot; makes no record in the database's log.
+
+    Args:
+        connection: open.
+        deadline: a time of ``time.monotonic()``; None: READ_DEADLINE_S from now.
+
+    Raises:
+        OvsdbUnavailableError: no answer in time.
+        OvsdbError: the database was never initialised (``ovs-vsctl init``), or the answer makes no sense.
+    """
+    end = time.monotonic() + READ_DEADLINE_S if deadline is None else deadline
+    schema = connection.schema(end)
+    selects = _selects(schema)
+    results = connection.transact(selects, end)
+    tables = _merge(selects, [rows_of(result) for result in results])
+    switch = next(iter(tables["Open_vSwitch"].values()), None)
+    if switch is None:
+        raise OvsdbError("the Open vSwitch database was never initialised (ovs-vsctl init); nothing was changed")
+    return OvsdbTopology(
+        bridges=RowReader(schema, tables).bridges(),
+        other_config=text_map(switch["other_config"]),
+        external_ids=text_map(switch["external_ids"]),
+        managers=tuple(sorted(str(row["target"]) for row in tables["Manager"].values())),
+        next_cfg=_count(switch, "next_cfg"),
+        cur_cfg=_count(switch, "cur_cfg"),
+    )
+
+
+def _selects(schema: Schema) -> list[Operation]:
+    selects = [
+        _select("Open_vSwitch", ["other_config", "external_ids", "next_cfg", "cur_cfg"]),
+        _select("Manager", ["target"]),
+    ]
+    selects += [_select(table, configuration_columns(schema, table)) for table in _WHOLE if table in schema]
+    for table, common in _COMMON.items():
+        selects.append(_select(table, common))
+        for name in configuration_columns(schema, table):
+            if name not in common:
+                selects.append(_select(table, [name], [[name, "!=", schema[table][name].default]]))
+    return selects
+
+
+def _select(table: str, columns: list[str] | tuple[str, ...], where: list[Json] | None = None) -> Operation:
+    return {"op": "select", "table": table, "where": where or [], "columns": ["_uuid", *columns]}
+
+
+def _merge(selects: list[Operation], results: list[list[Row]]) -> dict[str, TableRows]:
+    """Rows by table and UUID; the selects of one table are parts of the same rows."""
+    tables: dict[str, dict[str, dict[str, Json]]] = {}
+    for select, rows in zip(selects, results, strict=True):
+        merged = tables.setdefault(str(select["table"]), {})
+        for row in rows:
+            merged.setdefault(uuid_of(row["_uuid"]), {}).update(row)
+    return {table: rows for table, rows in tables.items()}  # noqa: C416 - widens the values' type
+
+
+def _count(row: Row, column: str) -> int:
+    value = row[column]
+    return value if isinstance(value, int) else 0
