@@ -224,15 +224,14 @@ class Sandbox:
         self._guests.append(guest)
         return guest
 
-    def ping_stream(self, target: str = "", *, interval_ms: float = 5.0, count: int = 0) -> PingStream:
+    def ping_stream(self, target: str = "", *, interval_ms: float = 5.0) -> PingStream:
         """Start pings from dom0; counts every packet.
 
         Args:
             target: address, IPv4 or IPv6; default the first far host's.
             interval_ms: time between packets.
-            count: number of packets; 0: until stopped.
         """
-        return PingStream(self.spawn, target or self.gateway_address, interval_ms, count)
+        return PingStream(self.spawn, target or self.gateway_address, interval_ms)
 
     @property
     def gateway_address(self) -> str:
@@ -319,19 +318,3 @@ class Sandbox:
             self._namespaces.stop()
             self._namespaces = None
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def pid_of(process: subprocess.Popen[str]) -> int:
-    """Process id, as the machine counts, of the command behind a `Sandbox.spawn`.
-
-    Raises:
-        NotFoundError: it has ended.
-    """
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[1]) == process.pid:
-            return int(stat.parent.name)
-    raise NotFoundError(f"the command behind process {process.pid} has ended")

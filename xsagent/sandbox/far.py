@@ -71,9 +71,9 @@ class Host:
         self.run(["ip", "address", "flush", "dev", self.interface])
         self.run(["ip", "-batch", "-"], input_text=wiring.render_addresses(self.interface, addresses))
 
-    def ping_stream(self, target: str, *, interval_ms: float = 5.0, count: int = 0) -> PingStream:
+    def ping_stream(self, target: str, *, interval_ms: float = 5.0) -> PingStream:
         """Start pings from this host to an address; see `Sandbox.ping_stream`."""
-        return PingStream(self.spawn, target, interval_ms, count)
+        return PingStream(self.spawn, target, interval_ms)
 
 
 class FarHost(Host):

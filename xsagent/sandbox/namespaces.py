@@ -11,12 +11,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import xsagent
-from xsagent.errors import CommandError, XsagentError
+from xsagent.errors import CommandError, NotFoundError, XsagentError
 
 START_DEADLINE_S = 20.0
 _SBIN = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -169,3 +170,20 @@ def _kill_group(process: subprocess.Popen[str]) -> tuple[str, str]:
 def _words_inside(command: list[str]) -> str:
     """The command without the entry before it, for messages."""
     return " ".join(command[command.index("--") + 1 :] if "--" in command else command)
+
+
+def pid_of(process: subprocess.Popen[str]) -> int:
+    """Process id, as the machine counts, of the command behind a `Sandbox.spawn`, once it runs.
+
+    Raises:
+        NotFoundError: it has ended.
+    """
+    while process.poll() is None:
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                name, _end, rest = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")
+                # Until it has executed the command, the child is a copy of nsenter.
+                if int(rest.split()[1]) == process.pid and not name.endswith("(nsenter"):
+                    return int(stat.parent.name)
+        time.sleep(0.01)
+    raise NotFoundError(f"the command behind process {process.pid} has ended")

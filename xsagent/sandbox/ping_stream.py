@@ -1,8 +1,8 @@
 """A program that sends a ping every few milliseconds and counts the answers exactly. Effects; stdlib alone.
 
 `traffic.PingStream` starts it inside a sandbox by its path. It writes ``started`` once the first ping is out, a
-line of JSON (the fields of `traffic.StreamCounts`) for each line on its stdin, and a last one when stdin ends or
-the count is reached, after waiting for answers that are under way.
+line of JSON (the fields of `traffic.StreamCounts`) for each line on its stdin, and a last one when stdin ends,
+after waiting for answers that are under way.
 """
 
 from __future__ import annotations
@@ -90,12 +90,12 @@ class _Stream:
         sys.stdout.flush()
 
 
-def _send_all(stream: _Stream, interval_s: float, count: int) -> None:
-    """Send until stdin ends or `count` pings are out (0: no end); a line on stdin asks for the counts."""
+def _send_all(stream: _Stream, interval_s: float) -> None:
+    """Send until stdin ends; a line on stdin asks for the counts."""
     sys.stdout.write("started\n")
     sys.stdout.flush()
     due = time.monotonic()
-    while not count or len(stream.answers) < count:
+    while True:
         now = time.monotonic()
         if now >= due:
             stream.send()
@@ -123,10 +123,9 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("target")
     parser.add_argument("--interval-ms", type=float, default=5.0)
-    parser.add_argument("--count", type=int, default=0)
     arguments = parser.parse_args()
     stream = _Stream(arguments.target)
-    _send_all(stream, arguments.interval_ms / 1000, arguments.count)
+    _send_all(stream, arguments.interval_ms / 1000)
     _await_answers(stream)
     stream.report()
     return 0

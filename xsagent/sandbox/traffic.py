@@ -50,17 +50,8 @@ class StreamCounts:
 class PingStream:
     """A running stream; as a context manager it ends with the block, and `result` then tells the counts."""
 
-    def __init__(self, spawn: Spawn, target: str, interval_ms: float, count: int) -> None:
-        self._process = spawn(
-            [
-                sys.executable,
-                "-I",
-                str(PROGRAM),
-                target,
-                f"--interval-ms={interval_ms}",
-                f"--count={count}",
-            ]
-        )
+    def __init__(self, spawn: Spawn, target: str, interval_ms: float) -> None:
+        self._process = spawn([sys.executable, "-I", str(PROGRAM), target, f"--interval-ms={interval_ms}"])
         self._result: StreamCounts | None = None
         if self._read_line() != "started":
             raise CommandError(f"the ping stream to {target} did not start: {self._end()[1]}")
