@@ -186,7 +186,7 @@ class _Tree:
         if link is not None:
             facts = describe_link(link)
             return [f"nic {facts[0]}", *facts[1:]] if link.physical and facts else facts
-        return ["NO SUCH DEVICE"] if interface.type == "" and not interface.error else []
+        return ["NO SUCH DEVICE"] if interface.type in {"", "system"} and not interface.error else []
 
     def _report(self, interface: Interface) -> list[str]:
         """The switch's report; a switch that does not answer is one complaint, not one at each port."""

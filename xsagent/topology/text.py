@@ -90,7 +90,7 @@ def describe_interface(interface: Interface) -> list[str]:
         vif = f"vif {short_uuid(ids[VIF_MARK] or '')}"
         machine = ids.get("xs-vm-uuid")
         facts = [vif + (f" of vm {short_uuid(machine)}" if machine else "")]
-    elif interface.type not in {"", KEEP}:
+    elif interface.type not in {"", "system", KEEP}:
         facts = [f"{interface.type} {describe_keys(interface.options)}".rstrip()]
     else:
         facts = []
