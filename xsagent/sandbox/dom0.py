@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from xsagent.errors import NotFoundError
 from xsagent.sandbox import daemons, wiring
-from xsagent.sandbox.far import RUN_DEADLINE_S, FarHost, Guest
-from xsagent.sandbox.namespaces import Namespaces, SandboxError, run_command, search_path
+from xsagent.sandbox.far import FarHost, Guest
+from xsagent.sandbox.inside import Inside
+from xsagent.sandbox.namespaces import Namespaces, SandboxError, search_path
 from xsagent.sandbox.root_prefix import record_uuid, write_root_prefix
-from xsagent.sandbox.spec import SandboxSpec, Service
+from xsagent.sandbox.spec import SandboxSpec, Service, nic_mac
 from xsagent.sandbox.traffic import PingStream
 
 TOOLS = ("unshare", "nsenter", "mount", "ip", "nft", "ethtool", "ovsdb-tool", "ovsdb-server", "ovs-vswitchd")
 OPTIONAL_TOOLS = ("dnsmasq", "dhclient", "ping")
 _SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "TERM", "USER", "PYTHONPATH", "NO_COLOR")
 
 
 def missing_tools() -> list[str]:
@@ -37,32 +33,22 @@ def missing_tools() -> list[str]:
     return [tool for tool in (*TOOLS, *OPTIONAL_TOOLS) if shutil.which(tool, path=search_path()) is None]
 
 
-class Sandbox:
+class Sandbox(Inside):
     """A running sandbox, as a context manager.
 
     Attributes:
-        spec: what it was made from.
-        directory: its own directory; removed at the end.
-        root: the root prefix; readable from outside while the sandbox is up (its sys and proc are not).
-        bin: first folder of PATH inside; a program put here stands in for the system's.
         ovsdb_server: the daemon; ``start()``, ``stop()``, ``kill()``, ``pause()``, ``resume()``, ``pid``.
         vswitchd: likewise.
         keep: left up at the end (KEEP_SANDBOX=1).
     """
 
     def __init__(self, spec: SandboxSpec | None = None) -> None:
-        self.spec = spec or SandboxSpec()
+        super().__init__(spec or SandboxSpec())
         self.keep = os.environ.get("KEEP_SANDBOX", "") not in ("", "0")
-        self.directory = Path(tempfile.mkdtemp(prefix="xs-"))
-        self.directory.chmod(0o755)
-        self.root = self.directory / "root"
-        self.bin = self.directory / "bin"
-        self._log = self.directory / "log"
-        self._namespaces: Namespaces | None = None
         rundir = self.root / "run/openvswitch"
-        self.ovsdb_server = daemons.ovsdb_server(rundir, self._log, self.run)
-        self.vswitchd = daemons.ovs_vswitchd(rundir, self._log, self.run)
-        self._far = {segment.name: FarHost(self, segment, self._log) for segment in self.spec.segments}
+        self.ovsdb_server = daemons.ovsdb_server(rundir, self.log, self.run)
+        self.vswitchd = daemons.ovs_vswitchd(rundir, self.log, self.run)
+        self._far = {segment.name: FarHost(self, segment, self.log) for segment in self.spec.segments}
         self._guests: list[Guest] = []
 
     def __enter__(self) -> Self:
@@ -81,109 +67,6 @@ class Sandbox:
         else:
             self.close()
 
-    # -- running commands ------------------------------------------------------------------------------------
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """Variables of every command inside, before those that a call adds."""
-        rundir = str(self.root / "var/run/openvswitch")
-        own = {
-            "PATH": f"{self.bin}:{Path(sys.executable).parent}:{search_path()}",
-            "OVS_RUNDIR": rundir,
-            "OVS_DBDIR": rundir,
-            "OVS_SYSCONFDIR": str(self.root / "etc"),
-            "OVS_LOGDIR": str(self._log),
-            "XSAGENT_SANDBOX_ROOT": str(self.root),
-            "XSAGENT_DATAPATH_TYPE": self.spec.datapath_type,
-        }
-        if self.spec.ip_backend:
-            own["XSAGENT_IP_BACKEND"] = self.spec.ip_backend
-        passed = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        settings = {key: value for key, value in os.environ.items() if key.startswith("XSAGENT_")}
-        settings.pop("XSAGENT_TEST_REQUIRE", None)
-        return passed | settings | own | dict(self.spec.environment)
-
-    def command(self, argv: Sequence[str], *, host: str = "") -> list[str]:
-        """The words that run `argv` inside, for a caller with a subprocess call of its own (a terminal)."""
-        if self._namespaces is None:
-            raise SandboxError("the sandbox is not running")
-        return [*self._namespaces.entry(host), *argv]
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        check: bool = True,
-        env: Mapping[str, str] | None = None,
-        timeout: float = RUN_DEADLINE_S,
-        input_text: str | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a command in dom0 and wait for it; text in and out, working directory ``/``.
-
-        Args:
-            argv: the command's words; found through PATH inside.
-            check: an exit status other than 0 is an error.
-            env: variables added to `environment`.
-            timeout: deadline in seconds; then its process group is killed.
-            input_text: its stdin; None: empty.
-
-        Raises:
-            CommandError: `check` and it failed, or the deadline passed.
-        """
-        return self.run_in("", argv, check=check, env=env, timeout=timeout, input_text=input_text)
-
-    def run_in(
-        self,
-        host: str,
-        argv: Sequence[str],
-        *,
-        check: bool = True,
-        env: Mapping[str, str] | None = None,
-        timeout: float = RUN_DEADLINE_S,
-        input_text: str | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """As `run`, in the network namespace of a far host or guest; `Host.run` is the usual way."""
-        return run_command(
-            self.command(argv, host=host),
-            env=self.environment | dict(env or {}),
-            timeout=timeout,
-            input_text=input_text,
-            check=check,
-        )
-
-    def spawn(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        """Start a command in dom0, its three streams being text pipes; ends with the sandbox at the latest.
-
-        The Popen is that of nsenter(1), which waits for the command and ends as it ends: `pid_of` gives the
-        command's own process id, for signals.
-        """
-        return self.spawn_in("", argv, env=env)
-
-    def spawn_in(
-        self, host: str, argv: Sequence[str], *, env: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[str]:
-        """As `spawn`, in the network namespace of a far host or guest."""
-        return subprocess.Popen(
-            self.command(argv, host=host),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment | dict(env or {}),
-            start_new_session=True,
-        )
-
-    def describe_entry(self) -> str:
-        """How a person enters and ends a sandbox that was kept."""
-        if self._namespaces is None:
-            return f"sandbox {self.directory} is not running\n"
-        variables = [f"{key}={value}" for key, value in self.environment.items()]
-        enter = shlex.join(self.command(["env", *variables, "bash"]))
-        return (
-            f"sandbox kept in {self.directory}\n  enter: {enter}\n"
-            f"  end:   kill -9 {self._namespaces.pid}; rm -rf {self.directory}\n"
-        )
-
     # -- what is in it ---------------------------------------------------------------------------------------
 
     def far(self, name: str = "gateway") -> FarHost:
@@ -191,6 +74,23 @@ class Sandbox:
         if name not in self._far:
             raise NotFoundError(f"the sandbox has no far host {name}: {', '.join(self._far)}")
         return self._far[name]
+
+    def build_bridge(self, bridge: str, *nics: str, address: str = "") -> None:
+        """Build a bridge by hand with the peers' own tools, links up: a host's state that is none of our making.
+
+        Args:
+            bridge: its name; its hardware address is that of the first NIC.
+            nics: its ports.
+            address: CIDR for the bridge device; empty: none.
+        """
+        settings = [f"datapath_type={self.spec.datapath_type}", "fail_mode=standalone"]
+        settings += [f"other_config:hwaddr={nic_mac(nic)}" for nic in nics[:1]]
+        ports = [word for nic in nics for word in ("--", "add-port", bridge, nic)]
+        self.run(["ovs-vsctl", "add-br", bridge, "--", "set", "Bridge", bridge, *settings, *ports])
+        for device in (*nics, bridge):
+            self.run(["ip", "link", "set", device, "up"])
+        if address:
+            self.run(["ip", "-batch", "-"], input_text=wiring.render_addresses(bridge, [address]))
 
     def add_guest(self, name: str, bridge: str, address: str = "", *, plug: bool = True) -> Guest:
         """Add a guest with a vif-like port: a veth pair whose other end is in the guest's own namespace.
@@ -256,11 +156,11 @@ class Sandbox:
         missing = [tool for tool in TOOLS if shutil.which(tool, path=search_path()) is None]
         if missing:
             raise SandboxError(f"a sandbox needs {', '.join(missing)}, which this machine lacks")
-        for path in (self.root, self.bin, self._log):
+        for path in (self.root, self.bin, self.log):
             path.mkdir()
         write_root_prefix(self.root, self.spec)
         self._copy_dhclient()
-        self._namespaces = Namespaces.start(self.directory, keep=self.keep)
+        self.namespaces = Namespaces.start(self.directory, keep=self.keep)
         self._lay_wires()
         self._start_switch()
         for service in self.spec.services:
@@ -298,7 +198,7 @@ class Sandbox:
     def start_service(self, service: Service) -> subprocess.Popen[bytes]:
         """Start a further process of dom0 and wait until it is ready; its output goes to ``log/NAME.log``."""
         argv = [word.replace("{root}", str(self.root)) for word in service.argv]
-        with (self._log / f"{service.name}.log").open("wb") as log:
+        with (self.log / f"{service.name}.log").open("wb") as log:
             process = subprocess.Popen(
                 self.command(argv),
                 stdin=subprocess.DEVNULL,
@@ -314,7 +214,7 @@ class Sandbox:
 
     def close(self) -> None:
         """End every process inside and remove the directory; idempotent."""
-        if self._namespaces:
-            self._namespaces.stop()
-            self._namespaces = None
+        if self.namespaces:
+            self.namespaces.stop()
+            self.namespaces = None
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -8,33 +8,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from xsagent.sandbox import dhcp_server, wiring
 from xsagent.sandbox.daemons import Daemon
+from xsagent.sandbox.inside import RUN_DEADLINE_S, Inside
 from xsagent.sandbox.spec import Segment
 from xsagent.sandbox.traffic import PingStream
-
-RUN_DEADLINE_S = 60.0
-
-
-class Inside(Protocol):
-    """What a host needs of its sandbox: to run commands in a namespace of it."""
-
-    def run_in(
-        self,
-        host: str,
-        argv: Sequence[str],
-        *,
-        check: bool = ...,
-        env: Mapping[str, str] | None = ...,
-        timeout: float = ...,
-        input_text: str | None = ...,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run argv in network namespace `host`, or dom0's when empty."""
-
-    def spawn_in(self, host: str, argv: Sequence[str], *, env: Mapping[str, str] | None = ...) -> subprocess.Popen[str]:
-        """Start argv in network namespace `host`, its three streams being pipes."""
 
 
 class Host:
