@@ -1,0 +1,196 @@
+"""xenstored and xenopsd's file -> VifKeys: everything about one VIF in one transaction. I/O.
+
+Before `vif.parse_vif`, which checks the values. The toolstack's layout is found by probing: the directory by the
+VM's uuid first, then the one by domain id (features.md section 19).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+
+from xsagent.config import Paths
+from xsagent.errors import InputError
+from xsagent.model.vif import Layout, Vif, VifId, VifPaths
+from xsagent.sources.vif import BACKEND_KEYS, OTHER_CONFIG_KEYS, PRIVATE_KEYS, VifKeys, build_paths, parse_vif
+from xsagent.sources.vif_file import MAX_FILE_BYTES
+from xsagent.sources.vif_values import parse_text, parse_uuid
+from xsagent.sources.xenstore import Xenstore
+
+_VM_PATH = re.compile(r"/vm/[A-Za-z0-9-]{1,64}", re.ASCII)
+_BACKEND_NAME = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendState:
+    """What the backend directory says about the device itself.
+
+    Attributes:
+        exists: the directory is there: the device exists or is about to (DESIGN.md section 6).
+        status: ``hotplug-status``; empty when absent.
+        error: ``hotplug-error``; empty when absent.
+        online: ``hotplug`` below HOTPLUG: the value for which xenopsd waits; empty when absent.
+    """
+
+    exists: bool = False
+    status: str = ""
+    error: str = ""
+    online: str = ""
+
+
+def read_vif(store: Xenstore, paths: Paths, vif: VifId) -> Vif:
+    """The VIF as the toolstack describes it now.
+
+    Raises:
+        InputError: a value is wrong (`vif.parse_vif`).
+        HotplugPendingError: its locking mode cannot be read (yet).
+        XenstoreError, XenstoreUnavailableError: as `Xenstore.read`.
+    """
+    return parse_vif(read_vif_keys(store, paths, vif))
+
+
+def read_vif_keys(store: Xenstore, paths: Paths, vif: VifId) -> VifKeys:
+    """All keys of the VIF, from one transaction, with xenopsd's file. Errors as `read_vif`."""
+    keys = store.transact(lambda transaction: _read_keys(_View(store, transaction), vif))
+    file = _read_file(paths, keys)
+    return VifKeys(
+        id=keys.id,
+        paths=keys.paths,
+        vm_uuid=keys.vm_uuid,
+        final_uuid=keys.final_uuid,
+        private=keys.private,
+        backend=keys.backend,
+        file=file,
+    )
+
+
+def read_paths(store: Xenstore, vif: VifId) -> VifPaths:
+    """Where the VIF's keys lie; works when ``/local/domain/D`` is gone already. Errors as `read_vif`."""
+    return store.transact(lambda transaction: _find_paths(_View(store, transaction), vif)[0])
+
+
+def read_backend_state(store: Xenstore, paths: VifPaths) -> BackendState:
+    """What the backend directory and HOTPLUG say now. Errors as `Xenstore.read`."""
+
+    def read(transaction: int) -> BackendState:
+        view = _View(store, transaction)
+        return BackendState(
+            exists=view.names(paths.backend) is not None,
+            status=view.text(f"{paths.backend}/hotplug-status"),
+            error=view.text(f"{paths.backend}/hotplug-error"),
+            online=view.text(f"{paths.hotplug}/hotplug"),
+        )
+
+    return store.transact(read)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """Reads inside one transaction."""
+
+    store: Xenstore
+    transaction: int
+
+    def value(self, path: str) -> bytes | None:
+        return self.store.read(path, transaction=self.transaction)
+
+    def names(self, path: str) -> tuple[str, ...] | None:
+        return self.store.directory(path, transaction=self.transaction)
+
+    def text(self, path: str) -> str:
+        """A value for people or comparison; unprintable parts escaped, empty when absent."""
+        return (self.value(path) or b"").decode("ascii", "backslashreplace")
+
+    def values(self, directory: str, wanted: tuple[str, ...]) -> dict[str, bytes]:
+        """The wanted children that exist. One listing saves a round trip for each that does not."""
+        present = set(self.names(directory) or ()).intersection(wanted)
+        found = {name: self.value(f"{directory}/{name}") for name in wanted if name in present}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _read_keys(view: _View, vif: VifId) -> VifKeys:
+    paths, vm_uuid = _find_paths(view, vif)
+    private = view.values(paths.private, PRIVATE_KEYS)
+    other_config = view.values(f"{paths.private}/other-config", OTHER_CONFIG_KEYS)
+    return VifKeys(
+        id=vif,
+        paths=paths,
+        vm_uuid=vm_uuid,
+        final_uuid=view.value(f"/vm/{vm_uuid}/final-uuid") if vm_uuid else None,
+        private=private | {f"other-config/{name}": value for name, value in other_config.items()},
+        backend=view.values(paths.backend, BACKEND_KEYS),
+    )
+
+
+def _find_paths(view: _View, vif: VifId) -> tuple[VifPaths, str]:
+    """The VIF's directories and the VM's uuid (empty when unknown)."""
+    vm_uuid = _read_vm_uuid(view, vif)
+    by_domid = build_paths(vif, Layout.DOMID)
+    if vm_uuid:
+        by_uuid = build_paths(vif, Layout.UUID, vm_uuid)
+        if view.names(by_uuid.private) is not None or view.names(by_domid.private) is None:
+            return by_uuid, vm_uuid
+    elif view.value(f"{by_domid.hotplug}/hotplug") is None:
+        left = _find_leftover(view, vif)
+        if left is not None:
+            return left, ""
+    return by_domid, vm_uuid
+
+
+def _find_leftover(view: _View, vif: VifId) -> VifPaths | None:
+    """Where a ``hotplug`` key names this domain id, when the domain itself is gone (DESIGN.md section 6)."""
+    for name in view.names("/xapi") or ():
+        try:
+            paths = build_paths(vif, Layout.UUID, parse_uuid(name))
+        except InputError:
+            continue
+        if view.value(f"{paths.hotplug}/hotplug") is not None:
+            return paths
+    return None
+
+
+def _read_vm_uuid(view: _View, vif: VifId) -> str:
+    """The uuid under which the domain runs; empty when it has none, or is gone.
+
+    Raises:
+        InputError: ``vm`` or ``uuid`` is malformed: it would lead to another VM's keys.
+    """
+    raw = view.value(f"/local/domain/{vif.domid}/vm")
+    if raw is None:
+        return ""
+    try:
+        path = parse_text(raw)
+        if not _VM_PATH.fullmatch(path):
+            raise InputError(f"{path!r:.80} is no VM's path")  # noqa: TRY301 - one sentence for all three
+        uuid = view.value(f"{path}/uuid")
+        return "" if uuid is None else parse_uuid(parse_text(uuid))
+    except InputError as error:
+        raise InputError(f"VIF {vif}: the domain's vm key: {error}; the VIF was left as it was") from error
+
+
+def _read_file(paths: Paths, keys: VifKeys) -> bytes | None:
+    """The VIF's file of xenopsd, under the present uuid or the one after migration; None when there is none."""
+    backend = keys.private.get("xenopsd-backend", b"").decode("ascii", "replace")
+    if not _BACKEND_NAME.fullmatch(backend):
+        return None
+    final = (keys.final_uuid or b"").decode("ascii", "replace")
+    for uuid in (keys.vm_uuid, final):
+        found = read_vif_file(paths, backend, uuid, keys.id.devid)
+        if found is not None:
+            return found
+    return None
+
+
+def read_vif_file(paths: Paths, backend: str, vm_uuid: str, devid: int) -> bytes | None:
+    """The file's bytes; None when it cannot be read or a word cannot be part of its path (InputError is for values)."""
+    try:
+        uuid = parse_uuid(vm_uuid)
+    except InputError:
+        return None
+    if not _BACKEND_NAME.fullmatch(backend):
+        return None
+    path = paths.below(f"/var/run/nonpersistent/xenopsd/{backend}/VM/{uuid}/vif.{devid}")
+    with contextlib.suppress(OSError), path.open("rb") as stream:
+        return stream.read(MAX_FILE_BYTES + 1)
+    return None
