@@ -35,6 +35,7 @@ def _impossible_pifs(snapshot: Snapshot) -> dict[Ref, str]:
         ref: f"PIF {snapshot.pifs[ref].uuid} ({snapshot.pifs[ref].device}) leads in a circle "
         "through VLAN and bond records"
         for ref in _on_cycles(below)
+        if ref in snapshot.pifs
     }
     bond_pifs = {bond.pif for bond in snapshot.bonds.values()}
     for bond in snapshot.bonds.values():
@@ -44,17 +45,18 @@ def _impossible_pifs(snapshot: Snapshot) -> dict[Ref, str]:
 
 
 def _below(snapshot: Snapshot) -> dict[Ref, list[Ref]]:
-    """PIF to the PIFs that it rides on."""
-    edges: dict[Ref, list[Ref]] = {ref: [] for ref in snapshot.pifs}
+    """Each PIF of a VLAN or bond to the PIFs that it rides on."""
+    edges: dict[Ref, list[Ref]] = {}
     for vlan in snapshot.vlans.values():
-        edges.get(vlan.pif, []).append(vlan.carrier)
+        edges.setdefault(vlan.pif, []).append(vlan.carrier)
     for bond in snapshot.bonds.values():
-        edges.get(bond.pif, []).extend(bond.members)
+        edges.setdefault(bond.pif, []).extend(bond.members)
     for ref, pif in snapshot.pifs.items():
-        if (carrier := snapshot.carrier_of(pif)) is not None:
-            edges[ref].append(carrier.ref)
-        if (own := snapshot.bond_of(pif)) is not None:
-            edges[ref].extend(own.members)
+        vlan_record, own_bond = snapshot.vlan_of(pif), snapshot.bond_of(pif)
+        if vlan_record is not None:
+            edges.setdefault(ref, []).append(vlan_record.carrier)
+        if own_bond is not None:
+            edges.setdefault(ref, []).extend(own_bond.members)
     return edges
 
 

@@ -31,6 +31,7 @@ class Limits:
         text_characters: of one element, and bytes of any other token (a tag, a comment).
         extra_characters: of all EXTRA elements together: JSON unfolds to more than its text.
         elements: in all, attributes counted too.
+        records: PIFs, VLANs and so on in all.
         depth: of nesting.
     """
 
@@ -38,6 +39,7 @@ class Limits:
     text_characters: int = 1 << 20
     extra_characters: int = 6 << 20
     elements: int = 400_000
+    records: int = 60_000
     depth: int = 32
 
 
@@ -63,6 +65,7 @@ class RecordStream:
         self._limits = limits
         self._depth = 0
         self._elements = 0
+        self._records = 0
         self._extra_characters = 0
         self._skip_below = 0
         self._record: RawRecord | None = None
@@ -141,6 +144,9 @@ class RecordStream:
         ref = attributes.pop("ref", "")
         self.passed.attributes += len(attributes)
         if name in _KNOWN and ref:
+            self._records += 1
+            if self._records > self._limits.records:
+                self._refuse(f"it has more than {self._limits.records} records")
             self._record = RawRecord(name, ref, {})
         else:
             self._pass_over()
