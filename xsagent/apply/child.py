@@ -1,0 +1,165 @@
+"""Argument list -> a finished child program: found, bounded in time and output, its group killed when late.
+
+Every child program of ours is started here (or, where it must outlive us, in apply/dhcp.py with `find_program`).
+No shell ever sees an argument (DESIGN.md rule 10). Standard library alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+from xsagent.errors import CommandError
+
+_DIRECTORIES: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for when PATH is empty and the absolute default is not there."""
+
+_OUTPUT_LIMIT: Final = 65536
+_SHOWN: Final = 300
+_KILL_WAIT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildResult:
+    """How a child ended, with the first 64 KiB of each output."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def find_program(name: str, default: str) -> str:
+    """Return the path of a program: through PATH, or `default` when PATH is empty or does not have it.
+
+    Arguments:
+        name: for example ``dhclient``.
+        default: absolute path, for example ``/sbin/dhclient``.
+
+    Raises CommandError when the program is nowhere.
+    """
+    path = os.environ.get("PATH", "")
+    found = shutil.which(name, path=path) if path else None
+    if found is None and os.access(default, os.X_OK):
+        found = default
+    if found is None and not path:
+        found = shutil.which(name, path=_DIRECTORIES)
+    if found is None:
+        raise CommandError(f"the program {name} is neither in PATH nor at {default}; it was not run")
+    return found
+
+
+def minimal_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a child: PATH, a fixed locale, OVS_RUNDIR, and what the caller adds."""
+    environment = {"PATH": os.environ.get("PATH") or _DIRECTORIES, "LC_ALL": "C"}
+    if "OVS_RUNDIR" in os.environ:
+        environment["OVS_RUNDIR"] = os.environ["OVS_RUNDIR"]
+    return environment | dict(extra or {})
+
+
+def run_child(
+    arguments: Sequence[str],
+    *,
+    deadline_s: float,
+    input_text: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    accepted: Sequence[int] = (0,),
+) -> ChildResult:
+    """Run a program and wait for it to end.
+
+    Blocking, at most `deadline_s` seconds and the time that killing takes; then the whole process group is killed.
+    A background process that the child leaves behind does not keep us waiting for its output.
+
+    Arguments:
+        arguments: the program's path (see `find_program`) and its arguments.
+        deadline_s: seconds.
+        input_text: given on stdin; without it stdin is empty.
+        environment: added to `minimal_environment`.
+        accepted: exit statuses that are no error; an empty sequence accepts all.
+
+    Raises CommandError when the program cannot be started, passes its deadline, or ends with another status.
+    """
+    with contextlib.ExitStack() as stack:
+        outputs = [stack.enter_context(_scratch(name)) for name in ("stdout", "stderr")]
+        process = _start(arguments, input_text, environment, outputs)
+        try:
+            _wait(process, arguments, input_text, deadline_s, outputs)
+        except BaseException:  # a signal that ends us too must not leave the child half way
+            _kill(process)
+            raise
+        result = ChildResult(status=process.returncode, stdout=_text(outputs[0]), stderr=_text(outputs[1]))
+    if accepted and result.status not in accepted:
+        raise CommandError(f"{_name(arguments)} failed with {_ending(result.status)}{_said(result)}")
+    return result
+
+
+def _scratch(name: str) -> IO[bytes]:
+    """Return an unnamed file for an output: unlike a pipe it neither fills up nor waits for a child's children."""
+    return os.fdopen(os.memfd_create(f"xsagent-{name}"), "w+b")
+
+
+def _start(
+    arguments: Sequence[str],
+    input_text: str | None,
+    environment: Mapping[str, str] | None,
+    outputs: Sequence[IO[bytes]],
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(arguments),
+            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
+            stdout=outputs[0],
+            stderr=outputs[1],
+            env=minimal_environment(environment),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise CommandError(f"cannot start {_name(arguments)}: {error.strerror or error}") from error
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    arguments: Sequence[str],
+    input_text: str | None,
+    deadline_s: float,
+    outputs: Sequence[IO[bytes]],
+) -> None:
+    try:
+        process.communicate(None if input_text is None else input_text.encode(), timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        said = _said(ChildResult(status=0, stdout=_text(outputs[0]), stderr=_text(outputs[1])))
+        raise CommandError(f"{_name(arguments)} did not end within {deadline_s:g} s and was killed{said}") from None
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.returncode is not None:  # reaped: its number may be another's by now
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_KILL_WAIT_S)
+
+
+def _text(output: IO[bytes]) -> str:
+    output.seek(0)
+    return output.read(_OUTPUT_LIMIT).decode("utf-8", "replace")
+
+
+def _name(arguments: Sequence[str]) -> str:
+    return " ".join([os.path.basename(arguments[0]), *arguments[1:3]])  # noqa: PTH119 - text, no path to open
+
+
+def _ending(status: int) -> str:
+    return f"status {status}" if status >= 0 else f"signal {-status}"
+
+
+def _said(result: ChildResult) -> str:
+    """Return the last lines that the child wrote, for the end of a sentence."""
+    text = " ".join((result.stderr.strip() or result.stdout.strip()).split())
+    return f": {text[-_SHOWN:]}" if text else " and said nothing"

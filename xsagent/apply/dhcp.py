@@ -1,0 +1,181 @@
+"""StartDhcpStep, StopDhcpStep -> a dhclient of ours on one device, with files of its own. Effects.
+
+The client outlives whoever starts it, renews by itself and keeps asking while no server answers; what a lease means
+is done by its script (apply/dhclient_script.py). Before it the address steps, after it verify. Undo of a start is a
+stop, and the other way round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import xsagent
+from xsagent.apply.child import find_program, run_child
+from xsagent.apply.dhclient_script import ROOT_VARIABLE
+from xsagent.apply.packet_socket import require_device, usable_ipv6
+from xsagent.config import Paths
+from xsagent.errors import CommandError, DhcpSilentError
+from xsagent.observed.dhcp_clients import IFINDEX_VARIABLE, ClientFiles, client_files, find_all, find_running
+from xsagent.observed.lease_results import LeaseResult, read_lease_result
+from xsagent.observed.netlink import dump_kernel
+from xsagent.plan.steps import StartDhcpStep, StopDhcpStep
+
+_START_S: Final = 15.0
+_STOP_S: Final = 5.0
+_PID_FILE_S: Final = 5.0
+_LINK_LOCAL_S: Final = 5.0
+_POLL_S: Final = 0.05
+_LONGEST_SHEBANG: Final = 250
+"""The kernel reads 256 bytes of a script's first line (BINPRM_BUF_SIZE)."""
+
+_LAUNCHER: Final = """\
+#!{python} -I
+# Written by xsagent: what dhclient runs when a lease comes, changes or ends.
+import sys
+
+sys.path.insert(0, {package!r})
+from xsagent.apply.dhclient_script import main
+
+sys.exit(main())
+"""
+
+
+def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResult:
+    """Have a client with this configuration run on the device, and wait for its lease.
+
+    A running client with the same configuration is kept, whether it has a lease or is still asking; any other that
+    uses the same files is stopped without releasing. Blocking, `wait_s` for the lease and some seconds for the rest.
+
+    Arguments:
+        wait_s: seconds to wait for a lease; 0 looks once.
+
+    Returns what the lease gave. Raises DhcpSilentError when no server answered in time (the client keeps asking),
+    CommandError when dhclient cannot be started or ended, or when its lease could not be set.
+    """
+    family, device = step.client.family, step.device
+    files = client_files(paths.state_dir, paths.run_dir, device, family)
+    ifindex = require_device(device)
+    if not _is_right(files, step, ifindex, paths.proc):
+        stop_processes(files, device, paths.proc)
+        _write_files(files, step.client.configuration, paths)
+        if family == 6:  # noqa: PLR2004 - IP version
+            _wait_link_local(device)
+        _start(_command(files, device, family, ifindex, paths), paths)
+    return _wait_lease(files, device, ifindex, paths.proc, wait_s)
+
+
+def stop_client(step: StopDhcpStep, paths: Paths) -> None:
+    """Stop our client and remove its configuration; idempotent. Its lease, addresses and routes stay.
+
+    Raises CommandError when it does not end even when killed.
+    """
+    files = client_files(paths.state_dir, paths.run_dir, step.device, step.family)
+    stop_processes(files, step.device, paths.proc)
+    files.configuration.unlink(missing_ok=True)
+
+
+def stop_processes(files: ClientFiles, device: str, proc: Path) -> None:
+    """End every client that uses these files and wait until they are gone, then forget pid and result.
+
+    SIGTERM first, SIGKILL after five seconds; dhclient sends no release on either.
+    """
+    end = time.monotonic() + _STOP_S
+    while pids := find_all(files, device, proc):
+        late = time.monotonic() > end
+        if time.monotonic() > end + _STOP_S:
+            raise CommandError(f"the DHCP client of {device} (pid {pids[0]}) does not end; it was left running")
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+        time.sleep(_POLL_S)
+    files.pid.unlink(missing_ok=True)
+    files.result.unlink(missing_ok=True)
+
+
+def _is_right(files: ClientFiles, step: StartDhcpStep, ifindex: int, proc: Path) -> bool:
+    """The client runs with this configuration, and what it was leased is still on the device."""
+    if find_running(files, step.device, ifindex, proc) is None:
+        return False
+    if files.configuration.read_text(encoding="utf-8", errors="replace") != step.client.configuration:
+        return False
+    result = read_lease_result(files.result)
+    if result is None:  # still asking
+        return True
+    return any(row.ifindex == ifindex and row.interface == result.interface for row in dump_kernel().addresses)
+
+
+def _write_files(files: ClientFiles, configuration: str, paths: Paths) -> None:
+    for directory in (paths.state_dir, paths.run_dir):
+        directory.mkdir(parents=True, exist_ok=True)
+    _write(files.configuration, configuration, 0o644)
+    python = sys.executable
+    if len(python) > _LONGEST_SHEBANG:
+        raise CommandError(f"the path of the Python interpreter is too long to start scripts by: {python}")
+    package = str(Path(xsagent.__file__).resolve().parent.parent)
+    _write(_launcher(paths), _LAUNCHER.format(python=python, package=package), 0o755)
+
+
+def _launcher(paths: Paths) -> Path:
+    return paths.state_dir / "dhclient-script"
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Replace a file that only a client reads; written again at each start, so a crash costs nothing."""
+    scratch = path.with_name(f"{path.name}.new")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.chmod(mode)
+    scratch.replace(path)
+
+
+def _command(files: ClientFiles, device: str, family: int, ifindex: int, paths: Paths) -> list[str]:
+    command = [find_program("dhclient", "/sbin/dhclient"), f"-{family}", "-q", "-nw"]
+    if family == 6:  # noqa: PLR2004 - IP version
+        command += ["-D", "LL"]  # a DUID made of the MAC stays the same when the host is built anew
+    command += ["-cf", str(files.configuration), "-lf", str(files.leases), "-pf", str(files.pid)]
+    command += ["-sf", str(_launcher(paths))]
+    command += ["-e", f"{IFINDEX_VARIABLE}={ifindex}", "-e", f"{ROOT_VARIABLE}={paths.root}"]
+    return [*command, device]
+
+
+def _start(command: Sequence[str], paths: Paths) -> None:
+    """Start dhclient, which goes into the background by itself, in a scope of its own where systemd runs.
+
+    In the scope it is no part of its starter's unit, so stopping xsagentd or xapi does not end it.
+    """
+    if paths.below("/run/systemd/system").is_dir():
+        with contextlib.suppress(CommandError):  # no systemd-run, no bus: then it lives where we do
+            scope = [find_program("systemd-run", "/usr/bin/systemd-run"), "--scope", "--quiet", "--collect"]
+            run_child([*scope, "--", *command], deadline_s=_START_S)
+            return
+    run_child(command, deadline_s=_START_S)
+
+
+def _wait_lease(files: ClientFiles, device: str, ifindex: int, proc: Path, wait_s: float) -> LeaseResult:
+    begin = time.monotonic()
+    while True:
+        result = read_lease_result(files.result)
+        if result is not None and result.problem:
+            raise CommandError(f"the lease of {device} could not be used: {result.problem}; the client goes on asking")
+        if result is not None:
+            return result
+        waited = time.monotonic() - begin
+        # It writes its pid file only after it went into the background.
+        if waited > _PID_FILE_S and find_running(files, device, ifindex, proc) is None:
+            raise CommandError(f"the DHCP client of {device} ended by itself; the device has no lease")
+        if waited >= wait_s:
+            raise DhcpSilentError(f"no DHCP server answered on {device} within {wait_s:g} s; the client keeps asking")
+        time.sleep(_POLL_S)
+
+
+def _wait_link_local(device: str) -> None:
+    """Wait, since dhclient -6 gives up where the device has no usable link-local address (and says so)."""
+    end = time.monotonic() + _LINK_LOCAL_S
+    while not any(address.is_link_local for address in usable_ipv6(device)) and time.monotonic() < end:
+        time.sleep(_POLL_S)

@@ -1,0 +1,225 @@
+"""Steps about links, addresses, routes and sysctls -> the kernel. Effects; the writing adapter of pyroute2.
+
+Run by apply/run_step.py between the OVSDB transaction and verify. Every function stands being run twice; a step's
+`undo` holds the values that were observed before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError as KernelError
+
+from xsagent.apply.announce import announce, solicit_routers
+from xsagent.apply.packet_socket import has_carrier, require_device
+from xsagent.apply.secondaries import promoted_secondaries
+from xsagent.errors import DeviceAbsentError, ForeignObjectError, NetlinkError
+from xsagent.observed.netlink import dump_kernel
+from xsagent.plan.steps import (
+    AddressStep,
+    AnnounceStep,
+    CreateVlanLinkStep,
+    DeleteLinkStep,
+    LinkStep,
+    RouteStep,
+    SysctlStep,
+    WaitCarrierStep,
+)
+from xsagent.topology.values import ROUTE_PROTOCOL, IpInterface, Route
+
+_CARRIER_POLL_S: Final = 0.05
+_RT_SCOPE_LINK: Final = 253
+_MAIN_TABLE: Final = 254
+_IPV6_METRIC: Final = 1024
+"""What the kernel takes for an IPv6 route without a metric (IP6_RT_PRIO_USER)."""
+
+
+def apply_link(step: LinkStep) -> None:
+    """Set MTU, MAC and IFF_UP of a netdev, up last and down first.
+
+    Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses (a MTU above the hardware's).
+    """
+    index = require_device(step.device)
+    with _kernel(f"cannot change {_wanted(step)} of {step.device}") as kernel:
+        if step.up is False:
+            kernel.link("set", index=index, state="down")
+        if step.mac is not None:
+            kernel.link("set", index=index, address=step.mac)
+        if step.mtu is not None:
+            kernel.link("set", index=index, mtu=step.mtu)
+        if step.up:
+            kernel.link("set", index=index, state="up")
+
+
+def create_vlan_link(step: CreateVlanLinkStep) -> None:
+    """Make an 8021q netdev; one with this name, parent and tag may be there already.
+
+    Raises DeviceAbsentError without the parent, ForeignObjectError when another netdev has the name, NetlinkError
+    when the kernel refuses (no 8021q module).
+    """
+    parent = require_device(step.parent)
+    present = next((row for row in dump_kernel().links if row.name == step.device), None)
+    if present is not None:
+        if (present.kind, present.parent, present.vlan) == ("vlan", parent, step.tag):
+            return
+        raise ForeignObjectError(
+            f"a device {step.device} is there that is not VLAN {step.tag} on {step.parent}; it was left alone"
+        )
+    with _kernel(f"cannot make {step.device} as VLAN {step.tag} on {step.parent}") as kernel:
+        kernel.link("add", ifname=step.device, kind="vlan", link=parent, vlan_id=step.tag)
+
+
+def delete_link(step: DeleteLinkStep) -> None:
+    """Delete an 8021q netdev; it may be gone already. Raises ForeignObjectError for a device of another kind."""
+    present = next((row for row in dump_kernel().links if row.name == step.device), None)
+    if present is None:
+        return
+    if present.kind != "vlan":
+        raise ForeignObjectError(f"{step.device} is no VLAN device of ours; it was not deleted")
+    with _kernel(f"cannot delete {step.device}", errno.ENODEV) as kernel:
+        kernel.link("del", index=present.ifindex)
+
+
+def wait_carrier(step: WaitCarrierStep) -> None:
+    """Wait until every device has carrier, at most the step's seconds; returns either way."""
+    end = time.monotonic() + step.seconds
+    while not all(has_carrier(device) for device in step.devices) and time.monotonic() < end:
+        time.sleep(_CARRIER_POLL_S)
+
+
+def apply_sysctls(step: SysctlStep, proc: Path) -> None:
+    """Write sysctls that differ; a device that starts to accept router advertisements asks for one.
+
+    Arguments:
+        proc: /proc below the root prefix.
+
+    Raises NetlinkError, naming the first that the kernel refused, after the others were written.
+    """
+    refused: list[str] = []
+    for path, value in step.values.items():
+        target = proc / "sys" / "net" / path
+        try:
+            if target.read_text(encoding="ascii").strip() == value:
+                continue
+            target.write_text(value, encoding="ascii")
+        except OSError as error:
+            refused.append(f"{path} to {value} ({error.strerror})")
+            continue
+        _solicit_after(path, value)
+    if refused:
+        raise NetlinkError(f"cannot set the kernel's {', '.join(refused)}; other values were set")
+
+
+def _solicit_after(path: str, value: str) -> None:
+    match path.split("/"):
+        case ["ipv6", "conf", device, "accept_ra"] if value != "0":
+            # Best effort: a device that is down cannot send, and the kernel asks by itself when it comes up.
+            with contextlib.suppress(NetlinkError, DeviceAbsentError, OSError):
+                solicit_routers(device)
+        case _:
+            pass
+
+
+def apply_addresses(step: AddressStep, proc: Path) -> None:
+    """Add addresses, then remove others; what is there or gone already is fine.
+
+    Arguments:
+        proc: /proc below the root prefix.
+
+    Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses one (IPv6 is off, for example).
+    """
+    index = require_device(step.device)
+    for address in step.add:
+        with _kernel(f"cannot add {address.interface} to {step.device}", errno.EEXIST) as kernel:
+            kernel.addr("add", index=index, **_address_fields(address.interface))
+    with promoted_secondaries(proc, step.device):
+        for address in step.remove:
+            problem = f"cannot remove {address.interface} from {step.device}"
+            with _kernel(problem, errno.EADDRNOTAVAIL, errno.ENOENT) as kernel:
+                kernel.addr("del", index=index, address=str(address.interface.ip), mask=_length(address.interface))
+
+
+def apply_routes(step: RouteStep) -> None:
+    """Add or replace routes through a device, then remove others; what is gone already is fine.
+
+    A route without a protocol number gets ROUTE_PROTOCOL. Routes through a gateway come after those without one,
+    which they may need. Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses a route
+    (its gateway cannot be reached through the device).
+    """
+    index = require_device(step.device)
+    for route in sorted(step.add, key=lambda route: route.gateway is not None):
+        with _kernel(f"cannot set {_route_text(route)} through {step.device}") as kernel:
+            kernel.route("replace", **_route_fields(route, index))
+    for route in step.remove:
+        with _kernel(f"cannot remove {_route_text(route)} from {step.device}", errno.ESRCH) as kernel:
+            kernel.route("del", **_route_fields(route, index))
+
+
+def announce_addresses(step: AnnounceStep) -> None:
+    """Announce every address of a device to its neighbours; errors as `announce`."""
+    index = require_device(step.device)
+    announce(step.device, [row.interface.ip for row in dump_kernel().addresses if row.ifindex == index])
+
+
+def _wanted(step: LinkStep) -> str:
+    wanted = [
+        f"the MTU ({step.mtu})" if step.mtu is not None else "",
+        f"the MAC ({step.mac})" if step.mac is not None else "",
+        "" if step.up is None else ("the link (up)" if step.up else "the link (down)"),
+    ]
+    return ", ".join(text for text in wanted if text) or "nothing"
+
+
+def _address_fields(interface: IpInterface) -> dict[str, Any]:
+    fields: dict[str, Any] = {"address": str(interface.ip), "mask": _length(interface)}
+    if interface.version == 4 and interface.network.prefixlen < 31:  # noqa: PLR2004 - RFC 3021: no broadcast in a /31
+        fields["broadcast"] = str(interface.network.broadcast_address)
+    return fields
+
+
+def _length(interface: IpInterface) -> int:
+    return int(interface.network.prefixlen)
+
+
+def _route_fields(route: Route, index: int) -> dict[str, Any]:
+    version = route.destination.version
+    fields: dict[str, Any] = {
+        "dst": str(route.destination),
+        "oif": index,
+        "table": _MAIN_TABLE,
+        "proto": route.protocol or ROUTE_PROTOCOL,
+        "family": 2 if version == 4 else 10,  # noqa: PLR2004 - AF_INET and AF_INET6 of linux/socket.h
+    }
+    metric = route.metric or (_IPV6_METRIC if version == 6 else 0)  # noqa: PLR2004 - IP version
+    if metric:
+        fields["priority"] = metric
+    if route.gateway is not None:
+        fields["gateway"] = str(route.gateway)
+    elif version == 4:  # noqa: PLR2004 - IP version
+        fields["scope"] = _RT_SCOPE_LINK
+    return fields
+
+
+def _route_text(route: Route) -> str:
+    way = f" via {route.gateway}" if route.gateway is not None else ""
+    return f"the route to {route.destination}{way}"
+
+
+@contextlib.contextmanager
+def _kernel(problem: str, *fine: int) -> Iterator[Any]:
+    """Open netlink for one request; its refusal becomes a sentence that begins with `problem`, unless it is fine."""
+    try:
+        with IPRoute() as kernel:
+            yield kernel
+    except KernelError as error:
+        if error.code not in fine:
+            raise NetlinkError(f"{problem}: {os.strerror(error.code)}") from error
+    except OSError as error:
+        raise NetlinkError(f"{problem}: {error}") from error

@@ -1,0 +1,102 @@
+"""JSON that our DHCP hook writes -> what a lease gave: address, routes, name servers. Reads only, stdlib alone.
+
+Written by apply/dhclient_script.py; read by apply/dhcp.py (has the lease come?), apply/resolver.py (which servers?)
+and the flow (which gateway did DHCP name?).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from xsagent.topology.values import IpAddress, IpInterface, Resolver, Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseResult:
+    """What the hook set for a client.
+
+    Attributes:
+        interface: None when the lease could not be used.
+        routes: set on the device; the default route is among them where the device is the gateway interface.
+        resolver: empty unless the device is the DNS interface.
+        mtu: what the server advises; shown, never applied.
+        problem: why the lease could not be set; empty when it was.
+    """
+
+    interface: IpInterface | None
+    routes: tuple[Route, ...] = ()
+    resolver: Resolver = field(default_factory=Resolver)
+    mtu: int | None = None
+    problem: str = ""
+
+
+def read_lease_result(path: Path) -> LeaseResult | None:
+    """Return a client's lease result; None when there is none (yet) or it is not readable.
+
+    Arguments:
+        path: ClientFiles.result.
+    """
+    try:
+        return _parse(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def render_lease_result(result: LeaseResult) -> str:
+    """Return the JSON text of a result."""
+    return json.dumps(
+        {
+            "interface": str(result.interface) if result.interface else None,
+            "routes": [
+                {
+                    "destination": str(route.destination),
+                    "gateway": str(route.gateway) if route.gateway else None,
+                    "protocol": route.protocol,
+                    "metric": route.metric,
+                }
+                for route in result.routes
+            ],
+            "servers": list(result.resolver.servers),
+            "search": list(result.resolver.search),
+            "mtu": result.mtu,
+            "problem": result.problem,
+        },
+        indent=1,
+    )
+
+
+def read_leased_resolvers(run: Path) -> list[Resolver]:
+    """Return what all our clients' leases name as resolver, IPv4's before IPv6's.
+
+    Arguments:
+        run: /run/xsagent below the root prefix.
+    """
+    paths = [*sorted(run.glob("dhclient-*.json")), *sorted(run.glob("dhclient6-*.json"))]
+    results = [read_lease_result(path) for path in paths]
+    return [result.resolver for result in results if result is not None]
+
+
+def _parse(data: Any) -> LeaseResult:  # noqa: ANN401 - JSON; its values end here
+    return LeaseResult(
+        interface=ipaddress.ip_interface(data["interface"]) if data["interface"] else None,
+        routes=tuple(
+            Route(
+                destination=ipaddress.ip_network(item["destination"]),
+                gateway=_address(item["gateway"]),
+                protocol=int(item["protocol"]),
+                metric=int(item["metric"]),
+            )
+            for item in data["routes"]
+        ),
+        resolver=Resolver(servers=tuple(map(str, data["servers"])), search=tuple(map(str, data["search"]))),
+        mtu=data["mtu"],
+        problem=str(data["problem"]),
+    )
+
+
+def _address(text: str | None) -> IpAddress | None:
+    return ipaddress.ip_address(text) if text else None
