@@ -103,16 +103,16 @@ class _Connection(http.client.HTTPConnection):
         self._deadline = deadline
 
     def connect(self) -> None:
-        error: OSError = FileNotFoundError(errno.ENOENT, "no socket")
+        refusals: list[OSError] = []
         for path in self._paths:
             try:
                 self.sock = _connect(path, self._deadline)
-            except (FileNotFoundError, ConnectionRefusedError) as refused:
-                # The alias that is missing says less than the socket that nobody listens on
-                error = refused if isinstance(refused, ConnectionRefusedError) else error
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                refusals.append(OSError(error.errno, f"{path}: {error.strerror}"))
             else:
                 return
-        raise error
+        # A socket that nobody listens on says more than an alias that is missing
+        raise next((error for error in refusals if error.errno == errno.ECONNREFUSED), refusals[0])
 
 
 class _Transport(xmlrpc.client.Transport):
