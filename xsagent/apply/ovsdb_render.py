@@ -1,0 +1,320 @@
+"""OVSDB step + the rows that its names stand for -> one transaction, guards first. Pure.
+
+`apply/ovsdb_resolve.py` found the rows, `apply/ovsdb.py` sends the transaction. A guard is a ``wait`` with timeout 0:
+every row used must still be that row, every name to be inserted still be free, everything relied on still be so.
+Columns that hold sets of rows are changed by mutations that name rows, so that what others plugged meanwhile stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from xsagent.apply.ovsdb_insert import RowInserter, reference_set, text_map_column
+from xsagent.apply.ovsdb_resolve import MEMBERS, FoundRow, Reference, Rows
+from xsagent.errors import ConflictError
+from xsagent.observed.ovsdb_connection import Operation
+from xsagent.observed.ovsdb_json import EMPTY_MAP, EMPTY_SET, Schema
+from xsagent.observed.ovsdb_rows import MIRRORED_BY
+from xsagent.plan.steps import (
+    AddInterface,
+    AddPort,
+    CreateBridge,
+    DeleteBridge,
+    DeletePort,
+    MovePort,
+    OvsdbOperation,
+    OvsdbStep,
+    Relied,
+    RemoveInterface,
+    SetColumns,
+    SetKeys,
+)
+from xsagent.topology.values import Bridge, Interface, Json, Port
+
+_SWITCH: Final = "Open_vSwitch"
+_Value = Bridge | Port | Interface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A ``wait`` that the transaction begins with.
+
+    Attributes:
+        operation: the wait.
+        relied: what the plan relied on; None for a row that was only looked up, where looking again may help.
+    """
+
+    operation: Operation
+    relied: Relied | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Transaction:
+    """A rendered step.
+
+    Attributes:
+        guards: sent first, in this order.
+        operations: the changes; empty when the database is already as the step leaves it.
+    """
+
+    guards: list[Guard] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+
+
+def render_step(step: OvsdbStep, rows: Rows, schema: Schema) -> Transaction:
+    """The transaction of a step, for these rows.
+
+    What is to be removed and is not there is passed over, what is to be inserted and stands in its place already,
+    and what is to be set on a row that is gone: an undo may run after a crash that left open whether its step was
+    done. A step that must not meet that says so in `relied`.
+
+    Args:
+        step: what to do.
+        rows: found for this step; used up (it becomes what will be).
+        schema: columns that it lacks are left out of inserts.
+
+    Raises:
+        ConflictError: a row that the step needs is missing, or one that it inserts stands elsewhere.
+    """
+    renderer = _Renderer(rows, schema)
+    for entry in step.relied:
+        renderer.rely(entry)
+    for operation in step.operations:
+        renderer.render(operation)
+    return renderer.transaction
+
+
+def describe_relied(entry: Relied) -> str:
+    """What was relied on, in words."""
+    match entry.value:
+        case bool() if entry.column == "name":
+            return f"{entry.table} {entry.record} {'is there' if entry.value else 'is not there'}"
+        case list(names) if entry.column == MEMBERS.get(entry.table, ("", ""))[0]:
+            return f"{entry.column} of {entry.table} {entry.record} are {', '.join(map(str, names))}"
+    return f"{entry.column} of {entry.table} {entry.record} is {entry.value}"
+
+
+class _Renderer:
+    """Keeps the rows as they will be after the operations rendered so far."""
+
+    def __init__(self, rows: Rows, schema: Schema) -> None:
+        self.transaction = Transaction()
+        self._rows = rows
+        self._schema = schema
+        self._relied_members: dict[tuple[str, str], tuple[Relied, set[Reference]]] = {}
+        self._taken_out: dict[Reference, set[Reference]] = {}
+        self._guards: set[str] = set()
+        self._inserter = RowInserter(schema, rows.present, self._reference, self.transaction.operations)
+
+    # -- guards ----------------------------------------------------------------------------------------------
+
+    def rely(self, entry: Relied) -> None:
+        """Guard something the plan relied on."""
+        where = _where_name(entry.table, entry.record)
+        if entry.column == "name":
+            expected: list[Json] = [{"name": entry.record}] if entry.value else []
+            self._guard(entry.table, where, "name", expected, relied=entry)
+        elif entry.column == MEMBERS.get(entry.table, ("", ""))[0]:
+            self._rely_on_members(entry)
+        else:
+            self._guard(entry.table, where, entry.column, [{entry.column: entry.value}], relied=entry)
+
+    def _rely_on_members(self, entry: Relied) -> None:
+        column, part_table = MEMBERS[entry.table]
+        _, known = self._relied_members.setdefault((entry.table, entry.record), (entry, set()))
+        for name in entry.value if isinstance(entry.value, list) else []:
+            part = self._rows.find(part_table, str(name))
+            if part is None:
+                raise ConflictError(
+                    f"the plan relies on that {describe_relied(entry)}, but {name} is gone; nothing was changed"
+                )
+            known.add(part.reference)
+            where: list[Json] = [*_where_name(entry.table, entry.record), [column, "includes", list(part.reference)]]
+            self._guard(entry.table, where, "name", [{"name": entry.record}], relied=entry)
+
+    def _guard_members_known(self, row: FoundRow) -> None:
+        """What goes with a row that is deleted must be what the plan knew of: nothing was plugged in since."""
+        if (row.table, row.name) in self._relied_members:
+            entry, known = self._relied_members[row.table, row.name]
+            column, _ = MEMBERS[row.table]
+            all_known = known | self._taken_out.get(row.reference, set())
+            expected = reference_set(sorted(reference for reference in all_known if reference[0] == "uuid"))
+            self._guard(row.table, _where_name(row.table, row.name), column, [{column: expected}], relied=entry)
+
+    def _guard(
+        self, table: str, where: list[Json], column: str, expected: list[Json], *, relied: Relied | None = None
+    ) -> None:
+        operation: Operation = {
+            "op": "wait",
+            "timeout": 0,
+            "table": table,
+            "where": where,
+            "columns": [column],
+            "until": "==",
+            "rows": expected,
+        }
+        if repr(operation) not in self._guards:
+            self._guards.add(repr(operation))
+            self.transaction.guards.append(Guard(operation=operation, relied=relied))
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    def _reference(self, table: str, name: str) -> Reference | None:
+        row = self._rows.find(table, name)
+        return row.reference if row is not None else None
+
+    def _need(self, table: str, name: str) -> FoundRow:
+        row = self._rows.find(table, name)
+        if row is None:
+            raise ConflictError(f"{table} {name} is no longer in the Open vSwitch database; nothing was changed")
+        return self._guarded(row)
+
+    def _guarded(self, row: FoundRow) -> FoundRow:
+        """The row, which must still be the one of that name."""
+        if row.reference[0] == "uuid":
+            self._guard(row.table, [["_uuid", "==", list(row.reference)]], "name", [{"name": row.name}])
+        return row
+
+    # -- operations ------------------------------------------------------------------------------------------
+
+    def render(self, operation: OvsdbOperation) -> None:
+        """Append one operation of the step."""
+        match operation:
+            case CreateBridge(bridge=bridge):
+                self._create_bridge(bridge)
+            case DeleteBridge(name=name):
+                self._delete_bridge(name)
+            case AddPort(bridge=bridge_name, port=port):
+                self._add(port, self._need("Bridge", bridge_name))
+            case AddInterface(port=port_name, interface=interface):
+                self._add(interface, self._need("Port", port_name))
+            case DeletePort(bridge=bridge_name, name=name):
+                self._remove(self._rows.find("Port", name), self._rows.find("Bridge", bridge_name))
+            case RemoveInterface(port=port_name, name=name):
+                self._remove(self._rows.find("Interface", name), self._rows.find("Port", port_name))
+            case MovePort(name=name, source=source, target=target):
+                self._move_port(name, source, target)
+            case SetColumns() | SetKeys():
+                self._set(operation)
+            case _:
+                assert_never(operation)
+
+    def _create_bridge(self, bridge: Bridge) -> None:
+        if self._rows.find("Bridge", bridge.name) is None:
+            row = self._insert(bridge)
+            self._mutate(_SWITCH, [], "bridges", "insert", row.reference)
+
+    def _insert(self, value: _Value) -> FoundRow:
+        table = type(value).__name__
+        if self._rows.find(table, value.name) is not None:
+            raise ConflictError(f"{table} {value.name} exists already in another place; nothing was changed")
+        if not self._rows.was_there(table, value.name):
+            self._guard(table, _where_name(table, value.name), "name", [])
+        parts = [self._insert(part).reference for part in _parts_of(value)]
+        row = FoundRow(table, value.name, self._inserter.insert(value, parts), set(parts))
+        self._rows.put(row)
+        self._put_into_mirrors(value, row.reference)
+        return row
+
+    def _put_into_mirrors(self, value: _Value, reference: Reference) -> None:
+        """Mirrors that outlived the port name it again; those that did not are nested in their bridge."""
+        places = value.extra.get(MIRRORED_BY)
+        for place in places if isinstance(places, list) else []:
+            match place:
+                case [str(uuid), str(column)] if uuid in self._rows.present:
+                    where: list[Json] = [["_uuid", "==", ["uuid", uuid]]]
+                    if column == "output_port":
+                        where.append([column, "==", EMPTY_SET])
+                    self._mutate("Mirror", where, column, "insert", reference)
+
+    def _delete_bridge(self, name: str) -> None:
+        bridge = self._rows.find("Bridge", name)
+        if bridge is not None:
+            self._guard_members_known(self._guarded(bridge))
+            self._mutate(_SWITCH, [], "bridges", "delete", bridge.reference)
+            self._rows.forget(bridge)
+
+    def _add(self, value: Port | Interface, owner: FoundRow) -> None:
+        present = self._rows.find(type(value).__name__, value.name)
+        if present is None or present.reference not in owner.members:
+            self._put_in(self._insert(value), owner)
+
+    def _remove(self, row: FoundRow | None, owner: FoundRow | None) -> None:
+        if row is not None and owner is not None and row.reference in owner.members:
+            self._take_out(row, owner)
+            self._guard_members_known(row)
+            self._rows.forget(row)
+
+    def _move_port(self, name: str, source: str, target: str) -> None:
+        port, new_bridge = self._need("Port", name), self._need("Bridge", target)
+        if port.reference not in new_bridge.members:
+            self._take_out(port, self._need("Bridge", source))
+            self._put_in(port, new_bridge)
+
+    def _put_in(self, row: FoundRow, owner: FoundRow) -> None:
+        self._mutate(owner.table, _where(owner), MEMBERS[owner.table][0], "insert", row.reference)
+        owner.members.add(row.reference)
+
+    def _take_out(self, row: FoundRow, owner: FoundRow) -> None:
+        column = MEMBERS[owner.table][0]
+        if row.reference not in owner.members:
+            raise ConflictError(
+                f"{row.table} {row.name} is no longer in {owner.table} {owner.name}; nothing was changed"
+            )
+        if "named-uuid" not in {row.reference[0], owner.reference[0]}:
+            where: list[Json] = [["_uuid", "==", list(owner.reference)], [column, "includes", list(row.reference)]]
+            self._guard(owner.table, where, "name", [{"name": owner.name}])
+        self._mutate(owner.table, _where(owner), column, "delete", row.reference)
+        owner.members.discard(row.reference)
+        self._taken_out.setdefault(owner.reference, set()).add(row.reference)
+
+    def _mutate(self, table: str, where: list[Json], column: str, mutator: str, reference: Reference) -> None:
+        mutations: list[Json] = [[column, mutator, reference_set([reference])]]
+        self.transaction.operations.append({"op": "mutate", "table": table, "where": where, "mutations": mutations})
+
+    def _set(self, operation: SetColumns | SetKeys) -> None:
+        table, where = operation.table, list[Json]()
+        if table != _SWITCH:
+            row = self._rows.find(table, operation.record)
+            if row is None:
+                return
+            where = _where(self._guarded(row))
+        change = self._columns(operation) if isinstance(operation, SetColumns) else _mutations(operation)
+        self.transaction.operations.append({"table": table, "where": where, **change})
+
+    def _columns(self, operation: SetColumns) -> Operation:
+        columns = self._schema[operation.table]
+        row: dict[str, Json] = {
+            column: columns[column].default if value == EMPTY_SET and column in columns else value
+            for column, value in operation.columns.items()
+        }
+        return {"op": "update", "row": row}
+
+
+def _mutations(operation: SetKeys) -> Operation:
+    # An insert leaves a key that exists as it is (RFC 7047 section 5.1), so each goes first.
+    names: list[Json] = [*sorted(operation.keys)]
+    mutations: list[Json] = [[operation.column, "delete", ["set", names]]]
+    kept = text_map_column(operation.keys)
+    if kept != EMPTY_MAP:
+        mutations.append([operation.column, "insert", kept])
+    return {"op": "mutate", "mutations": mutations}
+
+
+def _where(row: FoundRow) -> list[Json]:
+    """Finds a row; one that this transaction inserts by its name, which no other row that stays has."""
+    return [["_uuid", "==", list(row.reference)]] if row.reference[0] == "uuid" else _where_name(row.table, row.name)
+
+
+def _where_name(table: str, name: str) -> list[Json]:
+    return [] if table == _SWITCH else [["name", "==", name]]
+
+
+def _parts_of(value: _Value) -> list[Port] | list[Interface]:
+    match value:
+        case Bridge():
+            return list(value.ports.values())
+        case Port():
+            return list(value.interfaces.values())
+    return []

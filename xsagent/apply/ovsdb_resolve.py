@@ -1,0 +1,205 @@
+"""Names in an OVSDB step -> the rows that have them now. Pure: renders the selects and reads their answers.
+
+`apply/ovsdb.py` sends the selects as one read-only transaction before each attempt; `apply/ovsdb_render.py` builds
+the writing transaction from `Rows` and guards everything that it took from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, assert_never
+
+from xsagent.observed.ovsdb_connection import Operation
+from xsagent.observed.ovsdb_json import Row, uuid_of, uuids_of
+from xsagent.observed.ovsdb_rows import MIRRORED_BY
+from xsagent.plan.steps import (
+    AddInterface,
+    AddPort,
+    CreateBridge,
+    DeleteBridge,
+    DeletePort,
+    MovePort,
+    OvsdbOperation,
+    OvsdbStep,
+    Relied,
+    RemoveInterface,
+    SetColumns,
+    SetKeys,
+)
+from xsagent.topology.values import Bridge, Interface, Json, Port
+
+MEMBERS: Final[Mapping[str, tuple[str, str]]] = {"Bridge": ("ports", "Port"), "Port": ("interfaces", "Interface")}
+"""By table the column that holds its parts, and the parts' table."""
+
+_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Bridge": ("name", "ports"),
+    "Port": ("name", "interfaces"),
+    "Interface": ("name",),
+}
+
+Mention = tuple[str, str]
+"""A table with a row's name, or with a row's UUID where the table has no names."""
+
+Reference = tuple[str, str]
+"""``("uuid", UUID)`` of a row that exists, or ``("named-uuid", NAME)`` of one that the transaction inserts."""
+
+
+@dataclass(slots=True)
+class FoundRow:
+    """A row with a name; `members` are its ports or interfaces."""
+
+    table: str
+    name: str
+    reference: Reference
+    members: set[Reference] = field(default_factory=set)
+
+
+class Rows:
+    """The rows a step speaks about: as they are, then, while it is rendered, as they will be.
+
+    Attributes:
+        present: UUIDs of rows without names that the step mentions and that still exist.
+    """
+
+    def __init__(self, rows: Iterable[FoundRow] = (), present: frozenset[str] = frozenset()) -> None:
+        self.present = present
+        self._by_name: dict[Mention, FoundRow] = {}
+        self._by_reference: dict[Reference, FoundRow] = {}
+        for row in rows:
+            self.put(row)
+        self._at_first = frozenset(self._by_name)
+
+    def find(self, table: str, name: str) -> FoundRow | None:
+        """The row with this name; None when there is none."""
+        return self._by_name.get((table, name))
+
+    def was_there(self, table: str, name: str) -> bool:
+        """Whether the database has a row of this name, whatever becomes of it in the transaction."""
+        return (table, name) in self._at_first
+
+    def put(self, row: FoundRow) -> None:
+        """Add a row."""
+        self._by_name[row.table, row.name] = row
+        self._by_reference[row.reference] = row
+
+    def forget(self, row: FoundRow) -> None:
+        """Take a row away, and with it its ports and interfaces: their names are free again."""
+        for reference in row.members:
+            if reference in self._by_reference:
+                self.forget(self._by_reference[reference])
+        self._by_name.pop((row.table, row.name), None)
+        self._by_reference.pop(row.reference, None)
+
+
+def resolve_selects(step: OvsdbStep) -> list[Operation]:
+    """The selects that find every row the step speaks about, for `parse_rows`."""
+    mentions = [mention for operation in step.operations for mention in _mentions_of(operation)]
+    mentions += _relied_mentions(step.relied)
+    selects: list[Operation] = [
+        _select(table, key) for table, key in dict.fromkeys(mentions) if table != "Open_vSwitch"
+    ]
+    if any(isinstance(operation, DeleteBridge) for operation in step.operations):
+        # What goes with the bridge must be known by name: it may come back elsewhere in the same transaction.
+        selects += [{"op": "select", "table": t, "where": [], "columns": ["_uuid", *_COLUMNS[t]]} for t in _WHOLE]
+    return selects
+
+
+_WHOLE: Final = ("Port", "Interface")
+
+
+def parse_rows(selects: Sequence[Operation], results: Sequence[Sequence[Row]]) -> Rows:
+    """What the selects of `resolve_selects` found."""
+    found: list[FoundRow] = []
+    present: set[str] = set()
+    for select, rows in zip(selects, results, strict=True):
+        table = str(select["table"])
+        if table in _COLUMNS:
+            found += [_found_row(table, row) for row in rows]
+        else:
+            present |= {uuid_of(row["_uuid"]) for row in rows}
+    return Rows(found, frozenset(present))
+
+
+def _found_row(table: str, row: Row) -> FoundRow:
+    members = {("uuid", uuid) for uuid in uuids_of(row[MEMBERS[table][0]])} if table in MEMBERS else set()
+    return FoundRow(table, str(row["name"]), ("uuid", uuid_of(row["_uuid"])), members)
+
+
+def _select(table: str, key: str) -> Operation:
+    if table in _COLUMNS:
+        where: list[Json] = [["name", "==", key]]
+        return {"op": "select", "table": table, "where": where, "columns": ["_uuid", *_COLUMNS[table]]}
+    return {"op": "select", "table": table, "where": [["_uuid", "==", ["uuid", key]]], "columns": ["_uuid"]}
+
+
+def _relied_mentions(relied: Sequence[Relied]) -> Iterator[Mention]:
+    for entry in relied:
+        yield entry.table, entry.record
+        if entry.column == MEMBERS.get(entry.table, ("", ""))[0] and isinstance(entry.value, list):
+            yield from ((MEMBERS[entry.table][1], str(name)) for name in entry.value)
+
+
+def _mentions_of(operation: OvsdbOperation) -> Iterator[Mention]:
+    match operation:
+        case CreateBridge(bridge=bridge):
+            yield from _in_bridge(bridge)
+        case DeleteBridge(name=name):
+            yield "Bridge", name
+        case AddPort(bridge=bridge_name, port=port):
+            yield "Bridge", bridge_name
+            yield from _in_port(port)
+        case DeletePort(bridge=bridge_name, name=name):
+            yield from (("Bridge", bridge_name), ("Port", name))
+        case MovePort(name=name, source=source, target=target):
+            yield from (("Port", name), ("Bridge", source), ("Bridge", target))
+        case AddInterface(port=port_name, interface=interface):
+            yield "Port", port_name
+            yield from _in_interface(interface)
+        case RemoveInterface(port=port_name, name=name):
+            yield from (("Port", port_name), ("Interface", name))
+        case SetColumns(table=table, record=record) | SetKeys(table=table, record=record):
+            yield table, record
+        case _:
+            assert_never(operation)
+
+
+def _in_bridge(bridge: Bridge) -> Iterator[Mention]:
+    yield "Bridge", bridge.name
+    for port in bridge.ports.values():
+        yield from _in_port(port)
+    yield from _in_extra(bridge.extra)
+
+
+def _in_port(port: Port) -> Iterator[Mention]:
+    yield "Port", port.name
+    for interface in port.interfaces.values():
+        yield from _in_interface(interface)
+    yield from _in_extra(port.extra)
+    for place in _list(port.extra.get(MIRRORED_BY)):
+        yield "Mirror", str(_list(place)[0])
+
+
+def _in_interface(interface: Interface) -> Iterator[Mention]:
+    yield "Interface", interface.name
+    yield from _in_extra(interface.extra)
+
+
+def _in_extra(value: Json | Mapping[str, Json]) -> Iterator[Mention]:
+    """Every row that is nested anywhere in `extra` (observed/ovsdb_rows.py)."""
+    match value:
+        case {"table": str(table), "name": str(name)}:
+            yield table, name
+        case {"table": str(table), "uuid": str(uuid), "row": row}:
+            yield table, uuid
+            yield from _in_extra(row)
+        case Mapping():
+            for item in value.values():
+                yield from _in_extra(item)
+        case list():
+            for item in value:
+                yield from _in_extra(item)
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
