@@ -154,6 +154,10 @@ class ApplyError(XsagentError):
     """Applying must stop here, however unimportant the step: the run was told to end, or its journal failed."""
 
 
+class FileError(XsagentError):
+    """A file could not be replaced or removed; the one that was there is whole and in place."""
+
+
 class VerifyError(XsagentError):
     """After applying, the host is not what the plan set."""
 
