@@ -8,6 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 WORKERS ?= 2
+export PROFILE ?= short
 PYTEST_ARGS ?=
 SETUP_FILES := pyproject.toml tests/setup-machine
 OUR_PYTHON := xsagent tests
@@ -20,7 +21,7 @@ help: ## list these targets
 demo: .venv/ready-demo ## boot a sandbox as a host boots, and show what there is
 	@$(BIN)/xsagent sandbox demo
 
-test: .venv/ready-test ## unit, golden, property and functional tests
+test: .venv/ready-test ## unit, golden, property and functional tests (PROFILE=long: a longer search)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: .venv/ready-lint ## style, types, shell scripts

@@ -1,7 +1,8 @@
-"""What all tiers share: the `functional` mark and its requirements, loud skips, and the `sandbox` fixture.
+"""What all tiers share: the `functional` mark and its requirements, loud skips, profiles, the `sandbox` fixture.
 
 XSAGENT_TEST_REQUIRE names tiers (``functional``, ``system``, with commas) in which nothing may be skipped: there a
 missing tool is a failure. Without it a skip is reported with its reason at the end of the run.
+PROFILE chooses how long property tests search: ``short`` (default), ``long`` (before a release).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from xsagent.sandbox.dom0 import Sandbox, missing_tools
 from xsagent.sandbox.namespaces import search_path
@@ -30,8 +32,15 @@ def required_tiers() -> frozenset[str]:
 
 
 def pytest_configure() -> None:
-    """Refuse a misspelt XSAGENT_TEST_REQUIRE before any test runs."""
+    """Refuse a misspelt XSAGENT_TEST_REQUIRE before any test runs; set how long property tests search."""
     required_tiers()
+    # No deadline for an example: on a busy machine it would fail a test that is right.
+    settings.register_profile("short", deadline=None, max_examples=100)
+    settings.register_profile("long", deadline=None, max_examples=5000)
+    profile = os.environ.get("PROFILE", "short")
+    if profile not in ("short", "long"):
+        raise pytest.UsageError(f"PROFILE is short or long, not {profile}")
+    settings.load_profile(profile)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
