@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xsagent.apply.outcome import RolledBack, Stuck
-from xsagent.errors import ApplyError, DhcpSilentError, XsagentError
+from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, XsagentError
 from xsagent.plan.steps import Plan, Step
 
 RunStep = Callable[[Step], None]
@@ -57,7 +57,9 @@ def execute(
             silent = str(error)
         except (XsagentError, OSError) as error:
             if step.required or isinstance(error, ApplyError):
-                return roll_back(begun, str(error), run_step, report)
+                ended = roll_back(begun, str(error), run_step, report)
+                conflict = isinstance(error, ConflictError) and isinstance(ended, RolledBack)
+                return RolledBack(cause=str(error), conflict=True) if conflict else ended
             report("pass_over", step, str(error))
     return Executed(begun=tuple(begun), silent_dhcp=silent)
 

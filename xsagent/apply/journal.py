@@ -7,6 +7,7 @@ restored, since the kernel and the switch started afresh.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -31,10 +32,12 @@ class JournalEntries:
         operation: what was asked, for messages.
         begun: steps whose effect may have happened, in order.
         desired: what the run wanted; None when the line was cut off.
+        armed: the run was under the deadman: what it did may stay only if the gateway answers.
     """
 
     boot: str
     operation: str
+    armed: bool = False
     begun: tuple[Step, ...] = ()
     desired: Desired | None = None
 
@@ -54,6 +57,7 @@ class Journal:
     boot: str
     operation: str
     desired: Desired
+    armed: bool = False
     _stream: Any = field(default=None, init=False)
 
     def begin(self, step: Step) -> None:
@@ -83,7 +87,9 @@ class Journal:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stream = (self.directory / NAME).open("w", encoding="utf-8")
         _sync_directory(self.directory)
-        self._write({"boot": self.boot, "operation": self.operation, "desired": to_json(self.desired)})
+        self._write(
+            {"boot": self.boot, "operation": self.operation, "armed": self.armed, "desired": to_json(self.desired)}
+        )
 
     def _write(self, entry: dict[str, Json]) -> None:
         self._stream.write(json.dumps(entry) + "\n")
@@ -100,12 +106,13 @@ def read_journal(directory: Path) -> JournalEntries | None:
     entries: list[dict[str, Json]] = []
     for line in lines:
         try:
-            entries.append(json.loads(line))
-        except ValueError:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
             break
-    if not entries:
-        return JournalEntries(boot="", operation="")
-    return _parse(entries)
+        if not isinstance(entry, dict):
+            break
+        entries.append(entry)
+    return _parse(entries[0], entries[1:]) if entries else JournalEntries(boot="", operation="")
 
 
 def remove_journal(directory: Path) -> None:
@@ -114,16 +121,21 @@ def remove_journal(directory: Path) -> None:
     _sync_directory(directory)
 
 
-def _parse(entries: list[dict[str, Json]]) -> JournalEntries:
-    head, rest = entries[0], entries[1:]
-    try:
+def _parse(head: dict[str, Json], rest: list[dict[str, Json]]) -> JournalEntries:
+    desired: Desired | None = None
+    begun: tuple[Step, ...] = ()
+    # another version of xsagent may have written it: what cannot be read is passed over, the rest still counts
+    with contextlib.suppress(InputError, KeyError):
         desired = from_json(Desired, head["desired"])
-    except (InputError, KeyError):
-        # another version of xsagent wrote it: its undo may still be readable
-        desired = None
-    begun = from_json(Plan, {"steps": [entry["begin"] for entry in rest if "begin" in entry]}).steps
+    for entry in rest:
+        with contextlib.suppress(InputError, KeyError):
+            begun += from_json(Plan, {"steps": [entry["begin"]]}).steps
     return JournalEntries(
-        boot=str(head.get("boot", "")), operation=str(head.get("operation", "")), begun=begun, desired=desired
+        boot=str(head.get("boot", "")),
+        operation=str(head.get("operation", "")),
+        armed=head.get("armed") is True,
+        begun=begun,
+        desired=desired,
     )
 
 

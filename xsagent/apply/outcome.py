@@ -28,9 +28,14 @@ class Unverified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack:
-    """A step failed, or the result did not verify: the host is as it was."""
+    """A step failed, or the result did not verify: the host is as it was.
+
+    Attributes:
+        conflict: what the plan relied on changed meanwhile: a fresh plan may well work.
+    """
 
     cause: str
+    conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,120 @@
+"""apply/executor.py: every step is journaled before its effect; a failure takes back what was begun, the last first."""
+
+from __future__ import annotations
+
+from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.outcome import RolledBack, Stuck
+from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, NetlinkError
+from xsagent.plan.steps import FileStep, LinkStep, Plan, StartDhcpStep, Step
+from xsagent.topology.values import DhcpClient
+
+
+class Recorder:
+    """Runs steps by writing down their devices; fails where it is told to."""
+
+    def __init__(self, failures: dict[str, Exception] | None = None) -> None:
+        self.events: list[str] = []
+        self.failures = failures or {}
+
+    def begin(self, step: Step) -> None:
+        """Note that a step was journaled."""
+        self.events.append(f"begin {name(step)}")
+
+    def run(self, step: Step) -> None:
+        """Note the effect, or fail."""
+        if name(step) in self.failures:
+            raise self.failures[name(step)]
+        self.events.append(name(step))
+
+    def report(self, _event: str, _step: Step, _text: str) -> None:
+        """The log is not what these tests are about."""
+
+
+def name(step: Step) -> str:
+    """A word for a step."""
+    return getattr(step, "device", "") or getattr(step, "path", "")
+
+
+def step(device: str, *, required: bool = True) -> LinkStep:
+    """A step whose undo is named after it."""
+    return LinkStep(device=device, up=True, required=required, undo=(LinkStep(device=f"un{device}", up=False),))
+
+
+def test_each_step_is_journaled_before_its_effect() -> None:
+    """The journal knows of an effect before it happens (DESIGN.md rule 5)."""
+    recorder = Recorder()
+
+    execute(Plan(steps=(step("a"), step("b"))), recorder.run, recorder.begin, recorder.report)
+
+    assert recorder.events == ["begin a", "a", "begin b", "b"]
+
+
+def test_a_failed_step_takes_back_everything_begun_last_first() -> None:
+    """The failed step's own undo runs too: its effect may have happened in part."""
+    recorder = Recorder({"c": NetlinkError("no")})
+
+    ended = execute(Plan(steps=(step("a"), step("b"), step("c"))), recorder.run, recorder.begin, recorder.report)
+
+    assert ended == RolledBack(cause="no")
+    assert recorder.events[-3:] == ["unc", "unb", "una"]
+
+
+def test_a_best_effort_step_that_fails_stops_nothing() -> None:
+    """An offload that the driver refuses is no reason to go back."""
+    recorder = Recorder({"b": NetlinkError("no")})
+    plan = Plan(steps=(step("a"), step("b", required=False), step("c")))
+
+    assert isinstance(execute(plan, recorder.run, recorder.begin, recorder.report), Executed)
+    assert recorder.events[-1] == "c"
+
+
+def test_being_told_to_end_stops_even_at_a_best_effort_step() -> None:
+    """SIGTERM in the middle of a best-effort step still takes everything back."""
+    recorder = Recorder({"b": ApplyError("told to end")})
+    plan = Plan(steps=(step("a"), step("b", required=False)))
+
+    assert execute(plan, recorder.run, recorder.begin, recorder.report) == RolledBack(cause="told to end")
+
+
+def test_a_silent_dhcp_server_is_reported_and_nothing_is_taken_back() -> None:
+    """The client keeps trying; the caller decides what silence means."""
+    recorder = Recorder({"a": DhcpSilentError("no server")})
+    start = StartDhcpStep(device="a", client=DhcpClient(family=4, configuration=""))
+
+    ended = execute(Plan(steps=(start, step("b"))), recorder.run, recorder.begin, recorder.report)
+
+    assert ended == Executed(begun=(start, step("b")), silent_dhcp="no server")
+
+
+def test_a_conflict_that_was_taken_back_says_that_a_fresh_plan_may_work() -> None:
+    """What the plan relied on changed: nothing is wrong with the operation itself."""
+    recorder = Recorder({"b": ConflictError("a port came")})
+
+    ended = execute(Plan(steps=(step("a"), step("b"))), recorder.run, recorder.begin, recorder.report)
+
+    assert ended == RolledBack(cause="a port came", conflict=True)
+
+
+def test_an_undo_that_fails_is_named_and_the_others_still_run() -> None:
+    """Stuck says what is left, and leaves no more than it must."""
+    recorder = Recorder({"unb": NetlinkError("no")})
+
+    ended = roll_back([step("a"), step("b")], "cause", recorder.run, recorder.report)
+
+    assert ended == Stuck(cause="cause", left=(LinkStep(device="unb", up=False),))
+    assert recorder.events == ["una"]
+
+
+def test_a_journal_that_cannot_be_written_prevents_the_effect() -> None:
+    """A full disk stops the run before the step, and what was begun is taken back."""
+    recorder = Recorder()
+
+    def begin(journaled: Step) -> None:
+        if isinstance(journaled, FileStep):
+            raise OSError(28, "No space left on device")
+        recorder.begin(journaled)
+
+    plan = Plan(steps=(step("a"), FileStep(path="/etc/x", text="")))
+
+    assert isinstance(execute(plan, recorder.run, begin, recorder.report), RolledBack)
+    assert recorder.events == ["begin a", "a", "una"]

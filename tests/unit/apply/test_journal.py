@@ -1,0 +1,79 @@
+"""apply/journal.py: what was begun is on disk, readable after a crash at any byte, and tied to its boot."""
+
+from pathlib import Path
+
+import pytest
+
+from xsagent.apply.journal import NAME, Journal, read_journal
+from xsagent.plan.steps import FileStep, LinkStep, Step
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import Topology
+
+DESIRED = Desired(topology=Topology())
+STEPS: tuple[Step, ...] = (
+    LinkStep(device="eth0", up=True, undo=(LinkStep(device="eth0", up=False),)),
+    FileStep(path="/etc/x", text="new", undo=(FileStep(path="/etc/x", text="old"),)),
+)
+
+
+def write(directory: Path) -> None:
+    """A journal whose run died after two steps."""
+    journal = Journal(directory=directory, boot="b1", operation="up xenbr0", desired=DESIRED, armed=True)
+    for step in STEPS:
+        journal.begin(step)
+    journal.close()
+
+
+def test_a_dead_run_leaves_its_steps_and_what_it_wanted(tmp_path: Path) -> None:
+    """Everything that a recovery needs is read back."""
+    write(tmp_path)
+
+    entries = read_journal(tmp_path)
+
+    assert entries is not None
+    assert (entries.begun, entries.desired, entries.armed) == (STEPS, DESIRED, True)
+    assert entries.undo_steps("b1") == (*STEPS[1].undo, *STEPS[0].undo)
+
+
+def test_after_a_reboot_only_files_are_restored(tmp_path: Path) -> None:
+    """The kernel and the switch started afresh; files did not."""
+    write(tmp_path)
+
+    entries = read_journal(tmp_path)
+
+    assert entries is not None
+    assert entries.undo_steps("b2") == STEPS[1].undo
+
+
+def test_nothing_is_on_disk_before_the_first_step_or_after_the_commit(tmp_path: Path) -> None:
+    """A run that changes nothing writes nothing."""
+    journal = Journal(directory=tmp_path / "state", boot="b1", operation="up", desired=DESIRED)
+    assert read_journal(tmp_path / "state") is None
+
+    journal.begin(STEPS[0])
+    journal.commit()
+
+    assert read_journal(tmp_path / "state") is None
+
+
+def test_a_journal_cut_off_at_any_byte_is_read(tmp_path: Path) -> None:
+    """A power cut in the middle of a line loses that line only: its effect has not happened."""
+    write(tmp_path)
+    whole = (tmp_path / NAME).read_bytes()
+    for length in range(len(whole)):
+        (tmp_path / NAME).write_bytes(whole[:length])
+        entries = read_journal(tmp_path)
+
+        assert entries is not None
+        assert entries.begun == STEPS[: len(entries.begun)]
+
+
+@pytest.mark.parametrize("text", ["[]", "7", '{"boot": 1}', "\x00", '{"begin": 5}\n{"begin": 5}'])
+def test_a_file_that_is_no_journal_takes_nothing_back(tmp_path: Path, text: str) -> None:
+    """Garbage in its place is not acted upon."""
+    (tmp_path / NAME).write_text(text)
+
+    entries = read_journal(tmp_path)
+
+    assert entries is not None
+    assert entries.begun == ()

@@ -1,0 +1,193 @@
+"""The deadman: a change to the management path is kept only when the gateway answers afterwards (DESIGN.md section 4).
+
+Armed by the flow before the first effect, asked after the last. Probes are ARP and ND, never ICMP echo alone. While it
+is armed a guardian process waits beside us: should this process be killed, the guardian undoes what the journal names.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from xsagent.apply.probe import probe_gateway
+from xsagent.config import Paths
+from xsagent.errors import DeviceAbsentError, NetlinkError
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import IpAddress, IpDevice, Topology
+
+_BASELINE_S = 3.0
+_FIRST_LOOK_S = 5.0
+"""How long to look for the gateway where there is nothing to go back to."""
+
+Observe = Callable[[], Topology]
+
+
+@dataclass(slots=True)
+class Deadman:
+    """Whether the present operation may be kept.
+
+    Attributes:
+        armed: the gateway answered before, so silence afterwards means that we cut the path.
+        window_s: how long the gateway may stay silent after the change, seconds.
+        unverified: after `verify`: why the result could not be verified though it is kept.
+    """
+
+    desired: Desired
+    observed: Topology
+    paths: Paths
+    armed: bool = False
+    window_s: float = 0.0
+    unverified: str | None = None
+    _guardian: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def __enter__(self) -> Self:
+        if self.armed:
+            self._guardian = start_guardian(self.paths, self.window_s)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._guardian is not None:
+            stop_guardian(self._guardian)
+
+    def verify(self, silent_dhcp: str | None, observe: Observe) -> str | None:
+        """Why the change must be taken back; None when it may stay (see `unverified` then).
+
+        Arguments:
+            silent_dhcp: the sentence of a DHCP client of this operation that found no server.
+            observe: reads the host as it is now.
+        """
+        management = self.desired.management
+        if silent_dhcp is not None:
+            if self.armed and not self._had_dhcp():
+                return f"{silent_dhcp}; the old configuration is back"
+            self.unverified = silent_dhcp
+            return None
+        if management is None or not (management.gateways or management.dhcp):
+            return None
+        window = self.window_s if self.armed else _FIRST_LOOK_S
+        missing = _await_gateway(management.device, management.gateways, observe, window)
+        if missing is None:
+            return None
+        sentence = f"gateway {missing} does not answer on {management.device} within {window:.0f} s"
+        if self.armed:
+            return f"{sentence}; the old configuration is back"
+        self.unverified = sentence
+        return None
+
+    def _had_dhcp(self) -> bool:
+        management = self.desired.management
+        device = self.observed.ip_devices.get(management.device) if management is not None else None
+        return device is not None and any(
+            client is not None and client.running for client in (device.dhcp4, device.dhcp6)
+        )
+
+
+def arm_deadman(desired: Desired, observed: Topology, paths: Paths, window_s: float) -> Deadman:
+    """A deadman for one operation: armed when the present gateway answers now.
+
+    Arguments:
+        window_s: 0 for an operation without deadman (``--force``, ``--no-deadman``).
+    """
+    deadman = Deadman(desired=desired, observed=observed, paths=paths, window_s=window_s)
+    if desired.management is None or window_s <= 0:
+        return deadman
+    deadman.armed = any(_probe(device, gateway, _BASELINE_S) for device, gateway in _present_gateways(observed))
+    return deadman
+
+
+def _present_gateways(observed: Topology) -> list[tuple[str, IpAddress]]:
+    return [(device.device, gateway) for device in observed.ip_devices.values() for gateway in default_gateways(device)]
+
+
+def default_gateways(device: IpDevice) -> tuple[IpAddress, ...]:
+    """Gateways of the default routes through a device."""
+    return tuple(
+        route.gateway for route in device.routes if route.gateway is not None and route.destination.prefixlen == 0
+    )
+
+
+def answers(desired: Desired, observe: Observe) -> bool:
+    """Whether the desired management path works now: a gateway answers, or there is none to ask."""
+    management = desired.management
+    if management is None or not (management.gateways or management.dhcp):
+        return True
+    return _await_gateway(management.device, management.gateways, observe, _FIRST_LOOK_S) is None
+
+
+def _await_gateway(
+    device: str, gateways: tuple[IpAddress, ...], observe: Observe, window_s: float
+) -> IpAddress | str | None:
+    """The gateway that stays silent, or None when one answers. Looks at least once."""
+    deadline = time.monotonic() + window_s
+    while True:
+        wanted = gateways or _learnt_gateways(device, observe)
+        if not wanted:
+            if not gateways and time.monotonic() >= deadline:
+                return None if _has_address(device, observe) else "by DHCP"
+        elif any(_probe(device, gateway, max(0.2, min(1.0, deadline - time.monotonic()))) for gateway in wanted):
+            return None
+        if time.monotonic() >= deadline:
+            return next(iter(wanted), None)
+        time.sleep(0.1)
+
+
+def _probe(device: str, gateway: IpAddress, deadline_s: float) -> bool:
+    try:
+        return probe_gateway(device, gateway, deadline_s=deadline_s)
+    except (DeviceAbsentError, NetlinkError):
+        # a device that is gone or down is a path that does not work
+        return False
+
+
+def _learnt_gateways(device: str, observe: Observe) -> tuple[IpAddress, ...]:
+    present = observe().ip_devices.get(device)
+    return default_gateways(present) if present is not None else ()
+
+
+def _has_address(device: str, observe: Observe) -> bool:
+    present = observe().ip_devices.get(device)
+    return present is not None and bool(present.addresses)
+
+
+def start_guardian(paths: Paths, window_s: float) -> subprocess.Popen[bytes]:
+    """Start the process that undoes for us, should we be killed; it ends when its standard input says so."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "xsagent.cli.guardian", f"--root-prefix={paths.root}", f"--window={window_s:.0f}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+
+
+def stop_guardian(guardian: subprocess.Popen[bytes]) -> None:
+    """Tell the guardian that nothing is at risk any more."""
+    if guardian.stdin is not None:
+        try:
+            guardian.stdin.write(b"done\n")
+            guardian.stdin.close()
+        except BrokenPipeError:
+            # it has ended already (killed from outside): nothing is left to tell
+            pass
+    guardian.wait()
+
+
+def compute_window(deadman_s: int | None, *, dhcp: bool, high_availability: bool, updelay_s: float = 0.0) -> float:
+    """The window in seconds (DESIGN.md section 4): the setting, or 30, 45 with DHCP; at most 20 under HA."""
+    window = float(deadman_s if deadman_s is not None else 45 if dhcp else 30)
+    if window == 0:
+        return 0.0
+    return min(20.0, window) if high_availability else window + updelay_s
+
+
+def any_dhcp(devices: Iterable[IpDevice]) -> bool:
+    """Whether one of these devices is configured by DHCP."""
+    return any(device.dhcp4 is not None or device.dhcp6 is not None for device in devices)

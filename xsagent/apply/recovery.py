@@ -1,0 +1,51 @@
+"""Takes back what a run that died left half done, from its journal (DESIGN.md rule 5).
+
+Called by the next run under the lock, by the guardian, and by the daemon. Idempotent: being killed in the middle of a
+recovery leaves the journal, and the next recovery does it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xsagent.apply.executor import Report, RunStep, run_undo
+from xsagent.apply.journal import JournalEntries
+from xsagent.apply.outcome import Applied, RolledBack, Stuck
+from xsagent.plan.diff import build_plan
+from xsagent.plan.options import PlanOptions
+from xsagent.plan.settle import settle_undo
+from xsagent.plan.steps import FileStep
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import Topology
+
+
+def recover(
+    entries: JournalEntries,
+    boot: str,
+    observe: Callable[[Desired], Topology],
+    run_step: RunStep,
+    report: Report,
+    reachable: Callable[[Desired], bool],
+) -> Applied | RolledBack | Stuck:
+    """Finish the undo of a dead run, or prove that what it wanted is there already.
+
+    Arguments:
+        boot: id of the present boot; after a reboot only files are restored.
+        reachable: whether the desired gateway answers; asked only when the run was under the deadman.
+    """
+    same_boot = boot == entries.boot
+    if same_boot and entries.desired is not None:
+        observed = observe(entries.desired)
+        if _verifies(entries.desired, observed) and (not entries.armed or reachable(entries.desired)):
+            return Applied(changed=False)
+        undo = settle_undo(entries.undo_steps(boot), observed.bridges)
+    else:
+        undo = tuple(step for step in entries.undo_steps(boot) if same_boot or isinstance(step, FileStep))
+    cause = f"an earlier run ({entries.operation or 'unknown'}) was interrupted"
+    left = run_undo(undo, run_step, report)
+    return Stuck(cause=cause, left=left) if left else RolledBack(cause=cause)
+
+
+def _verifies(desired: Desired, observed: Topology) -> bool:
+    plan = build_plan(desired, observed, PlanOptions(keep_vif_ports=False))
+    return not any(step.required for step in plan.steps)

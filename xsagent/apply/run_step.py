@@ -1,0 +1,144 @@
+"""One step -> its effect on this host: the table from step kinds to the writers of `apply/`.
+
+Given to the executor by the flow. Knows no order and no undo; each writer stands being run twice.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import assert_never
+
+from xsagent.apply import dhcp, ethtool, ifcfg, netlink
+from xsagent.apply.files import remove_file, replace_file
+from xsagent.apply.ovsdb import apply_ovsdb
+from xsagent.apply.resolver import apply_resolver
+from xsagent.config import Paths, Settings
+from xsagent.log import Logger
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.plan.steps import (
+    AddressStep,
+    AnnounceStep,
+    CreateVlanLinkStep,
+    DeleteLinkStep,
+    FeaturesStep,
+    FileStep,
+    IfdownStep,
+    IfupStep,
+    LinkSettingsStep,
+    LinkStep,
+    OvsdbStep,
+    ResolverStep,
+    RouteStep,
+    StartDhcpStep,
+    Step,
+    StopDhcpStep,
+    SysctlStep,
+    UpdateIssueStep,
+    WaitCarrierStep,
+)
+
+_SWITCH_S = 20.0
+"""How long the switch may take to report one transaction, as ovs-vsctl's --timeout of the peers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRunner:
+    """Has the effects of steps on one host.
+
+    Attributes:
+        dhcp_wait_s: how long a DHCP client may take before DhcpSilentError, seconds; the client stays.
+    """
+
+    paths: Paths
+    settings: Settings
+    connection: OvsdbConnection
+    dhcp_wait_s: float
+    logger: Logger
+
+    def run(self, step: Step) -> None:
+        """Have the effect of one step.
+
+        Raises:
+            XsagentError, OSError: it failed; the executor takes back what was begun.
+        """
+        match step:
+            case OvsdbStep():
+                apply_ovsdb(self.connection, step, time.monotonic() + _SWITCH_S)
+            case LinkStep() | CreateVlanLinkStep() | DeleteLinkStep() | WaitCarrierStep() | SysctlStep():
+                self._run_link(step)
+            case FeaturesStep() | LinkSettingsStep():
+                self._run_ethtool(step)
+            case AddressStep() | RouteStep() | AnnounceStep():
+                self._run_addresses(step)
+            case StartDhcpStep() | StopDhcpStep() | ResolverStep():
+                self._run_dhcp(step)
+            case IfupStep() | IfdownStep() | UpdateIssueStep():
+                self._run_scripts(step)
+            case FileStep():
+                self._run_file(step)
+            case _:
+                assert_never(step)
+
+    def _run_link(self, step: LinkStep | CreateVlanLinkStep | DeleteLinkStep | WaitCarrierStep | SysctlStep) -> None:
+        match step:
+            case LinkStep():
+                netlink.apply_link(step)
+            case CreateVlanLinkStep():
+                netlink.create_vlan_link(step)
+            case DeleteLinkStep():
+                netlink.delete_link(step)
+            case WaitCarrierStep():
+                netlink.wait_carrier(step)
+            case SysctlStep():
+                netlink.apply_sysctls(step, self.paths.proc)
+            case _:
+                assert_never(step)
+
+    def _run_ethtool(self, step: FeaturesStep | LinkSettingsStep) -> None:
+        if isinstance(step, FeaturesStep):
+            refused = ethtool.apply_features(step, self.paths)
+        else:
+            refused = ethtool.apply_link_settings(step, self.paths)
+        for text in refused:
+            self.logger.warning("refuse_setting", subject=step.device, reason=text)
+
+    def _run_addresses(self, step: AddressStep | RouteStep | AnnounceStep) -> None:
+        match step:
+            case AddressStep():
+                netlink.apply_addresses(step, self.paths.proc)
+            case RouteStep():
+                netlink.apply_routes(step)
+            case AnnounceStep():
+                netlink.announce_addresses(step)
+            case _:
+                assert_never(step)
+
+    def _run_dhcp(self, step: StartDhcpStep | StopDhcpStep | ResolverStep) -> None:
+        match step:
+            case StartDhcpStep():
+                dhcp.start_client(step, self.paths, self.dhcp_wait_s)
+            case StopDhcpStep():
+                dhcp.stop_client(step, self.paths)
+            case ResolverStep():
+                apply_resolver(step.resolver, self.paths)
+            case _:
+                assert_never(step)
+
+    def _run_scripts(self, step: IfupStep | IfdownStep | UpdateIssueStep) -> None:
+        match step:
+            case IfupStep():
+                ifcfg.run_ifup(step, self.paths, self.dhcp_wait_s)
+            case IfdownStep():
+                ifcfg.run_ifdown(step, self.paths)
+            case UpdateIssueStep():
+                ifcfg.run_update_issue(self.paths)
+            case _:
+                assert_never(step)
+
+    def _run_file(self, step: FileStep) -> None:
+        path = self.paths.below(step.path)
+        if step.text is None:
+            remove_file(path)
+        else:
+            replace_file(path, step.text.encode("utf-8", errors="surrogateescape"))

@@ -1,0 +1,59 @@
+"""The command `interface-reconfigure`: a process edge, thin. argv -> exit code, one sentence on stderr.
+
+Drop-in for /opt/xensource/libexec/interface-reconfigure (wire.md section 1): stdout stays empty unless output was
+asked for, and a failure's last line on stderr is what XAPI shows its user. Heavy imports wait until the command line
+is known to be right.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from xsagent import __version__
+from xsagent.cli.reconfigure_options import USAGE, ReconfigureOptions, parse_options
+from xsagent.errors import UsageError, XsagentError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 done, 1 runtime error, 2 usage (features.md section 1)."""
+    try:
+        options = parse_options(sys.argv[1:] if argv is None else argv)
+    except UsageError as error:
+        print(f"interface-reconfigure: {error}\nFor help use --help.", file=sys.stderr)
+        return UsageError.exit_code
+    if options.help:
+        print(USAGE, end="")
+        return 0
+    if options.version:
+        print(f"interface-reconfigure (xsagent) {__version__}")
+        return 0
+    return _run(options)
+
+
+def _run(options: ReconfigureOptions) -> int:
+    from xsagent.cli.reconfigure_run import run_reconfigure  # noqa: PLC0415 - usage errors need none of it
+
+    try:
+        return run_reconfigure(options, os.environ)
+    except XsagentError as error:
+        return _fail(str(error), error.exit_code)
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{what}{error.strerror or error}; see the log for what was done before", 1)
+    except Exception as error:  # noqa: BLE001 - a process edge: no traceback at a user
+        from xsagent.log import get_logger  # noqa: PLC0415 - as above
+
+        get_logger().error("internal_error", error=repr(error), trace=traceback.format_exc())
+        return _fail(f"internal error ({type(error).__name__}: {error}); the log has the details", 1)
+
+
+def _fail(sentence: str, code: int) -> int:
+    print(f"interface-reconfigure: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

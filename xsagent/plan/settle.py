@@ -1,0 +1,79 @@
+"""Undo steps of a run that died x the bridges as they are -> the undo that is still to do. Pure.
+
+An OVSDB transaction happened wholly or not at all, and the dead run cannot say which: an operation of the undo whose
+work is done already, or whose object never came to be, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from xsagent.plan.ovsdb_model import apply_operation, find_interface, find_row
+from xsagent.plan.steps import (
+    AddInterface,
+    AddPort,
+    CreateBridge,
+    DeleteBridge,
+    DeletePort,
+    MovePort,
+    OvsdbOperation,
+    OvsdbStep,
+    RemoveInterface,
+    SetColumns,
+    SetKeys,
+    Step,
+)
+from xsagent.topology.values import Bridge
+
+
+def settle_undo(undo: Sequence[Step], bridges: Mapping[str, Bridge]) -> tuple[Step, ...]:
+    """The undo steps, their OVSDB operations reduced to those that still apply."""
+    settled: list[Step] = []
+    for step in undo:
+        if not isinstance(step, OvsdbStep):
+            settled.append(step)
+            continue
+        operations = _settle_operations(step.operations, bridges)
+        if operations:
+            settled.append(replace(step, operations=operations, relied=()))
+    return tuple(settled)
+
+
+def _settle_operations(
+    operations: Sequence[OvsdbOperation], bridges: Mapping[str, Bridge]
+) -> tuple[OvsdbOperation, ...]:
+    kept: list[OvsdbOperation] = []
+    present = dict(bridges)
+    for operation in operations:
+        if _applies(operation, present):
+            kept.append(operation)
+            present = apply_operation(operation, present)
+    return tuple(kept)
+
+
+def _applies(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> bool:
+    match operation:
+        case CreateBridge(bridge=bridge):
+            return bridge.name not in bridges
+        case DeleteBridge(name=name):
+            return name in bridges
+        case AddPort(bridge=name, port=port):
+            return name in bridges and not any(port.name in bridge.ports for bridge in bridges.values())
+        case DeletePort(bridge=name, name=port_name) | MovePort(source=name, name=port_name):
+            return name in bridges and port_name in bridges[name].ports
+        case AddInterface(port=port_name, interface=interface):
+            return find_interface(bridges, interface.name) is None and _has_row(bridges, "Port", port_name)
+        case RemoveInterface(port=port_name, name=interface_name):
+            found = find_interface(bridges, interface_name)
+            return found is not None and found[1].name == port_name
+        case SetColumns(table=table, record=record) | SetKeys(table=table, record=record):
+            return _has_row(bridges, table, record)
+
+
+def _has_row(bridges: Mapping[str, Bridge], table: str, record: str) -> bool:
+    try:
+        find_row(bridges, table, record)
+    except KeyError:
+        return False
+    return True

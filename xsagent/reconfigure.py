@@ -1,0 +1,204 @@
+"""One reconfigure through the whole pipeline: desired -> observed -> plan -> apply -> verify -> commit.
+
+The main path of xsagent, called by `cli/interface_reconfigure.py` and by the daemon with what `sources/` and `desired/`
+made. Everything that decides is pure and elsewhere; everything that acts is in `apply/`; here they are put in order.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+from xsagent.apply.deadman import Deadman, answers, arm_deadman
+from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.journal import Journal, read_journal, remove_journal
+from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
+from xsagent.apply.recovery import recover
+from xsagent.apply.refusals import read_refusals
+from xsagent.apply.run_step import StepRunner
+from xsagent.config import Paths, Settings
+from xsagent.errors import VerifyError, XsagentError
+from xsagent.log import Logger, get_logger, log_reasons
+from xsagent.observed.host import interest_of, observe_host
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.observed.switch_alive import wait_for_switch
+from xsagent.plan.diff import build_plan
+from xsagent.plan.options import PlanOptions
+from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
+from xsagent.sources.host_files import read_boot_id
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import Topology
+
+_READ_S = 20.0
+_VERIFY_S = 10.0
+_VERIFY_POLL_S = 0.1
+_CONFLICTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What to do, decided and named.
+
+    Attributes:
+        name: for the lock, the journal and messages, for example ``up xenbr0``.
+        keep_vif_ports: as PlanOptions.keep_vif_ports.
+        dhcp_wait_s: how long a DHCP client may take before the run goes on without a lease, seconds.
+        deadman_s: the deadman's window, seconds; 0 for none.
+    """
+
+    name: str
+    desired: Desired
+    keep_vif_ports: bool = True
+    dhcp_wait_s: float = 60.0
+    deadman_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Host:
+    """The host an operation runs on: its places, its settings, its open connection to OVSDB."""
+
+    paths: Paths
+    settings: Settings
+    connection: OvsdbConnection
+    logger: Logger = field(default_factory=get_logger)
+
+    def observe(self, desired: Desired) -> Topology:
+        """The host now, as far as this desired state is concerned."""
+        return observe_host(self.paths, self.connection, interest_of(desired), time.monotonic() + _READ_S)
+
+    def runner(self, dhcp_wait_s: float) -> StepRunner:
+        """What has the effects of steps here."""
+        return StepRunner(
+            paths=self.paths,
+            settings=self.settings,
+            connection=self.connection,
+            dhcp_wait_s=dhcp_wait_s,
+            logger=self.logger,
+        )
+
+    def report(self, event: str, step: Step, text: str) -> None:
+        """Log what the executor does."""
+        self.logger.info(event, step=type(step).__name__, subject=getattr(step, "device", ""), reason=text)
+
+
+def make_plan(operation: Operation, host: Host, observed: Topology | None = None) -> Plan:
+    """The plan for an operation; nothing is changed (a dry run prints it and stops).
+
+    Raises:
+        DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm.
+    """
+    refusals = read_refusals(host.paths.state_dir)
+    options = PlanOptions(
+        keep_vif_ports=operation.keep_vif_ports,
+        refused_features=refusals.features,
+        refused_settings=refusals.settings,
+    )
+    return build_plan(operation.desired, observed or host.observe(operation.desired), options)
+
+
+def apply_operation(operation: Operation, host: Host) -> Outcome:
+    """Apply an operation; the caller holds the lock.
+
+    Returns:
+        How it ended. A second run of the same operation ends in Applied(changed=False).
+
+    Raises:
+        XsagentError: bad input or an absent peer, found before the first effect; nothing was changed.
+    """
+    log_reasons(host.logger, operation.desired.reasons)
+    for _ in range(_CONFLICTS):
+        outcome = _apply_once(operation, host)
+        if not (isinstance(outcome, RolledBack) and outcome.conflict):
+            return outcome
+        host.logger.info("plan_again", reason=outcome.cause)
+    raise VerifyError(f"{operation.name}: the switch's database kept changing under the plan; the host is as it was")
+
+
+def _apply_once(operation: Operation, host: Host) -> Outcome:
+    observed = host.observe(operation.desired)
+    plan = make_plan(operation, host, observed)
+    wait_for_switch(host.paths.ovs_rundir, host.settings.vswitchd_wait_s)
+    if not plan.steps:
+        return Applied(changed=False, warnings=plan.warnings)
+    window = operation.deadman_s if any(step.management for step in plan.steps) else 0.0
+    deadman = arm_deadman(operation.desired, observed, host.paths, window)
+    journal = Journal(
+        directory=host.paths.state_dir,
+        boot=read_boot_id(host.paths),
+        operation=operation.name,
+        desired=operation.desired,
+        armed=deadman.armed,
+    )
+    with deadman:
+        return _run(operation, host, plan, journal, deadman)
+
+
+def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman: Deadman) -> Outcome:
+    runner = host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s)
+    done = execute(plan, runner.run, journal.begin, host.report)
+    if isinstance(done, Executed):
+        cause = _check(operation, host, done, deadman)
+        if cause is None:
+            journal.commit()
+            return _kept(operation, done, plan, deadman)
+        done = roll_back(done.begun, cause, runner.run, host.report)
+    if isinstance(done, RolledBack):
+        journal.commit()
+    journal.close()
+    return done
+
+
+def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -> str | None:
+    """Why the change must be taken back; None when it may stay. A check that cannot be made counts as a failure."""
+    try:
+        return _verify(operation, host, done) or deadman.verify(
+            done.silent_dhcp, lambda: host.observe(operation.desired)
+        )
+    except (XsagentError, OSError) as error:
+        return f"{operation.name}: the result could not be verified: {error}"
+
+
+def _kept(operation: Operation, done: Executed, plan: Plan, deadman: Deadman) -> Outcome:
+    reason = done.silent_dhcp or deadman.unverified
+    if reason is not None:
+        return Unverified(reason=f"{operation.name}: {reason}", warnings=plan.warnings)
+    return Applied(warnings=plan.warnings)
+
+
+def _verify(operation: Operation, host: Host, done: Executed) -> str | None:
+    """Why the host is not what the plan set; None when it is. Observes at least once."""
+    # what a plan moved is there now: its VIF ports no longer speak against it
+    again = replace(operation, keep_vif_ports=False)
+    deadline = time.monotonic() + _VERIFY_S
+    while True:
+        left = [step for step in make_plan(again, host).steps if step.required]
+        if done.silent_dhcp is not None:
+            left = [step for step in left if not isinstance(step, StartDhcpStep | IfupStep)]
+        if not left:
+            return None
+        if time.monotonic() >= deadline:
+            kinds = ", ".join(sorted({type(step).__name__.removesuffix("Step") for step in left}))
+            return f"{operation.name}: the host is not what was set ({kinds}: {left[0].reason})"
+        time.sleep(_VERIFY_POLL_S)
+
+
+def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
+    """Take back what a run that died left half done, or keep it where it verifies; the caller holds the lock.
+
+    Returns:
+        None when there was nothing to do. After Stuck the journal stays, for the next run.
+    """
+    entries = read_journal(host.paths.state_dir)
+    if entries is None:
+        return None
+    ended = recover(
+        entries,
+        read_boot_id(host.paths),
+        host.observe,
+        host.runner(0.0).run,
+        host.report,
+        lambda desired: answers(desired, lambda: host.observe(desired)),
+    )
+    if not isinstance(ended, Stuck):
+        remove_journal(host.paths.state_dir)
+    return ended
