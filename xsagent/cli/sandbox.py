@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     from xsagent.sandbox.dom0 import Sandbox  # noqa: PLC0415 other verbs must not pay for it
     from xsagent.sandbox.spec import SandboxSpec, default_segments, shared_segment  # noqa: PLC0415 as above
 
+    # The end of a terminal or of a job is to take the sandbox's directory with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
     build = shared_segment if arguments.one_segment else default_segments
     segments = build(nics=arguments.nics, dhcp=not arguments.no_dhcp)
     with Sandbox(SandboxSpec(segments=segments, management_address=arguments.static)) as sandbox:

@@ -38,6 +38,8 @@ def _make_private_etc(directory: Path) -> None:
             (private / entry.name).symlink_to(target)
     (private / "resolv.conf").symlink_to(directory / "root/etc/resolv.conf")
     _mount("--rbind", "/etc", str(machine))
+    if os.access(machine, os.W_OK):  # root: nobody inside is to reach the machine's own files through this path
+        _mount("-o", "remount,bind,ro", str(machine))
     _mount("--bind", str(private), "/etc")
 
 

@@ -87,3 +87,24 @@ def test_cli_runs_a_command_with_its_exit_status_and_directory(tmp_path: Path) -
     lines = done.stdout.split()
     assert lines[0] == str(tmp_path)
     assert {"eth0", "eth1", "eth2", "lo"} <= set(lines)
+
+
+def test_cli_that_is_terminated_takes_its_sandbox_along(tmp_path: Path) -> None:
+    """SIGTERM, as at the end of a job: exit status 143, and the sandbox's directory is gone."""
+    source = str(Path(xsagent.__file__).parent.parent)
+    command = [sys.executable, "-m", "xsagent.cli.sandbox", "sandbox", "run", "--"]
+    with subprocess.Popen(
+        [*command, "sh", "-c", "echo $XSAGENT_SANDBOX_ROOT; exec sleep 60"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": source, "KEEP_SANDBOX": ""},
+    ) as process:
+        assert process.stdout is not None
+        root = Path(process.stdout.readline().strip())
+        assert root.is_dir()
+
+        process.terminate()
+
+        assert process.wait(20) == 128 + signal.SIGTERM
+    assert not root.parent.exists()

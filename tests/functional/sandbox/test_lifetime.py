@@ -64,6 +64,16 @@ def _network_namespaces() -> set[Path]:
     return found
 
 
+def test_the_machines_etc_cannot_be_changed_from_inside() -> None:
+    """A file made in /etc inside is the sandbox's own, and the way to the machine's /etc is read-only, for root too."""
+    with Sandbox() as sandbox:
+        sandbox.run(["touch", "/etc/xsagent-test-file"])
+        refused = sandbox.run(["touch", f"{sandbox.directory}/machine-etc/xsagent-test-file"], check=False)
+
+    assert refused.returncode != 0
+    assert not Path("/etc/xsagent-test-file").exists()
+
+
 OWNER = """
 import sys
 from xsagent.sandbox.dom0 import Sandbox
