@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from xsagent.observed.link_modes import only_mode
+
 SIOCETHTOOL: Final = 0x8946
 _IFREQ: Final = struct.Struct("16sP16x")
 _VALUE: Final = struct.Struct("=II")
@@ -233,11 +235,18 @@ def bitmap(raw: bytes) -> int:
 
 
 def _link_words(link: LinkSettings) -> dict[str, str]:
+    """Speed and duplex are what is asked for, where autonegotiation may choose among several what it chose.
+
+    A peer that negotiates less than we ask for is no drift: setting it again would only bounce the link.
+    """
     settings = {"autoneg": ("off", "on")[bool(link.autoneg)]}
-    if link.speed not in {0, _UNKNOWN_SPEED}:
-        settings["speed"] = str(link.speed)
-    if link.duplex in _DUPLEX:
-        settings["duplex"] = _DUPLEX[link.duplex]
+    speed, duplex = only_mode(link.advertised) if link.autoneg else (None, None)
+    speed = link.speed if speed is None else speed
+    duplex = link.duplex if duplex is None else duplex
+    if speed not in {0, _UNKNOWN_SPEED}:
+        settings["speed"] = str(speed)
+    if duplex in _DUPLEX:
+        settings["duplex"] = _DUPLEX[duplex]
     if link.supported:
         settings["advertise"] = f"{link.advertised:#x}"
     return settings
