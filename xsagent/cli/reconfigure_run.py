@@ -28,9 +28,11 @@ from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.render import render_plan
+from xsagent.plan.steps import Plan
 from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.host_files import check_backend, read_host_facts
+from xsagent.topology.desired import Desired
 
 
 def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str]) -> int:
@@ -39,14 +41,33 @@ def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str]) -> 
     Raises:
         XsagentError: it failed before the first effect; the sentence is for the user.
     """
-    paths = Paths.from_environ(options.root_prefix, environ)
-    settings = read_settings(paths, environ)
-    configure(syslog=options.syslog, level=settings.log_level, program="interface-reconfigure")
-    check_backend(paths)
+    paths, settings = _start(options, environ)
     with _signals_end_the_run():
         if options.action == "rewrite":
             return _rewrite(options, paths, settings)
         return _up_or_down(options, paths, settings)
+
+
+def plan_only(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Desired, Plan]:
+    """What an ``up`` or ``down`` would do; nothing is changed and no lock is taken (`xsagent plan`).
+
+    Raises:
+        XsagentError: as run_reconfigure.
+    """
+    return _plan(options, *_start(options, environ))
+
+
+def _start(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Paths, Settings]:
+    paths = Paths.from_environ(options.root_prefix, environ)
+    settings = read_settings(paths, environ)
+    configure(
+        syslog=options.syslog,
+        level=settings.log_level,
+        program="interface-reconfigure",
+        device=paths.below("/dev/log"),
+    )
+    check_backend(paths)
+    return paths, settings
 
 
 # --- up and down -----------------------------------------------------------------------------------------
@@ -54,9 +75,8 @@ def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str]) -> 
 
 def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -> int:
     if options.dry_run:
-        operation, _ = _decide(options, paths, settings)
-        with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
-            print(render_plan(make_plan(operation, Host(paths, settings, connection))), end="")
+        desired, plan = _plan(options, paths, settings)
+        sys.stdout.write(render_plan(plan, desired.reasons))
         return 0
     owner = f"interface-reconfigure {options.action} {options.force or options.pif_uuid or options.pif}"
     with (
@@ -69,6 +89,12 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
             return _answer(earlier, options)
         operation, _ = _decide(options, paths, settings)
         return _answer(apply_operation(operation, host), options)
+
+
+def _plan(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
+    operation, _ = _decide(options, paths, settings)
+    with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
+        return operation.desired, make_plan(operation, Host(paths, settings, connection))
 
 
 def _decide(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Operation, Snapshot]:
