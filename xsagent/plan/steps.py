@@ -120,7 +120,8 @@ class Relied:
     Attributes:
         column: ``name`` relies on the row's existence (`value` True) or absence (`value` False); any other column on
             its OVSDB JSON value. For Bridge.ports and Port.interfaces the value is a sorted list of names that must be
-            among the members.
+            among the members; where the step deletes that bridge or port, they and what the step takes out of it must
+            be all of them, so that nothing plugged in meanwhile goes with it.
     """
 
     table: Table
