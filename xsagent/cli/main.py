@@ -22,10 +22,14 @@ _INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are a UsageError instead of an exit somewhere below."""
+    """A parser whose complaints are a UsageError, and whose help ends quietly at a closed pipe."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{self.prog}: {message}")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()
+        super().exit(status, message)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

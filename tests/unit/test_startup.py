@@ -1,0 +1,44 @@
+"""What a start of the commands imports: XAPI starts interface-reconfigure for each PIF, udev the hook for each VIF."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("XenAPI", "pyroute2", "pyudev", "ovs", "structlog", "asyncio", "ssl", "xml", "xmlrpc", "http")
+
+PROGRAM = """
+import contextlib, io
+from {module} import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    try:
+        main({argv!r})
+    except SystemExit:
+        pass
+"""
+REPORT = f"\nimport sys\nprint(*(name for name in {HEAVY!r} if name in sys.modules))\n"
+
+
+def _imported(program: str) -> list[str]:
+    """The heavy modules that a child has after it ran a program."""
+    command = [sys.executable, "-c", program + REPORT]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["up"], ["--force", "xenbr0", "--pif", "x", "up"]])
+def test_interface_reconfigure_answers_without_heavy_libraries(argv: list[str]) -> None:
+    """Help, version and usage errors need none of what reads XAPI, the kernel or the switch."""
+    assert _imported(PROGRAM.format(module="xsagent.cli.interface_reconfigure", argv=argv)) == []
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["plan", "--help"], ["plan"], ["nonsense"]])
+def test_xsagent_answers_without_heavy_libraries(argv: list[str]) -> None:
+    """So does `xsagent`."""
+    assert _imported(PROGRAM.format(module="xsagent.cli.main", argv=argv)) == []
+
+
+def test_the_check_sees_a_heavy_library() -> None:
+    """The check itself is shown to fail."""
+    assert "structlog" in _imported("import structlog")
