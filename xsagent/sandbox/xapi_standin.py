@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -68,17 +69,15 @@ class XapiStandin:
             file.write_text(json.dumps(self._records))
             arguments += ["--records", str(file)]
         module = [sys.executable, "-m", "xsagent.sandbox.xapi_standin"]
-        self._child = subprocess.Popen([*module, *arguments], stdin=subprocess.DEVNULL)
+        # The child ends with our end of this pipe, so that a killed test leaves no process behind
+        self._child = subprocess.Popen([*module, *arguments, "--until-stdin-ends"], stdin=subprocess.PIPE)
         self._await_start(self._child)
         if self._render:
             self.control("render_all")
 
     def stop(self) -> None:
         """Kill the process and take its sockets away; the next start begins with the records as first given."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+        self.kill()
         self.socket_path.unlink(missing_ok=True)
         self._control_path.unlink(missing_ok=True)
 
@@ -86,7 +85,7 @@ class XapiStandin:
         """Kill the process and leave its socket: the next connection is refused."""
         if self._child is not None:
             self._child.kill()
-            self._child.wait()
+            self._child.communicate()
             self._child = None
 
     def control(self, do: str, **arguments: object) -> Any:  # noqa: ANN401 - JSON, for tests
@@ -136,6 +135,11 @@ class XapiStandin:
         raise XapiUnavailableError("the XAPI stand-in did not start; its reason is on stderr")
 
 
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Serve until killed."""
     parser = argparse.ArgumentParser(prog="xapi_standin", description=__doc__)
@@ -144,7 +148,10 @@ def main(arguments: list[str] | None = None) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--records", type=Path, help="JSON file: records by class and reference")
     source.add_argument("--pool", type=json.loads, help="JSON object: the shape of a pool to generate")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end when stdin does, not only when killed")
     options = parser.parse_args(arguments)
+    if options.until_stdin_ends:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     records = json.loads(options.records.read_text()) if options.records else build_pool(PoolShape(**options.pool))
     control = Control(Calls(Database(records)), Faults())
     api_socket = listen(options.socket)

@@ -19,7 +19,7 @@ import xmlrpc.client
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.parsers.expat import ExpatError
 
 import XenAPI
@@ -119,6 +119,7 @@ class _Transport(xmlrpc.client.Transport):
     """xmlrpc.client's transport over our connection, without its hidden second try."""
 
     accept_gzip_encoding = False
+    request = xmlrpc.client.Transport.single_request
 
     def __init__(self, paths: Sequence[Path], deadline: Deadline) -> None:
         super().__init__()
@@ -126,13 +127,11 @@ class _Transport(xmlrpc.client.Transport):
         self._deadline = deadline
         self._http: _Connection | None = None
 
-    def make_connection(self, host: Any) -> _Connection:  # noqa: ANN401, ARG002 - the base class's signature
+    def make_connection(self, host: object) -> _Connection:
+        del host  # the host of the URL; the sockets are what counts
         if self._http is None:
             self._http = _Connection(self._paths, self._deadline)
         return self._http
-
-    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:  # noqa: ANN401
-        return self.single_request(host, handler, request_body, verbose)
 
     def close(self) -> None:
         if self._http is not None:
