@@ -27,7 +27,7 @@ _KILL_WAIT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildResult:
-    """How a child ended, with the first 64 KiB of each output."""
+    """How a child ended, with the beginning of each output."""
 
     status: int
     stdout: str
@@ -69,6 +69,7 @@ def run_child(
     input_text: str | None = None,
     environment: Mapping[str, str] | None = None,
     accepted: Sequence[int] = (0,),
+    output_limit: int = _OUTPUT_LIMIT,
 ) -> ChildResult:
     """Run a program and wait for it to end.
 
@@ -81,6 +82,7 @@ def run_child(
         input_text: given on stdin; without it stdin is empty.
         environment: added to `minimal_environment`.
         accepted: exit statuses that are no error; an empty sequence accepts all.
+        output_limit: bytes kept of each output.
 
     Raises CommandError when the program cannot be started, passes its deadline, or ends with another status.
     """
@@ -92,7 +94,9 @@ def run_child(
         except BaseException:  # a signal that ends us too must not leave the child half way
             _kill(process)
             raise
-        result = ChildResult(status=process.returncode, stdout=_text(outputs[0]), stderr=_text(outputs[1]))
+        result = ChildResult(
+            status=process.returncode, stdout=_text(outputs[0], output_limit), stderr=_text(outputs[1])
+        )
     if accepted and result.status not in accepted:
         raise CommandError(f"{_name(arguments)} failed with {_ending(result.status)}{_said(result)}")
     return result
@@ -146,9 +150,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.wait(_KILL_WAIT_S)
 
 
-def _text(output: IO[bytes]) -> str:
+def _text(output: IO[bytes], limit: int = _OUTPUT_LIMIT) -> str:
     output.seek(0)
-    return output.read(_OUTPUT_LIMIT).decode("utf-8", "replace")
+    return output.read(limit).decode("utf-8", "replace")
 
 
 def _name(arguments: Sequence[str]) -> str:

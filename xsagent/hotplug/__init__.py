@@ -1,0 +1,1 @@
+"""Hotplug of guests' network devices: event -> decide (pure) -> handle."""

@@ -1,0 +1,341 @@
+"""Event x Vif x what is observed -> Decision: what to do with one device, and why. Pure.
+
+`handle` reads the three and carries the decision out. Level-triggered: the event says only which device and
+whether it is to be attached; everything else comes from the Vif and the switch as they are now, so a repeated or
+stale event leads to the same end.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from xsagent.hotplug.event import Action, Event, Want
+from xsagent.hotplug.iface_status import KEY as IFACE_STATUS
+from xsagent.hotplug.iface_status import decide_iface_status
+from xsagent.hotplug.places import Place, PlacedPort, find_place, find_port
+from xsagent.model.vif import DEFAULT_MTU, DeviceType, LockingMode, Vif
+from xsagent.plan.steps import AddPort, DeletePort, MovePort, OvsdbOperation, Relied, SetColumns, SetKeys
+from xsagent.topology.values import KEEP, Bridge, Interface, Json, Link, Port
+
+
+class Verdict(enum.StrEnum):
+    """What is to be done with the device."""
+
+    ATTACH = "attach"
+    """Put or keep its port where it belongs."""
+    KEEP_OFF = "keep-off"
+    """Locking mode ``disabled``: it belongs on no bridge, and counts as attached there."""
+    DETACH = "detach"
+    """Take its port away."""
+    WAIT = "wait"
+    """It cannot be attached yet; `reason` says what is missing."""
+    IGNORE = "ignore"
+    """Nothing is asked for, or nothing is ours to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetdevPrep:
+    """How the netdev must be before its port goes in: down, no ARP, no multicast, no addresses, no IPv6 identifier.
+
+    Attributes:
+        mac: of the dom0 end.
+        mtu: bytes.
+    """
+
+    device: str
+    mac: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do with one device.
+
+    Attributes:
+        reason: one clause; for WAIT and DETACH what a person must know.
+        place: where it belongs (ATTACH).
+        port: the whole desired port (ATTACH).
+        operations: to get from what is observed to that; empty when the switch is right.
+        relied: what the operations rely on.
+        prep: the netdev must be prepared first: the port is new there, or the netdev is not as it should be.
+            None leaves the netdev alone, but for IFF_UP.
+        in_place: port and netdev are right already: the link must not bounce.
+        warnings: sentences for people.
+    """
+
+    event: Event
+    verdict: Verdict
+    reason: str
+    vif: Vif | None = None
+    place: Place | None = None
+    port: Port | None = None
+    operations: tuple[OvsdbOperation, ...] = ()
+    relied: tuple[Relied, ...] = ()
+    prep: NetdevPrep | None = None
+    in_place: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What is there, as far as hotplug asks.
+
+    Attributes:
+        bridges: real bridges of the switch, by name.
+        links: netdevs by name; at least those of the devices decided about, where they exist.
+        aliases: as in `find_place`.
+    """
+
+    bridges: Mapping[str, Bridge] = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def decide(
+    event: Event,
+    vif: Vif | None,
+    observed: Observed,
+    *,
+    others: AbstractSet[DeviceType] | None = None,
+    placed: str | None = None,
+) -> Decision:
+    """What to do about an event.
+
+    Args:
+        event: which device, and what is wanted of it.
+        vif: as the toolstack describes it now; may be None where nothing is to be attached.
+        observed: the switch and the netdevs.
+        others: kinds of the same VIF that will be in the switch beside this one; None takes those observed.
+        placed: for Action.REPAIR: the bridge on which we put the port last; None when we do not know.
+    """
+    if event.want is Want.NOTHING:
+        return Decision(event=event, verdict=Verdict.IGNORE, reason=f"{event.action} asks for nothing")
+    present = find_port(observed.bridges, event.device)
+    beside = _observed_kinds(event, observed) if others is None else others
+    if event.want is Want.DETACHED:
+        return _detach(event, vif, observed, present, beside)
+    if vif is None:
+        return Decision(event=event, verdict=Verdict.WAIT, reason="the toolstack has no keys for it")
+    if vif.offloaded:
+        return Decision(event=event, verdict=Verdict.IGNORE, reason="an SR-IOV function carries it", vif=vif)
+    return _Attach(event, vif, observed, present, beside, placed).decide()
+
+
+def _observed_kinds(event: Event, observed: Observed) -> frozenset[DeviceType]:
+    return frozenset(
+        kind
+        for kind in DeviceType
+        if kind is not event.kind and find_port(observed.bridges, event.vif.device(kind)) is not None
+    )
+
+
+def _detach(
+    event: Event, vif: Vif | None, observed: Observed, present: PlacedPort | None, beside: AbstractSet[DeviceType]
+) -> Decision:
+    """Take the port away; nothing to do in the switch when it is gone already (F23)."""
+    if present is None:
+        return Decision(event=event, verdict=Verdict.DETACH, reason="its port is gone already", vif=vif)
+    operations: list[OvsdbOperation] = [DeletePort(bridge=present.place.bridge, name=event.device)]
+    operations += _status_beside(event, observed, beside, frozenset(beside))
+    reason = f"it leaves bridge {present.place.name}"
+    return Decision(event=event, verdict=Verdict.DETACH, reason=reason, vif=vif, operations=tuple(operations))
+
+
+def _status_beside(
+    event: Event, observed: Observed, beside: AbstractSet[DeviceType], present: AbstractSet[DeviceType]
+) -> list[OvsdbOperation]:
+    """Set iface-status of the other port of the VIF, in the transaction that changes this one."""
+    wanted, operations = decide_iface_status(present), []
+    for kind in sorted(beside):
+        name = event.vif.device(kind)
+        found = find_port(observed.bridges, name)
+        interface = found.port.interfaces.get(name) if found else None
+        if interface and interface.external_ids.get(IFACE_STATUS) != wanted[kind]:
+            operations.append(_set_ids(name, {IFACE_STATUS: wanted[kind]}))
+    return list(operations)
+
+
+def _set_ids(interface: str, keys: Mapping[str, str | None]) -> SetKeys:
+    return SetKeys(table="Interface", record=interface, column="external_ids", keys=dict(keys))
+
+
+class _Attach:
+    """The decision about a device that is to be attached."""
+
+    def __init__(
+        self,
+        event: Event,
+        vif: Vif,
+        observed: Observed,
+        present: PlacedPort | None,
+        beside: AbstractSet[DeviceType],
+        placed: str | None,
+    ) -> None:
+        self._event = event
+        self._vif = vif
+        self._observed = observed
+        self._present = present
+        self._beside = beside
+        self._placed = placed
+        self._link = observed.links.get(event.device)
+        self._warnings: list[str] = []
+
+    def decide(self) -> Decision:
+        event, vif = self._event, self._vif
+        if self._link is None:
+            return self._refuse(Verdict.WAIT, f"there is no network device {event.device}")
+        if vif.locking.mode is LockingMode.DISABLED:
+            return self._keep_off()
+        if not vif.bridge:
+            return self._refuse(Verdict.WAIT, "the toolstack names no bridge for it")
+        place = find_place(self._observed.bridges, vif.bridge, self._observed.aliases)
+        if place is None:
+            return self._refuse(Verdict.WAIT, f"bridge {vif.bridge} does not exist on this host")
+        drift = self._moved_on_purpose(place)
+        return drift or self._attach(place)
+
+    def _refuse(self, verdict: Verdict, reason: str) -> Decision:
+        return Decision(event=self._event, verdict=verdict, reason=reason, vif=self._vif)
+
+    def _keep_off(self) -> Decision:
+        operations: list[OvsdbOperation] = []
+        if self._present is not None:
+            operations = [DeletePort(bridge=self._present.place.bridge, name=self._event.device)]
+            operations += _status_beside(self._event, self._observed, self._beside, frozenset(self._beside))
+        return Decision(
+            event=self._event,
+            verdict=Verdict.KEEP_OFF,
+            reason="its locking mode is disabled",
+            vif=self._vif,
+            operations=tuple(operations),
+            prep=None if self._present is None and self._is_netdev_right() else self._prep(),
+            in_place=not operations,
+        )
+
+    def _moved_on_purpose(self, place: Place) -> Decision | None:
+        """A resync leaves alone what somebody put elsewhere; it follows only a wanted bridge that changed."""
+        if self._event.action is not Action.REPAIR or self._present is None or self._is_there(place):
+            return None
+        if self._placed is not None and self._placed != place.name:
+            return None
+        here = self._present.place.name
+        return self._refuse(Verdict.IGNORE, f"somebody moved it from bridge {place.name} to {here}; it was left there")
+
+    def _is_there(self, place: Place) -> bool:
+        """Whether the port is where it belongs; a tag set by hand is reported, not taken back."""
+        found = self._present
+        if found is None or found.place.bridge != place.bridge:
+            return False
+        return found.place.tag == place.tag
+
+    def _attach(self, place: Place) -> Decision:
+        port = self._build_port(place)
+        operations, relied = self._diff(place, port)
+        in_place = self._is_there(place)
+        prep = None if in_place and self._is_netdev_right() else self._prep()
+        if in_place and self._present is not None and self._present.foreign_tag:
+            self._warnings.append(f"{self._event.device} has tag {self._present.port.tag}, set by hand; it was left")
+        if self._vif.promiscuous:
+            self._warnings.append(f"{self._event.device} is to be promiscuous, which a switch does not offer here")
+        return Decision(
+            event=self._event,
+            verdict=Verdict.ATTACH,
+            reason=f"it is {'right' if not operations else 'to be'} on bridge {place.name}",
+            vif=self._vif,
+            place=place,
+            port=port,
+            operations=tuple(operations),
+            relied=tuple(relied),
+            prep=prep,
+            in_place=in_place,
+            warnings=tuple(self._warnings),
+        )
+
+    def _is_netdev_right(self) -> bool:
+        link = self._link
+        return link is not None and (link.mac, link.mtu) == (self._vif.bridge_mac, self._mtu())
+
+    def _mtu(self) -> int:
+        return self._vif.mtu or DEFAULT_MTU
+
+    def _prep(self) -> NetdevPrep:
+        if self._vif.mtu is None:
+            self._warnings.append(f"the toolstack names no MTU for {self._event.device}; it gets {DEFAULT_MTU}")
+        return NetdevPrep(device=self._event.device, mac=self._vif.bridge_mac, mtu=self._mtu())
+
+    def _build_port(self, place: Place) -> Port:
+        name = self._event.device
+        interface = Interface(name=name, external_ids=self._external_ids())
+        trunks = self._vif.trunks
+        return Port(
+            name=name,
+            interfaces={name: interface},
+            tag=place.tag,
+            trunks=KEEP if trunks is None else trunks,
+        )
+
+    def _external_ids(self) -> dict[str, str | None]:
+        """All marks of features.md section 12, at plug time; what the toolstack does not tell is not spoken about."""
+        vif = self._vif
+        keys = {
+            "xs-vif-uuid": vif.vif_uuid,
+            "xs-vm-uuid": vif.vm_uuid,
+            "xs-network-uuid": vif.network_uuid,
+            "attached-mac": vif.mac,
+            "iface-id": vif.nicira_iface_id or vif.vif_uuid,
+            "vm-id": vif.nicira_vm_id or vif.vm_uuid,
+        }
+        status = decide_iface_status(frozenset(self._beside) | {self._event.kind})
+        known: dict[str, str | None] = {key: value for key, value in keys.items() if value}
+        return known | ({IFACE_STATUS: status[self._event.kind]} if vif.vif_uuid else {})
+
+    def _diff(self, place: Place, port: Port) -> tuple[list[OvsdbOperation], list[Relied]]:
+        """Operations from the observed port to the desired one; those of a right port are none."""
+        operations: list[OvsdbOperation] = []
+        relied: list[Relied] = []
+        if not self._is_there(place):
+            relied.append(Relied(table="Bridge", record=place.bridge, column="name", value=True))
+        if self._present is None:
+            operations.append(AddPort(bridge=place.bridge, port=port))
+        else:
+            operations += self._move(place, self._present)
+            operations += self._set_ids(port, self._present.port)
+            operations += self._set_trunks(self._present.port)
+        present = frozenset(self._beside) | {self._event.kind}
+        if self._vif.vif_uuid:
+            operations += _status_beside(self._event, self._observed, self._beside, present)
+        return operations, relied
+
+    def _move(self, place: Place, present: PlacedPort) -> list[OvsdbOperation]:
+        """The row moves as it is: what others hung on it (QoS, policing, foreign keys) stays."""
+        operations: list[OvsdbOperation] = []
+        if present.place.bridge != place.bridge:
+            operations.append(MovePort(name=self._event.device, source=present.place.bridge, target=place.bridge))
+        if not self._is_there(place) and present.port.tag != place.tag:
+            tag: Json = ["set", []] if place.tag is None else place.tag
+            operations.append(SetColumns(table="Port", record=self._event.device, columns={"tag": tag}))
+        return operations
+
+    def _set_ids(self, port: Port, present: Port) -> list[OvsdbOperation]:
+        name = self._event.device
+        interface = present.interfaces.get(name)
+        now = interface.external_ids if interface else {}
+        wanted = port.interfaces[name].external_ids
+        keys = {
+            key: value for key, value in wanted.items() if now.get(key) != value and not self._is_overridden(key, now)
+        }
+        return [_set_ids(name, keys)] if keys else []
+
+    def _is_overridden(self, key: str, now: Mapping[str, str | None]) -> bool:
+        """An id that XAPI's nicira keys gave to this very VIF: the reconciler wrote it, who knows them all."""
+        named = {"iface-id": self._vif.nicira_iface_id, "vm-id": self._vif.nicira_vm_id}
+        return key in named and not named[key] and key in now and now.get("xs-vif-uuid") == self._vif.vif_uuid
+
+    def _set_trunks(self, present: Port) -> list[OvsdbOperation]:
+        trunks = self._vif.trunks
+        if trunks is None or trunks == present.trunks:
+            return []
+        return [SetColumns(table="Port", record=self._event.device, columns={"trunks": ["set", list(trunks)]})]
