@@ -15,6 +15,7 @@ from pathlib import Path
 
 from xsagent.cli.reconfigure_options import parse_options
 from xsagent.desired.build import build_desired
+from xsagent.desired.ifcfg import SCRIPTS
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.errors import InputError, UsageError
 from xsagent.model.snapshot import Snapshot
@@ -60,7 +61,7 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Desired, Plan]:
         origin="force" if force else "pif-uuid",
         even_if_in_use=arguments.even_if_in_use,
     )
-    desired = build_desired(snapshot, request, _facts(snapshot, observed), BuildOptions())
+    desired = build_desired(snapshot, request, _facts(snapshot, observed), _build_options(observed))
     return desired, build_plan(desired, observed, PlanOptions(keep_vif_ports=not arguments.even_if_in_use))
 
 
@@ -73,6 +74,12 @@ def _facts(snapshot: Snapshot, observed: Topology) -> HostFacts:
         management_bridge=snapshot.bridge_of(management) if management else "",
         present_bridges=frozenset(present),
     )
+
+
+def _build_options(observed: Topology) -> BuildOptions:
+    """A host whose files were read has the network scripts: there the ifcfg files count."""
+    ifcfg = any(path.startswith(f"{SCRIPTS}/ifcfg-") for path in observed.files)
+    return BuildOptions(ip_backend="ifcfg" if ifcfg else "netlink")
 
 
 def read_observed(path: Path) -> Topology:

@@ -13,15 +13,20 @@ import time
 from dataclasses import replace
 
 from xsagent.config import Paths
+from xsagent.desired.ifcfg import SCRIPTS, SYSCONFIG_NETWORK
 from xsagent.errors import OvsdbUnavailableError
 from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import is_switch_alive
 from xsagent.topology.codec import to_json
+from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.render import render_topology
 from xsagent.topology.values import Topology
 
 _READ_S = 20.0
+_SCRIPTS = ("ifcfg-*", "route-*", "route6-*")
+IPV6_SYSCTLS = ("disable_ipv6", "accept_ra", "autoconf", "accept_ra_defrtr")
+"""What desired/ipv6.py sets."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,15 +35,34 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         XsagentError: the kernel could not be read.
     """
-    topology = observe(Paths.from_environ(arguments.root_prefix, os.environ))
+    paths = Paths.from_environ(arguments.root_prefix, os.environ)
+    topology = observe(paths, Interest())
     if arguments.json:
+        if topology.complete:
+            topology = observe(paths, everything_planned_with(topology, paths))
         sys.stdout.write(json.dumps(to_json(topology), indent=1, sort_keys=True) + "\n")
     else:
         sys.stdout.write(render_topology(topology))
     return 0
 
 
-def observe(paths: Paths) -> Topology:
+def everything_planned_with(topology: Topology, paths: Paths) -> Interest:
+    """What some plan for this host may compare beyond the bulk reads; the tree shows none of it, so only JSON asks."""
+    ports = [port for bridge in topology.bridges.values() for port in bridge.ports.values()]
+    nics = {link.name for link in topology.links.values() if link.physical}
+    vlan_netdevs = {link.name for link in topology.links.values() if link.parent}
+    vlan_bridges = {port.name for port in ports if is_vlan_bridge(port)}
+    devices = nics | vlan_netdevs | vlan_bridges | set(topology.bridges)
+    scripts = paths.network_scripts
+    names = [path.name for pattern in _SCRIPTS for path in scripts.glob(pattern)]
+    return Interest(
+        ethtool=frozenset(nics),
+        sysctls=frozenset(f"ipv6/conf/{device}/{name}" for device in devices for name in IPV6_SYSCTLS),
+        files=frozenset({SYSCONFIG_NETWORK, *(f"{SCRIPTS}/{name}" for name in names)}),
+    )
+
+
+def observe(paths: Paths, interest: Interest) -> Topology:
     """The host as it is; where the database cannot be read, the rest, marked incomplete.
 
     Raises:
@@ -47,8 +71,8 @@ def observe(paths: Paths) -> Topology:
     deadline = time.monotonic() + _READ_S
     try:
         with OvsdbConnection.open(paths.ovsdb_socket, 0) as connection:
-            topology = observe_host(paths, connection, Interest(), deadline)
+            topology = observe_host(paths, connection, interest, deadline)
         return replace(topology, switch_alive=is_switch_alive(paths.ovs_rundir, 1.0))
     except OvsdbUnavailableError as error:
         sys.stderr.write(f"xsagent: {error}\n")
-    return replace(observe_host(paths, None, Interest(), deadline), switch_alive=False, complete=False)
+    return replace(observe_host(paths, None, interest, deadline), switch_alive=False, complete=False)
