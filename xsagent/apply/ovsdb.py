@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from xsagent.apply.ovsdb_render import Guard, Transaction, describe_relied, render_step
+from xsagent.apply.ovsdb_guards import Guard, describe_relied
+from xsagent.apply.ovsdb_render import Transaction, render_step
 from xsagent.apply.ovsdb_resolve import parse_rows, resolve_selects
 from xsagent.errors import ConflictError, OvsdbUnavailableError, SwitchDeadError, SwitchRefusedError
 from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, TransactionRefusedError, rows_of
@@ -77,8 +78,6 @@ def _commit(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -> in
     commit_refusals = 0
     while True:
         transaction = _render(connection, step, deadline)
-        if not transaction.operations:
-            return None
         try:
             return _send(connection, transaction, step.reason, deadline)
         except TransactionRefusedError as refused:
@@ -104,9 +103,15 @@ def _render(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -> Tr
     return render_step(step, parse_rows(selects, [rows_of(result) for result in results]), schema)
 
 
-def _send(connection: OvsdbConnection, transaction: Transaction, reason: str, deadline: float) -> int:
-    operations = [guard.operation for guard in transaction.guards] + transaction.operations
-    operations += [
+def _send(connection: OvsdbConnection, transaction: Transaction, reason: str, deadline: float) -> int | None:
+    guards = [guard.operation for guard in transaction.guards]
+    if not transaction.operations:
+        # What the plan relied on is checked all the same; a transaction of waits leaves no record.
+        connection.transact(guards, deadline)
+        return None
+    operations: list[Operation] = [
+        *guards,
+        *transaction.operations,
         {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]},
         {"op": "comment", "comment": f"xsagent: {reason}" if reason else "xsagent"},
         {"op": "select", "table": "Open_vSwitch", "where": [], "columns": ["next_cfg"]},
@@ -115,7 +120,7 @@ def _send(connection: OvsdbConnection, transaction: Transaction, reason: str, de
         results = connection.transact(operations, deadline)
     except OvsdbUnavailableError as error:
         raise OvsdbUnavailableError(f"{error}; whether the change was made is not known") from error
-    return _number(rows_of(results[-1])[0], "next_cfg") or 0
+    return _number(rows_of(results[-1])[0], "next_cfg")
 
 
 def _failed_guard(refused: TransactionRefusedError, guards: Sequence[Guard]) -> Guard | None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from xsagent.apply.ovsdb_resolve import Reference
+from xsagent.apply.ovsdb_resolve import Reference, reference_set
 from xsagent.observed.ovsdb_connection import Operation
 from xsagent.observed.ovsdb_json import EMPTY_MAP, EMPTY_SET, Schema
+from xsagent.observed.ovsdb_rows import COLLECTOR_SETS
 from xsagent.plan.columns import SCALARS, effective_maps, to_column
 from xsagent.topology.values import KEEP, Bridge, Interface, Json, Port
+
+COLLECTOR_SET_TABLE: Final = "Flow_Sample_Collector_Set"
+"""Its rows point at a bridge; no bridge can go before they do."""
 
 _RESERVED_PORTS: Final = 0xFF00
 """OpenFlow port numbers from here on have meanings of their own (OFPP_MAX)."""
@@ -54,7 +58,11 @@ class RowInserter:
                 if value.ofport is not None and 0 < value.ofport < _RESERVED_PORTS:
                     # The switch reuses the number where it is free, so that others' flows still mean this port.
                     row["ofport"] = value.ofport
-        return self._insert(table, row | self._extra(table, value.extra))
+        reference = self._insert(table, row | self._extra(table, value.extra))
+        for columns in _rows_in(value.extra.get(COLLECTOR_SETS)):
+            own: dict[str, Json] = {"bridge": list(reference)}
+            self._insert(COLLECTOR_SET_TABLE, own | self._extra(COLLECTOR_SET_TABLE, columns))
+        return reference
 
     def _insert(self, table: str, row: Mapping[str, Json]) -> Reference:
         self._count += 1
@@ -97,9 +105,8 @@ class RowInserter:
         return self._again[uuid]
 
 
-def reference_set(references: list[Reference]) -> Json:
-    """A set column that refers to these rows."""
-    return ["set", [list(reference) for reference in references]]
+def _rows_in(value: Json) -> list[dict[str, Json]]:
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 _UNSET: Final = (None, KEEP, ())

@@ -7,11 +7,13 @@ Columns that hold sets of rows are changed by mutations that name rows, so that 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from xsagent.apply.ovsdb_insert import RowInserter, reference_set, text_map_column
-from xsagent.apply.ovsdb_resolve import MEMBERS, FoundRow, Reference, Rows
+from xsagent.apply.ovsdb_guards import Guard, GuardList, where_name
+from xsagent.apply.ovsdb_insert import COLLECTOR_SET_TABLE, RowInserter, text_map_column
+from xsagent.apply.ovsdb_resolve import MEMBERS, FoundRow, Reference, Rows, reference_set
 from xsagent.errors import ConflictError
 from xsagent.observed.ovsdb_connection import Operation
 from xsagent.observed.ovsdb_json import EMPTY_MAP, EMPTY_SET, Schema
@@ -25,7 +27,6 @@ from xsagent.plan.steps import (
     MovePort,
     OvsdbOperation,
     OvsdbStep,
-    Relied,
     RemoveInterface,
     SetColumns,
     SetKeys,
@@ -34,19 +35,6 @@ from xsagent.topology.values import Bridge, Interface, Json, Port
 
 _SWITCH: Final = "Open_vSwitch"
 _Value = Bridge | Port | Interface
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
-    """A ``wait`` that the transaction begins with.
-
-    Attributes:
-        operation: the wait.
-        relied: what the plan relied on; None for a row that was only looked up, where looking again may help.
-    """
-
-    operation: Operation
-    relied: Relied | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,86 +65,25 @@ def render_step(step: OvsdbStep, rows: Rows, schema: Schema) -> Transaction:
     Raises:
         ConflictError: a row that the step needs is missing, or one that it inserts stands elsewhere.
     """
-    renderer = _Renderer(rows, schema)
+    guards = GuardList(rows)
     for entry in step.relied:
-        renderer.rely(entry)
+        guards.rely(entry)
+    renderer = _Renderer(rows, schema, guards)
     for operation in step.operations:
         renderer.render(operation)
     return renderer.transaction
 
 
-def describe_relied(entry: Relied) -> str:
-    """What was relied on, in words."""
-    match entry.value:
-        case bool() if entry.column == "name":
-            return f"{entry.table} {entry.record} {'is there' if entry.value else 'is not there'}"
-        case list(names) if entry.column == MEMBERS.get(entry.table, ("", ""))[0]:
-            return f"{entry.column} of {entry.table} {entry.record} are {', '.join(map(str, names))}"
-    return f"{entry.column} of {entry.table} {entry.record} is {entry.value}"
-
-
 class _Renderer:
     """Keeps the rows as they will be after the operations rendered so far."""
 
-    def __init__(self, rows: Rows, schema: Schema) -> None:
-        self.transaction = Transaction()
+    def __init__(self, rows: Rows, schema: Schema, guards: GuardList) -> None:
+        self.transaction = Transaction(guards=guards.guards)
+        self._guards = guards
         self._rows = rows
         self._schema = schema
-        self._relied_members: dict[tuple[str, str], tuple[Relied, set[Reference]]] = {}
-        self._taken_out: dict[Reference, set[Reference]] = {}
-        self._guards: set[str] = set()
+        self._taken_out: defaultdict[Reference, set[Reference]] = defaultdict(set)
         self._inserter = RowInserter(schema, rows.present, self._reference, self.transaction.operations)
-
-    # -- guards ----------------------------------------------------------------------------------------------
-
-    def rely(self, entry: Relied) -> None:
-        """Guard something the plan relied on."""
-        where = _where_name(entry.table, entry.record)
-        if entry.column == "name":
-            expected: list[Json] = [{"name": entry.record}] if entry.value else []
-            self._guard(entry.table, where, "name", expected, relied=entry)
-        elif entry.column == MEMBERS.get(entry.table, ("", ""))[0]:
-            self._rely_on_members(entry)
-        else:
-            self._guard(entry.table, where, entry.column, [{entry.column: entry.value}], relied=entry)
-
-    def _rely_on_members(self, entry: Relied) -> None:
-        column, part_table = MEMBERS[entry.table]
-        _, known = self._relied_members.setdefault((entry.table, entry.record), (entry, set()))
-        for name in entry.value if isinstance(entry.value, list) else []:
-            part = self._rows.find(part_table, str(name))
-            if part is None:
-                raise ConflictError(
-                    f"the plan relies on that {describe_relied(entry)}, but {name} is gone; nothing was changed"
-                )
-            known.add(part.reference)
-            where: list[Json] = [*_where_name(entry.table, entry.record), [column, "includes", list(part.reference)]]
-            self._guard(entry.table, where, "name", [{"name": entry.record}], relied=entry)
-
-    def _guard_members_known(self, row: FoundRow) -> None:
-        """What goes with a row that is deleted must be what the plan knew of: nothing was plugged in since."""
-        if (row.table, row.name) in self._relied_members:
-            entry, known = self._relied_members[row.table, row.name]
-            column, _ = MEMBERS[row.table]
-            all_known = known | self._taken_out.get(row.reference, set())
-            expected = reference_set(sorted(reference for reference in all_known if reference[0] == "uuid"))
-            self._guard(row.table, _where_name(row.table, row.name), column, [{column: expected}], relied=entry)
-
-    def _guard(
-        self, table: str, where: list[Json], column: str, expected: list[Json], *, relied: Relied | None = None
-    ) -> None:
-        operation: Operation = {
-            "op": "wait",
-            "timeout": 0,
-            "table": table,
-            "where": where,
-            "columns": [column],
-            "until": "==",
-            "rows": expected,
-        }
-        if repr(operation) not in self._guards:
-            self._guards.add(repr(operation))
-            self.transaction.guards.append(Guard(operation=operation, relied=relied))
 
     # -- rows ------------------------------------------------------------------------------------------------
 
@@ -171,9 +98,7 @@ class _Renderer:
         return self._guarded(row)
 
     def _guarded(self, row: FoundRow) -> FoundRow:
-        """The row, which must still be the one of that name."""
-        if row.reference[0] == "uuid":
-            self._guard(row.table, [["_uuid", "==", list(row.reference)]], "name", [{"name": row.name}])
+        self._guards.same(row)
         return row
 
     # -- operations ------------------------------------------------------------------------------------------
@@ -210,7 +135,7 @@ class _Renderer:
         if self._rows.find(table, value.name) is not None:
             raise ConflictError(f"{table} {value.name} exists already in another place; nothing was changed")
         if not self._rows.was_there(table, value.name):
-            self._guard(table, _where_name(table, value.name), "name", [])
+            self._guards.absent(table, value.name)
         parts = [self._insert(part).reference for part in _parts_of(value)]
         row = FoundRow(table, value.name, self._inserter.insert(value, parts), set(parts))
         self._rows.put(row)
@@ -231,8 +156,12 @@ class _Renderer:
     def _delete_bridge(self, name: str) -> None:
         bridge = self._rows.find("Bridge", name)
         if bridge is not None:
-            self._guard_members_known(self._guarded(bridge))
+            self._guards.same(bridge)
+            self._guards.known_members(bridge, self._taken_out[bridge.reference])
             self._mutate(_SWITCH, [], "bridges", "delete", bridge.reference)
+            if COLLECTOR_SET_TABLE in self._schema:
+                where: list[Json] = [["bridge", "==", list(bridge.reference)]]
+                self.transaction.operations.append({"op": "delete", "table": COLLECTOR_SET_TABLE, "where": where})
             self._rows.forget(bridge)
 
     def _add(self, value: Port | Interface, owner: FoundRow) -> None:
@@ -243,7 +172,7 @@ class _Renderer:
     def _remove(self, row: FoundRow | None, owner: FoundRow | None) -> None:
         if row is not None and owner is not None and row.reference in owner.members:
             self._take_out(row, owner)
-            self._guard_members_known(row)
+            self._guards.known_members(row, self._taken_out[row.reference])
             self._rows.forget(row)
 
     def _move_port(self, name: str, source: str, target: str) -> None:
@@ -262,12 +191,10 @@ class _Renderer:
             raise ConflictError(
                 f"{row.table} {row.name} is no longer in {owner.table} {owner.name}; nothing was changed"
             )
-        if "named-uuid" not in {row.reference[0], owner.reference[0]}:
-            where: list[Json] = [["_uuid", "==", list(owner.reference)], [column, "includes", list(row.reference)]]
-            self._guard(owner.table, where, "name", [{"name": owner.name}])
+        self._guards.member(row, owner)
         self._mutate(owner.table, _where(owner), column, "delete", row.reference)
         owner.members.discard(row.reference)
-        self._taken_out.setdefault(owner.reference, set()).add(row.reference)
+        self._taken_out[owner.reference].add(row.reference)
 
     def _mutate(self, table: str, where: list[Json], column: str, mutator: str, reference: Reference) -> None:
         mutations: list[Json] = [[column, mutator, reference_set([reference])]]
@@ -304,11 +231,7 @@ def _mutations(operation: SetKeys) -> Operation:
 
 def _where(row: FoundRow) -> list[Json]:
     """Finds a row; one that this transaction inserts by its name, which no other row that stays has."""
-    return [["_uuid", "==", list(row.reference)]] if row.reference[0] == "uuid" else _where_name(row.table, row.name)
-
-
-def _where_name(table: str, name: str) -> list[Json]:
-    return [] if table == _SWITCH else [["name", "==", name]]
+    return [["_uuid", "==", list(row.reference)]] if row.reference[0] == "uuid" else where_name(row.table, row.name)
 
 
 def _parts_of(value: _Value) -> list[Port] | list[Interface]:

@@ -92,6 +92,11 @@ class Rows:
         self._by_reference.pop(row.reference, None)
 
 
+def reference_set(references: Iterable[Reference]) -> Json:
+    """A set column that refers to these rows."""
+    return ["set", [list(reference) for reference in references]]
+
+
 def resolve_selects(step: OvsdbStep) -> list[Operation]:
     """The selects that find every row the step speaks about, for `parse_rows`."""
     mentions = [mention for operation in step.operations for mention in _mentions_of(operation)]

@@ -28,8 +28,9 @@ _COMMON: Final[Mapping[str, tuple[str, ...]]] = {
 
 _WHOLE: Final = (
     "Bridge", "Controller", "Mirror", "NetFlow", "sFlow", "IPFIX", "QoS", "Queue", "Flow_Table", "AutoAttach",
+    "Flow_Sample_Collector_Set",
 )  # fmt: skip
-"""Tables of few rows: whole rows. All but Bridge are reached from a Bridge or Port only."""
+"""Tables of few rows: whole rows. All but Bridge matter only for what a Bridge or Port has of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ def read_ovsdb(connection: OvsdbConnection, deadline: float | None = None) -> Ov
     if switch is None:
         raise OvsdbError("the Open vSwitch database was never initialised (ovs-vsctl init); nothing was changed")
     return OvsdbTopology(
-        bridges=RowReader(schema, tables).bridges(),
+        bridges=RowReader(schema, tables).bridges(switch),
         other_config=text_map(switch["other_config"]),
         external_ids=text_map(switch["external_ids"]),
         managers=tuple(sorted(str(row["target"]) for row in tables["Manager"].values())),
@@ -82,7 +83,7 @@ def read_ovsdb(connection: OvsdbConnection, deadline: float | None = None) -> Ov
 
 def _selects(schema: Schema) -> list[Operation]:
     selects = [
-        _select("Open_vSwitch", ["other_config", "external_ids", "next_cfg", "cur_cfg"]),
+        _select("Open_vSwitch", ["bridges", "other_config", "external_ids", "next_cfg", "cur_cfg"]),
         _select("Manager", ["target"]),
     ]
     selects += [_select(table, configuration_columns(schema, table)) for table in _WHOLE if table in schema]

@@ -25,6 +25,9 @@ TableRows = Mapping[str, Row]
 MIRRORED_BY: Final = "@mirrors"
 """Key of Port.extra that is no column: ``[UUID of a Mirror row, its column]`` for each mirror that names the port."""
 
+COLLECTOR_SETS: Final = "@collector_sets"
+"""Key of Bridge.extra that is no column: the Flow_Sample_Collector_Set rows that point at the bridge."""
+
 NAMED_TABLES: Final = frozenset({"Bridge", "Port", "Interface"})
 
 MODELLED: Final[Mapping[str, frozenset[str]]] = {
@@ -63,10 +66,11 @@ class RowReader:
         self._schema = schema
         self._tables = tables
         self._mirrored_by = self._find_mirrors()
+        self._collector_sets = self._find_collector_sets()
 
-    def bridges(self) -> dict[str, Bridge]:
-        """Every real bridge with its ports, by name."""
-        return _by_name(self._bridge(row) for row in self._tables["Bridge"].values())
+    def bridges(self, switch: Row) -> dict[str, Bridge]:
+        """Every real bridge of the Open_vSwitch record with its ports, by name."""
+        return _by_name(self._bridge(uuid) for uuid in _references(switch, "bridges"))
 
     def _row(self, table: str, uuid: str) -> Row:
         row = self._tables.get(table, {}).get(uuid)
@@ -74,7 +78,11 @@ class RowReader:
             raise OvsdbError(f"the Open vSwitch database refers to a row {uuid} of {table} that it lacks")
         return row
 
-    def _bridge(self, row: Row) -> Bridge:
+    def _bridge(self, uuid: str) -> Bridge:
+        row = self._row("Bridge", uuid)
+        extra = self._extra("Bridge", row)
+        if uuid in self._collector_sets:
+            extra[COLLECTOR_SETS] = self._collector_sets[uuid]
         other_config = text_map(row["other_config"]) if "other_config" in row else {}
         hwaddr = other_config.pop("hwaddr", None)
         return Bridge(
@@ -87,7 +95,7 @@ class RowReader:
             other_config=other_config,
             external_ids=_keys(row, "external_ids"),
             controllers=self._controllers(row),
-            extra=self._extra("Bridge", row),
+            extra=extra,
         )
 
     def _controllers(self, bridge: Row) -> tuple[str, ...]:
@@ -169,6 +177,14 @@ class RowReader:
                     for port in _references(mirror, name):
                         places[port].append([uuid, name])
         return places
+
+    def _find_collector_sets(self) -> dict[str, list[Json]]:
+        """For each bridge's UUID the sets that point at it; they must go before the bridge can."""
+        sets: defaultdict[str, list[Json]] = defaultdict(list)
+        for _, row in sorted(self._tables.get("Flow_Sample_Collector_Set", {}).items()):
+            own = {name: value for name, value in row.items() if name != "bridge"}
+            sets[uuid_of(row["bridge"])].append(self._extra("Flow_Sample_Collector_Set", own))
+        return sets
 
 
 def _by_name(values: Iterable[_Named]) -> dict[str, _Named]:

@@ -1,0 +1,357 @@
+"""apply/ovsdb.py on real ovsdb-server and ovs-vswitchd: one step, one transaction, done when the switch says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from xsagent.apply.ovsdb import OvsdbResult, apply_ovsdb
+from xsagent.errors import ConflictError, OvsdbError, OvsdbUnavailableError, SwitchDeadError, SwitchRefusedError
+from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.plan.steps import (
+    AddInterface,
+    AddPort,
+    CreateBridge,
+    DeleteBridge,
+    DeletePort,
+    MovePort,
+    OvsdbOperation,
+    OvsdbStep,
+    Relied,
+    RemoveInterface,
+    SetColumns,
+    SetKeys,
+)
+from xsagent.sandbox.dom0 import Sandbox
+from xsagent.topology.values import Bridge, Interface, Port
+
+Runner = Callable[..., OvsdbResult]
+Records = Callable[[], int]
+
+
+class Relay(Protocol):
+    """The relay of conftest.py."""
+
+    before_write: list[Callable[[], object]]
+    writes: int
+    mute: bool
+
+
+def nic(name: str, **fields: Any) -> Port:  # noqa: ANN401 - any field of Port
+    """A port with the interface of its own name."""
+    return Port(name=name, interfaces={name: Interface(name=name)}, **fields)
+
+
+def bridge(name: str, *ports: Port, **fields: Any) -> Bridge:  # noqa: ANN401 - any field of Bridge
+    """A bridge of the userspace datapath with its internal port and others."""
+    own = Port(name=name, interfaces={name: Interface(name=name, type="internal")})
+    return Bridge(name=name, datapath_type="netdev", ports={port.name: port for port in (own, *ports)}, **fields)
+
+
+XENBR0 = CreateBridge(bridge=bridge("xenbr0", nic("eth0")))
+
+
+def vsctl(sandbox: Sandbox, *words: str) -> str:
+    """Output of ovs-vsctl without its line end."""
+    return sandbox.run(["ovs-vsctl", *words]).stdout.rstrip("\n")
+
+
+def ports_of(sandbox: Sandbox, name: str) -> list[str]:
+    """Ports of a bridge, without its own."""
+    return sorted(vsctl(sandbox, "list-ports", name).split())
+
+
+# --- what a step does ------------------------------------------------------------------------------------
+
+
+def test_bridge_with_a_nic_is_one_transaction_and_the_switch_runs_it(
+    sandbox: Sandbox, run_step: Runner, rundir: Path
+) -> None:
+    """A bridge with its NIC is one record of ours in the log, and the step ends when the ports have numbers."""
+    made = bridge("xenbr0", nic("eth0"), fail_mode="standalone", hwaddr="00:16:3e:00:00:01")
+
+    result = run_step(CreateBridge(bridge=made), ports=("eth0", "xenbr0"), reason="plug eth0")
+
+    assert result.changed
+    assert result.ofports["eth0"] == int(vsctl(sandbox, "get", "Interface", "eth0", "ofport")) > 0
+    assert vsctl(sandbox, "get", "Bridge", "xenbr0", "other_config") == '{hwaddr="00:16:3e:00:00:01"}'
+    assert vsctl(sandbox, "get-fail-mode", "xenbr0") == "standalone"
+    assert ports_of(sandbox, "xenbr0") == ["eth0"]
+    log = sandbox.run(["ovsdb-tool", "-m", "show-log", f"{rundir}/conf.db"]).stdout
+    assert log.count('"xsagent: plug eth0"') == 1
+    ours = next(record for record in log.split("\nrecord ") if '"xsagent: plug eth0"' in record)
+    assert all(f"table {table} insert row" in ours for table in ("Bridge", "Port", "Interface"))
+
+
+def test_step_that_has_nothing_to_do_leaves_no_record(
+    connection: OvsdbConnection, run_step: Runner, records: Records
+) -> None:
+    """An empty step, reading, and a step that finds everything done already add no record to the log."""
+    run_step(XENBR0, ports=("eth0",))
+    before = records()
+
+    empty = run_step()
+    read_ovsdb(connection)
+    again = run_step(AddPort(bridge="xenbr0", port=nic("eth0")), DeletePort(bridge="xenbr0", name="eth9"))
+
+    assert not empty.changed
+    assert not again.changed
+    assert records() == before
+
+
+def test_fake_bridge_and_bond_are_what_ovs_vsctl_makes_of_them(sandbox: Sandbox, run_step: Runner) -> None:
+    """A VLAN bridge is known to ovs-vsctl with its parent and tag, a bond has its members."""
+    internal = {"xapi1": Interface(name="xapi1", type="internal")}
+    members = {name: Interface(name=name) for name in ("eth0", "eth1")}
+    bond = Port(name="bond0", interfaces=members, bond_mode="active-backup", bond_updelay=200)
+
+    run_step(
+        CreateBridge(bridge=bridge("xenbr0", bond)),
+        AddPort(bridge="xenbr0", port=Port(name="xapi1", interfaces=internal, fake_bridge=True, tag=25)),
+        ports=("eth0", "eth1", "xapi1"),
+    )
+
+    assert vsctl(sandbox, "br-to-parent", "xapi1") == "xenbr0"
+    assert vsctl(sandbox, "br-to-vlan", "xapi1") == "25"
+    assert vsctl(sandbox, "list-ifaces", "xenbr0").split() == ["eth0", "eth1"]
+    assert "bond_mode: active-backup" in sandbox.run(["ovs-appctl", "bond/show", "bond0"]).stdout
+
+
+def test_members_join_and_leave_a_port_as_named_rows(sandbox: Sandbox, run_step: Runner) -> None:
+    """AddInterface and RemoveInterface change the members of a bond and nothing else of the port."""
+    members = {name: Interface(name=name) for name in ("eth0", "eth1")}
+    run_step(CreateBridge(bridge=bridge("xenbr0", Port(name="bond0", interfaces=members))))
+    row = vsctl(sandbox, "get", "Port", "bond0", "_uuid")
+
+    run_step(RemoveInterface(port="bond0", name="eth1"))
+    alone = vsctl(sandbox, "list-ifaces", "xenbr0").split()
+    run_step(AddInterface(port="bond0", interface=Interface(name="eth1")), ports=("eth1",))
+
+    assert alone == ["eth0"]
+    assert vsctl(sandbox, "list-ifaces", "xenbr0").split() == ["eth0", "eth1"]
+    assert vsctl(sandbox, "get", "Port", "bond0", "_uuid") == row
+
+
+def test_moved_port_is_the_same_row_with_the_same_interface(sandbox: Sandbox, run_step: Runner) -> None:
+    """MovePort keeps the rows of port and interface, also into a bridge that the same step creates."""
+    run_step(XENBR0)
+    rows = [vsctl(sandbox, "get", table, "eth0", "_uuid") for table in ("Port", "Interface")]
+
+    run_step(
+        CreateBridge(bridge=bridge("xenbr1")), MovePort(name="eth0", source="xenbr0", target="xenbr1"), ports=("eth0",)
+    )
+
+    assert ports_of(sandbox, "xenbr0") == []
+    assert ports_of(sandbox, "xenbr1") == ["eth0"]
+    assert [vsctl(sandbox, "get", table, "eth0", "_uuid") for table in ("Port", "Interface")] == rows
+
+
+def test_name_that_one_operation_frees_another_takes(sandbox: Sandbox, run_step: Runner) -> None:
+    """In one step a bridge goes and its ports' names come back elsewhere, a VLAN bridge's name as a real bridge."""
+    members = {name: Interface(name=name) for name in ("eth0", "eth1")}
+    fake = Port(name="xapi1", interfaces={"xapi1": Interface(name="xapi1", type="internal")}, fake_bridge=True, tag=5)
+    run_step(CreateBridge(bridge=bridge("xenbr0", Port(name="bond0", interfaces=members), fake)))
+
+    run_step(
+        DeletePort(bridge="xenbr0", name="xapi1"),
+        CreateBridge(bridge=bridge("xapi1", nic("eth9", tag=7))),
+        DeleteBridge(name="xenbr0"),
+        CreateBridge(bridge=bridge("xenbr0")),
+        AddPort(bridge="xenbr0", port=nic("eth0")),
+        AddPort(bridge="xapi1", port=nic("eth1")),
+        SetKeys(table="Bridge", record="xapi1", column="external_ids", keys={"a": "1"}),
+    )
+
+    assert ports_of(sandbox, "xenbr0") == ["eth0"]
+    assert ports_of(sandbox, "xapi1") == ["eth1", "eth9"]
+    assert vsctl(sandbox, "br-to-parent", "xapi1") == "xapi1"
+    assert vsctl(sandbox, "get", "Bridge", "xapi1", "external_ids") == '{a="1"}'
+
+
+def test_keys_and_columns_of_others_stay(sandbox: Sandbox, run_step: Runner) -> None:
+    """SetKeys touches the keys it names, SetColumns its columns; the Open_vSwitch record is reached as '.'."""
+    run_step(XENBR0)
+    vsctl(sandbox, "set", "Bridge", "xenbr0", "external_ids={sdn=1,mine=old,gone=1}", "protocols=OpenFlow13")
+
+    run_step(
+        SetKeys(
+            table="Bridge", record="xenbr0", column="external_ids", keys={"mine": "new", "gone": None, "nil": None}
+        ),
+        SetColumns(table="Port", record="eth0", columns={"tag": 7, "trunks": ["set", [1, 2]], "mac": ["set", []]}),
+        SetKeys(table="Open_vSwitch", record=".", column="other_config", keys={"max-idle": "5000"}),
+    )
+
+    assert vsctl(sandbox, "get", "Bridge", "xenbr0", "external_ids") == '{mine=new, sdn="1"}'
+    assert vsctl(sandbox, "get", "Bridge", "xenbr0", "protocols") == "[OpenFlow13]"
+    assert vsctl(sandbox, "get", "Port", "eth0", "tag", "trunks").split("\n") == ["7", "[1, 2]"]
+    assert vsctl(sandbox, "get", "Open_vSwitch", ".", "other_config:max-idle") == '"5000"'
+    assert vsctl(sandbox, "get", "Open_vSwitch", ".", "external_ids:system-id")
+
+
+# --- others at the same time -----------------------------------------------------------------------------
+
+
+def test_port_plugged_between_reading_and_writing_stays(
+    sandbox: Sandbox, run_step: Runner, run_relayed: Runner, relay: Relay
+) -> None:
+    """A port that appears in the bridge just before the transaction is still there after it."""
+    run_step(XENBR0)
+    relay.before_write = [lambda: vsctl(sandbox, "add-port", "xenbr0", "eth1")]
+
+    run_relayed(
+        AddPort(bridge="xenbr0", port=nic("vif1.0")),
+        relied=(Relied(table="Bridge", record="xenbr0", column="ports", value=["eth0", "xenbr0"]),),
+    )
+
+    assert relay.writes == 1
+    assert ports_of(sandbox, "xenbr0") == ["eth0", "eth1", "vif1.0"]
+
+
+def test_row_that_was_replaced_before_the_transaction_is_looked_up_again(
+    sandbox: Sandbox, run_step: Runner, run_relayed: Runner, relay: Relay
+) -> None:
+    """A port that is taken out and put back under our hands makes the step look again, and then succeed."""
+    run_step(XENBR0)
+    relay.before_write = [
+        lambda: vsctl(sandbox, "del-port", "eth0", "--", "add-port", "xenbr0", "eth0"),
+        lambda: vsctl(sandbox, "del-br", "xenbr0", "--", "add-br", "xenbr0", "--", "add-port", "xenbr0", "eth0"),
+    ]
+
+    run_relayed(SetKeys(table="Port", record="eth0", column="external_ids", keys={"mine": "1"}))
+
+    assert relay.writes == 3
+    assert vsctl(sandbox, "get", "Port", "eth0", "external_ids") == '{mine="1"}'
+
+
+def test_name_taken_before_the_transaction_is_a_conflict(
+    sandbox: Sandbox, run_step: Runner, run_relayed: Runner, relay: Relay
+) -> None:
+    """An interface that someone else plugs elsewhere at the last moment is not plugged twice; nothing is half done."""
+    run_step(XENBR0, CreateBridge(bridge=bridge("xenbr1")))
+    relay.before_write = [lambda: vsctl(sandbox, "add-port", "xenbr1", "eth1")]
+
+    with pytest.raises(ConflictError, match="eth1"):
+        run_relayed(
+            SetKeys(table="Bridge", record="xenbr0", column="external_ids", keys={"mine": "1"}),
+            AddPort(bridge="xenbr0", port=nic("eth1")),
+        )
+
+    assert ports_of(sandbox, "xenbr0") == ["eth0"]
+    assert vsctl(sandbox, "get", "Bridge", "xenbr0", "external_ids") == "{}"
+
+
+@pytest.mark.parametrize(
+    ("operation", "relied"),
+    [
+        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Port", "eth0", "tag", 5)),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Port", "eth0", "name", False)),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Port", "eth9", "name", True)),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Bridge", "xenbr0", "ports", ["eth0", "eth9"])),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Bridge", "xenbr1", "ports", ["eth0"])),
+        (AddPort(bridge="xenbr0", port=nic("eth0")), ("Port", "eth0", "name", False)),
+        (DeleteBridge(name="xenbr0"), ("Bridge", "xenbr0", "ports", ["xenbr0"])),
+        (DeletePort(bridge="xenbr1", name="bond0"), ("Port", "bond0", "interfaces", ["eth2"])),
+        (AddPort(bridge="xenbr9", port=nic("eth1")), ("Bridge", "xenbr0", "name", True)),
+        (MovePort(name="eth0", source="xenbr1", target="xenbr2"), ("Bridge", "xenbr0", "name", True)),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Open_vSwitch", ".", "external_ids", ["map", []])),
+    ],
+)
+def test_what_is_no_longer_so_is_a_conflict_and_changes_nothing(
+    run_step: Runner, records: Records, operation: OvsdbOperation, relied: tuple[Any, ...]
+) -> None:
+    """A step whose ground is gone ends with ConflictError, and the database's log has no record of it."""
+    bond = Port(name="bond0", interfaces={name: Interface(name=name) for name in ("eth2", "eth3")})
+    run_step(XENBR0, CreateBridge(bridge=bridge("xenbr1", bond)), CreateBridge(bridge=bridge("xenbr2")))
+    before = records()
+    table, record, column, value = relied
+
+    with pytest.raises(ConflictError, match="nothing was changed"):
+        run_step(operation, relied=(Relied(table=table, record=record, column=column, value=value),))
+
+    assert records() == before
+
+
+def test_bridge_into_which_a_guest_was_plugged_is_not_deleted(
+    sandbox: Sandbox, run_step: Runner, run_relayed: Runner, relay: Relay
+) -> None:
+    """A bridge relied on with all its ports, some of which the step moves away, is deleted only if no other came."""
+    run_step(XENBR0, CreateBridge(bridge=bridge("xenbr1")))
+    operations = (MovePort(name="eth0", source="xenbr0", target="xenbr1"), DeleteBridge(name="xenbr0"))
+    relied = (Relied(table="Bridge", record="xenbr0", column="ports", value=["xenbr0"]),)
+    relay.before_write = [lambda: vsctl(sandbox, "add-port", "xenbr0", "eth1")]
+
+    with pytest.raises(ConflictError, match="xenbr0"):
+        run_relayed(*operations, relied=relied)
+    plugged = ports_of(sandbox, "xenbr0")
+    vsctl(sandbox, "del-port", "eth1")
+    run_step(*operations, relied=relied)
+
+    assert plugged == ["eth0", "eth1"]
+    assert vsctl(sandbox, "list-br") == "xenbr1"
+    assert ports_of(sandbox, "xenbr1") == ["eth0"]
+
+
+# --- refusals --------------------------------------------------------------------------------------------
+
+
+def test_port_that_the_switch_refuses_is_an_error_with_its_reason(run_step: Runner) -> None:
+    """A port without a device is refused with the switch's own words, and with -1 for a number."""
+    run_step(XENBR0)
+
+    with pytest.raises(SwitchRefusedError, match=r"eth77.*could not open network device eth77"):
+        run_step(AddPort(bridge="xenbr0", port=nic("eth77")), ports=("eth77",))
+
+
+def test_value_that_the_schema_refuses_is_an_error_with_the_constraint(run_step: Runner, records: Records) -> None:
+    """The database's own reason reaches the reader, and nothing of the step is done."""
+    run_step(XENBR0)
+    before = records()
+
+    with pytest.raises(OvsdbError, match=r"constraint violation.*4097"):
+        run_step(
+            SetKeys(table="Bridge", record="xenbr0", column="external_ids", keys={"mine": "1"}),
+            SetColumns(table="Port", record="eth0", columns={"tag": 4097}),
+        )
+
+    assert records() == before
+
+
+@pytest.mark.parametrize("how", ["pause", "kill"])
+def test_switch_that_does_not_take_over_is_an_error(sandbox: Sandbox, connection: OvsdbConnection, how: str) -> None:
+    """Where ovs-vswitchd hangs or died after it was seen alive, the step ends at its deadline and says so."""
+    getattr(sandbox.vswitchd, how)()
+
+    with pytest.raises(SwitchDeadError, match="database holds it"):
+        apply_ovsdb(connection, OvsdbStep(operations=(XENBR0,)), time.monotonic() + 0.5)
+
+
+def test_server_that_goes_away_during_the_transaction_leaves_open_what_was_done(
+    sandbox: Sandbox, run_relayed: Runner, relay: Relay
+) -> None:
+    """When the answer to the writing transaction is lost, the error says that its outcome is not known."""
+    relay.mute = True
+
+    with pytest.raises(OvsdbUnavailableError, match="whether the change was made is not known"):
+        run_relayed(XENBR0)
+
+    assert vsctl(sandbox, "list-br") == "xenbr0"
+
+
+def test_killed_server_is_an_error_and_a_new_connection_works(sandbox: Sandbox, run_step: Runner, rundir: Path) -> None:
+    """A connection whose ovsdb-server was killed fails at once; after a restart a new one carries the step."""
+    run_step(XENBR0)
+    sandbox.ovsdb_server.kill()
+
+    with pytest.raises(OvsdbUnavailableError):
+        run_step(AddPort(bridge="xenbr0", port=nic("eth1")))
+    sandbox.ovsdb_server.start()
+    with OvsdbConnection.open(rundir / "db.sock", 5) as again:
+        step = OvsdbStep(operations=(AddPort(bridge="xenbr0", port=nic("eth1")),), ports=("eth1",))
+        result = apply_ovsdb(again, step, time.monotonic() + 10)
+
+    assert result.ofports["eth1"] > 0
