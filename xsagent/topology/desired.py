@@ -66,11 +66,13 @@ class Desired:
         ownership: what is ours by name.
         management: set when the operation configures the management interface.
         moves: absent bridge -> the bridge that takes over its other ports (VIFs, ports of others).
+        virtual_functions: NICs whose sriov_numvfs must not stay 0 (features.md section 3).
         reasons: decisions in the order they were taken.
     """
 
     topology: Topology
     moves: Mapping[str, str] = field(default_factory=dict)
+    virtual_functions: frozenset[str] = frozenset()
     ownership: Ownership = field(default_factory=Ownership)
     management: ManagementPath | None = None
     reasons: tuple[Reason, ...] = ()

@@ -1,0 +1,132 @@
+"""Snapshot + what was asked -> Desired: the ways into `desired/`. Pure.
+
+`build_desired` for one PIF, `build_boot_desired` for everything that a boot brings up. The flow passes the result to
+plan/, and logs its reasons.
+"""
+
+from __future__ import annotations
+
+from xsagent.desired.boot_set import boot_set, without_repeated_addresses
+from xsagent.desired.dns_gateway import Roles, choose_roles
+from xsagent.desired.down import build_down
+from xsagent.desired.draft import Draft
+from xsagent.desired.kind import label
+from xsagent.desired.management import management_path, with_management
+from xsagent.desired.notes import Notes
+from xsagent.desired.ownership import ownership_of
+from xsagent.desired.raise_pif import check_managed, raise_pif
+from xsagent.desired.request import BuildOptions, HostFacts, Request
+from xsagent.desired.roles_move import build_other_holders, build_role_file
+from xsagent.desired.scene import Scene, ambiguous_bridges
+from xsagent.errors import InputError, InUseError
+from xsagent.model.records import Pif, Ref
+from xsagent.model.snapshot import Snapshot
+from xsagent.topology.desired import Desired
+
+
+def build_desired(snapshot: Snapshot, request: Request, host: HostFacts, options: BuildOptions) -> Desired:
+    """What bringing one PIF up, or taking it down, wants of the host.
+
+    Total for any other_config: a bad optional value is a reason with `warning`, and its default.
+
+    Raises:
+        NotFoundError: this host has no such PIF.
+        InputError: a record that is needed is missing, or holds a value that cannot be used.
+        InUseError: it would cut management off, or take down what must stay, and nobody insists.
+    """
+    pif = snapshot.pif(request.pif)
+    check_managed(pif)
+    scene = _scene(snapshot, request, host, options, pif)
+    draft = Draft()
+    if _is_network_booted(host, pif):
+        draft.notes.decide("skip_network_boot", label(pif), "the host booted over this NIC; it is left as it is")
+        return _finish(scene, draft, Roles())
+    roles = choose_roles(scene, draft.notes)
+    if request.action == "up":
+        raise_pif(scene, draft, pif, roles)
+    else:
+        build_down(scene, draft, pif)
+    build_other_holders(scene, draft, roles)
+    return _finish(scene, draft, roles)
+
+
+def build_boot_desired(snapshot: Snapshot, host: HostFacts, options: BuildOptions) -> Desired:
+    """What a boot wants: the boot set, management first, in one (features.md section 23).
+
+    A member that cannot be brought up is reported and left out; the rest is wanted all the same.
+    """
+    notes = Notes()
+    members = [pif for pif in boot_set(snapshot, host, notes) if not _is_network_booted(host, pif)]
+    snapshot = without_repeated_addresses(snapshot, members, notes)
+    members = [snapshot.pifs[pif.ref] for pif in members]
+    failed: set[Ref] = set()
+    while True:
+        scene = _boot_scene(snapshot, host, options, members, failed)
+        draft = Draft(notes=notes)
+        roles = choose_roles(scene, notes)
+        now_failed = _raise_members(scene, draft, members, roles)
+        if not now_failed:
+            return _finish(scene, draft, roles)
+        failed |= now_failed
+        members = [pif for pif in members if pif.ref not in failed]
+
+
+def _raise_members(scene: Scene, draft: Draft, members: list[Pif], roles: Roles) -> set[Ref]:
+    failed: set[Ref] = set()
+    for pif in members:
+        try:
+            raise_pif(scene, draft, pif, roles)
+        except (InputError, InUseError) as error:
+            draft.notes.warn("leave_out_of_boot", label(pif), str(error).removesuffix("; nothing was changed"))
+            failed.add(pif.ref)
+    return failed
+
+
+def _scene(snapshot: Snapshot, request: Request, host: HostFacts, options: BuildOptions, pif: Pif) -> Scene:
+    one = frozenset({pif.ref})
+    is_up = request.action == "up"
+    scene = Scene(
+        snapshot=snapshot,
+        host=host,
+        options=options,
+        raised=one if is_up else frozenset(),
+        lowered=frozenset() if is_up else one,
+        origin=request.origin,
+        even_if_in_use=request.even_if_in_use,
+        ambiguous_bridges=ambiguous_bridges(snapshot),
+    )
+    becoming = is_up and request.becoming_management and request.origin != "force"
+    return with_management(scene, pif if becoming else None)
+
+
+def _boot_scene(
+    snapshot: Snapshot, host: HostFacts, options: BuildOptions, members: list[Pif], failed: set[Ref]
+) -> Scene:
+    scene = Scene(
+        snapshot=snapshot,
+        host=host,
+        options=options,
+        raised=frozenset(pif.ref for pif in members),
+        lowered=frozenset(failed),
+        origin="force",
+        ambiguous_bridges=ambiguous_bridges(snapshot),
+    )
+    return with_management(scene, None)
+
+
+def _is_network_booted(host: HostFacts, pif: Pif) -> bool:
+    return host.network_boot_mac is not None and pif.mac.lower() == host.network_boot_mac.lower()
+
+
+def _finish(scene: Scene, draft: Draft, roles: Roles) -> Desired:
+    build_role_file(scene, draft, roles)
+    topology = draft.as_topology()
+    gone = {key.name for key in topology.absent}
+    return Desired(
+        topology=topology,
+        moves={name: target for name, target in sorted(draft.moves.items()) if name in gone},
+        virtual_functions=frozenset(draft.virtual_functions),
+        ownership=ownership_of(scene.snapshot),
+        management=management_path(scene, draft, roles),
+        reasons=draft.notes.as_reasons(),
+    )

@@ -1,0 +1,40 @@
+"""What a bridge does without its controller, and whether in-band control is off (features.md section 11). Pure.
+
+Read by bridge.py.
+"""
+
+from __future__ import annotations
+
+from xsagent.desired.notes import Notes
+from xsagent.desired.scene import Scene
+from xsagent.model.records import Pif
+from xsagent.model.values import shown
+
+_FAIL_MODE_KEY = "vswitch-controller-fail-mode"
+_IN_BAND_KEY = "vswitch-disable-in-band"
+_DEFAULT = "standalone"
+
+
+def fail_mode(scene: Scene, pif: Pif, bridge: str, notes: Notes) -> str:
+    """``standalone`` or ``secure``: the first valid word of the PIF's, network's and pool's other_config."""
+    network = scene.snapshot.network_of(pif)
+    pool = scene.snapshot.pool
+    levels = [("PIF", pif.other_config), ("network", network.other_config), ("pool", pool.other_config if pool else {})]
+    for level, other_config in levels:
+        word = other_config.get(_FAIL_MODE_KEY)
+        if word in {"standalone", "secure"}:
+            if word != _DEFAULT:
+                notes.decide("choose_fail_mode", bridge, f"the {level} says {word}")
+            return word
+        if word is not None:
+            notes.warn("pass_over_fail_mode", bridge, f"{_FAIL_MODE_KEY} of the {level}: {shown(word)} is no fail mode")
+    return _DEFAULT
+
+
+def disable_in_band(scene: Scene, pif: Pif, bridge: str, notes: Notes) -> str | None:
+    """Bridge.other_config:disable-in-band; None when the key must be absent, also for a word that is none (F30)."""
+    word = scene.snapshot.network_of(pif).other_config.get(_IN_BAND_KEY)
+    if word is None or word in {"true", "false"}:
+        return word
+    notes.warn("pass_over_disable_in_band", bridge, f"{_IN_BAND_KEY}: {shown(word)} is neither true nor false")
+    return None

@@ -1,0 +1,84 @@
+"""The way to the management interface, when an operation touches it: what the deadman probes. Pure.
+
+Called by build.py last, over the finished draft.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from xsagent.desired.bond import bond_members
+from xsagent.desired.dns_gateway import Roles
+from xsagent.desired.draft import Draft
+from xsagent.desired.ip import ip_device
+from xsagent.desired.kind import PifKind, kind_of
+from xsagent.desired.nic import nic_name
+from xsagent.desired.notes import Notes
+from xsagent.desired.scene import Scene
+from xsagent.errors import InputError
+from xsagent.model.records import Pif
+from xsagent.topology.desired import ManagementPath
+from xsagent.topology.values import IpDevice
+
+
+def management_pif(scene: Scene, *, becoming: Pif | None) -> Pif | None:
+    """The management PIF as it is to be: the one that becomes it, the record's, the inventory's."""
+    if becoming is not None:
+        return becoming
+    recorded = scene.snapshot.management_pif()
+    if recorded is not None or not scene.host.management_bridge:
+        return recorded
+    named = [
+        pif for pif in scene.snapshot.pifs.values() if scene.snapshot.bridge_of(pif) == scene.host.management_bridge
+    ]
+    return named[0] if len(named) == 1 else None
+
+
+def management_path(scene: Scene, draft: Draft, roles: Roles) -> ManagementPath | None:
+    """The path that this operation leads to; None when it leads to none or touches nothing on it."""
+    pif = scene.management
+    if pif is None or not scene.will_be_up(pif):
+        return None
+    try:
+        ports = _ports_below(scene, pif)
+        device = ip_device(scene, pif, roles, Notes())
+    except InputError:
+        # not what this operation is about: raise_pif has refused it if it is
+        return None
+    touched = {*draft.links, *draft.ip_devices, *draft.bridges, *(key.name for key in draft.absent)}
+    if touched.isdisjoint({device.device, *ports}):
+        return None
+    gateways = tuple(route.gateway for route in device.routes if route.gateway and not route.destination.prefixlen)
+    return ManagementPath(device=device.device, gateways=gateways, ports=ports, dhcp=_has_dhcp(device))
+
+
+def _has_dhcp(device: IpDevice) -> bool:
+    return "dhcp" in {device.ipv4_mode, device.ipv6_mode}
+
+
+def _ports_below(scene: Scene, pif: Pif) -> tuple[str, ...]:
+    """Devices from the PIF's bridge down to the NICs."""
+    names = [scene.ip_device_name(pif)]
+    carrier = scene.snapshot.carrier_of(pif)
+    base = _bond_over(scene, carrier or pif)
+    if carrier is not None or base.ref != pif.ref:
+        names.append(scene.bridge_name(base))
+    if kind_of(scene.snapshot, base) is PifKind.BOND:
+        members = bond_members(scene, base)
+        names += [scene.device_name(base)] if len(members) > 1 else []
+        names += [nic_name(member) for member in members]
+    elif kind_of(scene.snapshot, base) is PifKind.NIC:
+        names.append(nic_name(base))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _bond_over(scene: Scene, pif: Pif) -> Pif:
+    """A bond that takes the PIF as its member carries what was on the PIF (Desired.moves)."""
+    bond = scene.snapshot.bond_with_member(pif)
+    bond_pif = scene.snapshot.pifs.get(bond.pif) if bond is not None and pif.ref not in scene.raised else None
+    return bond_pif if bond_pif is not None and scene.will_be_up(bond_pif) else pif
+
+
+def with_management(scene: Scene, becoming: Pif | None) -> Scene:
+    """The scene with its management PIF chosen."""
+    return dataclasses.replace(scene, management=management_pif(scene, becoming=becoming))

@@ -1,0 +1,72 @@
+"""The MTU of each device of a stack: NIC >= bond >= VLAN >= IP device (features.md section 8). Pure.
+
+Who reads it: nic.py and bond.py (the carrier's), bridge.py, vlan.py and ip.py (the network's own).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from xsagent.desired.kind import label
+from xsagent.desired.notes import Notes
+from xsagent.desired.scene import Scene
+from xsagent.errors import InputError
+from xsagent.model.records import Pif
+from xsagent.model.values import parse_integer
+from xsagent.topology.values import KEEP, Keep
+
+DEFAULT_MTU: Final = 1500
+_MIN_MTU: Final = 68
+"""RFC 791: every IPv4 host takes datagrams of this size."""
+_MAX_MTU: Final = 65535
+_KEY = "mtu"
+
+
+def wanted_mtu(scene: Scene, pif: Pif, notes: Notes) -> int:
+    """MTU that the PIF's own network is to have, bytes.
+
+    The first valid one of PIF.other_config:mtu, network.other_config:mtu, network.MTU, 1500; one that is passed over is
+    warned about.
+    """
+    network = scene.snapshot.networks.get(pif.network) if pif.network else None
+    places = [(f"other_config:mtu of {label(pif)}", pif.other_config.get(_KEY))]
+    if network is not None:
+        places += [
+            (f"other_config:mtu of network {network.uuid}", network.other_config.get(_KEY)),
+            (f"the MTU of network {network.uuid}", network.mtu or None),
+        ]
+    for where, text in places:
+        if text is None:
+            continue
+        try:
+            return parse_integer(text, _MIN_MTU, _MAX_MTU)
+        except InputError as error:
+            notes.warn("pass_over_mtu", label(pif), f"{where}: {error}")
+    return DEFAULT_MTU
+
+
+def carrier_mtu(scene: Scene, carrier: Pif, notes: Notes) -> int | Keep:
+    """MTU of a NIC or bond: the largest of its own network and of the VLANs on it that are or will be up.
+
+    KEEP where raising it would be a side effect on the way of the management interface: a person is told which command
+    does it.
+    """
+    own = wanted_mtu(scene, carrier, notes)
+    largest = max([own, *(wanted_mtu(scene, vlan, notes) for vlan in scene.vlans_up_on(carrier))])
+    if not is_side_effect_on_management(scene, carrier):
+        return largest
+    if largest > own:
+        notes.warn(
+            "leave_carrier_mtu",
+            carrier.device,
+            f"a VLAN on it wants MTU {largest}, its own network {own}; it carries management, so it is not changed on "
+            f"the way: 'interface-reconfigure --pif-uuid {carrier.uuid} up' does it",
+        )
+    return KEEP
+
+
+def is_side_effect_on_management(scene: Scene, carrier: Pif) -> bool:
+    """Whether the carrier is only on the way of this operation, and management is up on it meanwhile."""
+    if carrier.ref in scene.raised or not scene.carries_management(carrier) or scene.management is None:
+        return False
+    return scene.management.ref not in scene.raised and scene.is_attached(scene.management)

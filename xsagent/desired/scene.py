@@ -1,0 +1,139 @@
+"""Everything that a builder looks at, in one value: records, host, options, who goes up, who is management. Pure.
+
+Made once by `build.py`, passed to every builder of `desired/`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xsagent.desired.kind import PifKind, is_tagged, kind_of, refusal
+from xsagent.desired.request import BuildOptions, HostFacts, Origin
+from xsagent.errors import InputError
+from xsagent.model.records import Bond, IpMode, Ipv6Mode, Pif, Ref
+from xsagent.model.snapshot import Snapshot
+from xsagent.model.values import parse_device_name, parse_vlan_tag
+
+XAPI_SOURCE = "xapi"
+"""Snapshot.source of records that XAPI itself just gave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What is given.
+
+    Attributes:
+        raised: PIFs that this operation brings up.
+        lowered: PIFs that it takes down.
+        management: the management PIF as it is to be afterwards.
+        ambiguous_bridges: bridge names that several networks have.
+    """
+
+    snapshot: Snapshot
+    host: HostFacts
+    options: BuildOptions
+    raised: frozenset[Ref] = frozenset()
+    lowered: frozenset[Ref] = frozenset()
+    management: Pif | None = None
+    origin: Origin = "session"
+    even_if_in_use: bool = False
+    ambiguous_bridges: frozenset[str] = frozenset()
+
+    def was_up(self, pif: Pif) -> bool:
+        """Whether the PIF is up now: as XAPI says, else as the switch shows, else as the cache says."""
+        present = self.host.present_bridges
+        if self.snapshot.source != XAPI_SOURCE and present is not None and (bridge := self.snapshot.bridge_of(pif)):
+            return bridge in present
+        return pif.currently_attached
+
+    def is_attached(self, pif: Pif) -> bool:
+        """Whether the PIF must be taken to be up; management always (legacy-faults F06)."""
+        return self.was_up(pif) or (self.management is not None and self.management.ref == pif.ref)
+
+    def will_be_up(self, pif: Pif) -> bool:
+        """Whether the PIF is up after the operation."""
+        if pif.ref in self.lowered:
+            return False
+        return pif.ref in self.raised or self.is_attached(pif)
+
+    def vlans_up_on(self, pif: Pif) -> Iterator[Pif]:
+        """PIFs of VLANs on this one that are up after the operation."""
+        return (upper for upper in self.snapshot.vlan_pifs_on(pif) if self.will_be_up(upper))
+
+    def is_in_use(self, pif: Pif) -> bool:
+        """Whether the PIF's datapath carries something after the operation (features.md section 14)."""
+        if self.will_be_up(pif) or any(True for _ in self.vlans_up_on(pif)):
+            return True
+        bond = self.snapshot.bond_with_member(pif)
+        return bond is not None and self.is_bond_in_use(bond)
+
+    def is_bond_in_use(self, bond: Bond) -> bool:
+        """Whether the bond's own PIF, or a VLAN on it, is up after the operation."""
+        pif = self.snapshot.pifs.get(bond.pif)
+        return pif is not None and (self.will_be_up(pif) or any(True for _ in self.vlans_up_on(pif)))
+
+    def carries_management(self, pif: Pif) -> bool:
+        """Whether management is on this PIF or on a VLAN over it."""
+        if self.management is None:
+            return False
+        carrier = self.snapshot.carrier_of(self.management)
+        return pif.ref in {self.management.ref, carrier.ref if carrier else None}
+
+    def bridge_name(self, pif: Pif) -> str:
+        """The PIF's bridge, checked; empty on a bridgeless network.
+
+        Raises:
+            InputError: no name that a device can have, or one that several networks share (legacy-faults F04).
+        """
+        name = self.snapshot.network_of(pif).bridge
+        if not name:
+            return ""
+        try:
+            parse_device_name(name)
+        except InputError as error:
+            raise refusal(pif, f"its bridge: {error}") from error
+        if name in self.ambiguous_bridges:
+            raise refusal(pif, f"several networks have its bridge name {name}")
+        return name
+
+    def device_name(self, pif: Pif) -> str:
+        """Name of the netdev of a NIC or bond, or of a bridgeless VLAN's own device; InputError as bridge_name."""
+        carrier = self.snapshot.carrier_of(pif)
+        name = pif.device if carrier is None else f"{carrier.device}.{self.vlan_tag(pif)}"
+        try:
+            return parse_device_name(name)
+        except InputError as error:
+            raise refusal(pif, error) from error
+
+    def ip_device_name(self, pif: Pif) -> str:
+        """The device that has the PIF's addresses: its bridge's internal port, or its netdev without a bridge."""
+        return self.bridge_name(pif) or self.device_name(pif)
+
+    def vlan_tag(self, pif: Pif) -> int:
+        """The VLAN's tag; InputError when it is out of range."""
+        vlan = self.snapshot.vlan_of(pif)
+        try:
+            return parse_vlan_tag(str(pif.vlan if vlan is None else vlan.tag))
+        except InputError as error:
+            raise refusal(pif, error) from error
+
+
+def has_ip(pif: Pif) -> bool:
+    """Whether either family has a mode."""
+    return pif.ip_mode != IpMode.NONE or pif.ipv6_mode != Ipv6Mode.NONE
+
+
+def is_nic(snapshot: Snapshot, pif: Pif) -> bool:
+    """Whether this is a plain NIC, by its record alone; never raises."""
+    try:
+        return not is_tagged(pif) and kind_of(snapshot, pif) is PifKind.NIC
+    except InputError:
+        return False
+
+
+def ambiguous_bridges(snapshot: Snapshot) -> frozenset[str]:
+    """Bridge names that more than one network has."""
+    counted = Counter(network.bridge for network in snapshot.networks.values() if network.bridge)
+    return frozenset(name for name, count in counted.items() if count > 1)
