@@ -56,16 +56,15 @@ class Paths:
 
     @property
     def dbcache(self) -> Path:
-        """The cache that is in use: the second place only when the cache exists there and not in the first."""
+        """The cache that is in use: the second place only when a cache (or its last generation) is only there."""
         first = self.below("/var/xapi/network.dbcache")
         second = self.below("/var/lib/xcp/network.dbcache")
-        return second if second.exists() and not first.exists() else first
+        return second if _has_generation(second) and not _has_generation(first) else first
 
     @property
     def dbcache_previous(self) -> Path:
         """The generation of the cache before the present one."""
-        path = self.dbcache
-        return path.with_name(path.name + ".previous")
+        return _previous(self.dbcache)
 
     @property
     def networkd_db(self) -> Path:
@@ -224,6 +223,14 @@ class Settings:
     log_level: str = "info"
     dhcp_vendor_class: str = ""
     controller_port: int = 6640
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(path.name + ".previous")
+
+
+def _has_generation(path: Path) -> bool:
+    return path.exists() or _previous(path).exists()
 
 
 def read_settings(paths: Paths, environ: Mapping[str, str]) -> Settings:

@@ -1,4 +1,4 @@
-"""/var/tmp/network-reset: the sign of an emergency reset, and what it asks for.
+"""The file network-reset in /var/tmp: the sign of an emergency reset, and what it asks for.
 
 While the file is there every state of ours is out of date (features.md section 24): `boot` looks here first.
 xe-reset-networking writes it together with management.conf, which counts; the words in it count only without that.
