@@ -7,6 +7,7 @@ made. Everything that decides is pure and elsewhere; everything that acts is in 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman
@@ -20,10 +21,12 @@ from xsagent.config import Paths, Settings
 from xsagent.errors import VerifyError, XsagentError
 from xsagent.log import Logger, get_logger, log_reasons
 from xsagent.observed.host import interest_of, observe_host
+from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
+from xsagent.plan.settle import settle_undo
 from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
 from xsagent.sources.host_files import read_boot_id
 from xsagent.topology.desired import Desired
@@ -76,6 +79,14 @@ class Host:
             logger=self.logger,
         )
 
+    def settle(self, undo: Sequence[Step]) -> Sequence[Step]:
+        """Undo steps without what the switch's database shows as done; all of them when it cannot be read."""
+        try:
+            return settle_undo(undo, read_ovsdb(self.connection, time.monotonic() + _READ_S).bridges)
+        except XsagentError as error:
+            self.logger.warning("settle_undo_failed", reason=str(error))
+            return undo
+
     def report(self, event: str, step: Step, text: str) -> None:
         """Log what the executor does."""
         self.logger.info(event, step=type(step).__name__, subject=getattr(step, "device", ""), reason=text)
@@ -87,7 +98,7 @@ def make_plan(operation: Operation, host: Host, observed: Topology | None = None
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm.
     """
-    refusals = read_refusals(host.paths.state_dir)
+    refusals = read_refusals(host.paths)
     options = PlanOptions(
         keep_vif_ports=operation.keep_vif_ports,
         refused_features=refusals.features,
@@ -135,13 +146,13 @@ def _apply_once(operation: Operation, host: Host) -> Outcome:
 
 def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman: Deadman) -> Outcome:
     runner = host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s)
-    done = execute(plan, runner.run, journal.begin, host.report)
+    done = execute(plan, runner.run, journal.begin, host.report, host.settle)
     if isinstance(done, Executed):
         cause = _check(operation, host, done, deadman)
         if cause is None:
             journal.commit()
             return _kept(operation, done, plan, deadman)
-        done = roll_back(done.begun, cause, runner.run, host.report)
+        done = roll_back(done.begun, cause, runner.run, host.report, host.settle)
     if isinstance(done, RolledBack):
         journal.commit()
     journal.close()

@@ -19,6 +19,9 @@ RunStep = Callable[[Step], None]
 Report = Callable[[str, Step, str], None]
 """Told (event, step, text) for the log."""
 
+Settle = Callable[[Sequence[Step]], Sequence[Step]]
+"""Reduces undo steps to what is still to do: a transaction that failed may have changed nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
@@ -34,7 +37,7 @@ class Executed:
 
 
 def execute(
-    plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report
+    plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report, settle: Settle = tuple
 ) -> Executed | RolledBack | Stuck:
     """Run a plan's steps; on the first failure of a required one take back what was begun.
 
@@ -57,17 +60,19 @@ def execute(
             silent = str(error)
         except (XsagentError, OSError) as error:
             if step.required or isinstance(error, ApplyError):
-                ended = roll_back(begun, str(error), run_step, report)
+                ended = roll_back(begun, str(error), run_step, report, settle)
                 conflict = isinstance(error, ConflictError) and isinstance(ended, RolledBack)
                 return RolledBack(cause=str(error), conflict=True) if conflict else ended
             report("pass_over", step, str(error))
     return Executed(begun=tuple(begun), silent_dhcp=silent)
 
 
-def roll_back(begun: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:
+def roll_back(
+    begun: Sequence[Step], cause: str, run_step: RunStep, report: Report, settle: Settle = tuple
+) -> RolledBack | Stuck:
     """Take back steps that were begun, the last first; a failing undo does not stop the others."""
     undo = tuple(step for done in reversed(begun) for step in done.undo)
-    left = run_undo(undo, run_step, report)
+    left = run_undo(settle(undo), run_step, report)
     return Stuck(cause=cause, left=left) if left else RolledBack(cause=cause)
 
 

@@ -132,9 +132,13 @@ class StepRunner:
             case IfdownStep():
                 ifcfg.run_ifdown(step, self.paths)
             case UpdateIssueStep():
-                ifcfg.run_update_issue(self.paths)
+                self._note(ifcfg.update_issue(self.paths))
             case _:
                 assert_never(step)
+
+    def _note(self, problem: str | None) -> None:
+        if problem is not None:
+            self.logger.warning("pass_over", reason=problem)
 
     def _run_file(self, step: FileStep) -> None:
         path = self.paths.below(step.path)

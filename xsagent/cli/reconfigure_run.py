@@ -10,28 +10,29 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import FrameType
-from typing import Literal
 
 from xsagent.apply.cache import write_dbcache
-from xsagent.apply.deadman import compute_window
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
+from xsagent.apply.rolled_back import forget_rolled_back, remember_rolled_back
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings, read_settings
-from xsagent.desired.build import build_desired
-from xsagent.desired.request import BuildOptions, Request
-from xsagent.errors import ApplyError, XsagentError
+from xsagent.desired.request import Origin
+from xsagent.errors import ApplyError, XapiUnavailableError, XsagentError
 from xsagent.log import configure, get_logger
 from xsagent.model.force_rewrite import build_one_pif_snapshot
-from xsagent.model.records import Pif
+from xsagent.model.keep_out import configuration_of
+from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.operations import Asked, build_operation, read_from_xapi, save_snapshot
 from xsagent.plan.render import render_plan
 from xsagent.plan.steps import Plan
 from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
 from xsagent.sources.boot import read_boot_state
-from xsagent.sources.host_files import check_backend, read_host_facts
+from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
 
 
@@ -76,7 +77,7 @@ def _start(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Pat
 def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -> int:
     if options.dry_run:
         desired, plan = _plan(options, paths, settings)
-        sys.stdout.write(render_plan(plan, desired.reasons))
+        print(render_plan(plan, desired.reasons), end="")
         return 0
     owner = f"interface-reconfigure {options.action} {options.force or options.pif_uuid or options.pif}"
     with (
@@ -87,63 +88,80 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
         earlier = finish_earlier_run(host)
         if isinstance(earlier, Stuck):
             return _answer(earlier, options)
-        operation, _ = _decide(options, paths, settings)
-        return _answer(apply_operation(operation, host), options)
+        word = _read_word(options, host)
+        outcome = apply_operation(_decide(options, host, word), host)
+        _remember(outcome, word, host)
+        return _answer(outcome, options)
 
 
 def _plan(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
-    operation, _ = _decide(options, paths, settings)
     with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
-        return operation.desired, make_plan(operation, Host(paths, settings, connection))
+        host = Host(paths, settings, connection)
+        operation = _decide(options, host, _read_word(options, host))
+        return operation.desired, make_plan(operation, host)
 
 
-def _decide(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Operation, Snapshot]:
-    """The operation that the command line asks for, from the snapshot it says to use."""
-    if options.force is None:
-        raise XsagentError("reading XAPI is not possible yet: use --force BRIDGE; nothing was changed")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Word:
+    """The toolstack's word: the records, and the PIF that was asked for.
+
+    Attributes:
+        cached: it came from the cache, which is then not written again.
+    """
+
+    snapshot: Snapshot
+    pif: Pif
+    cached: bool
+
+
+def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
+    """The records that the command line says to use (DESIGN.md section 5)."""
     if options.force == ALL_INTERFACES:
         raise XsagentError("--force-interface all is not possible yet; nothing was changed")
-    snapshot = read_boot_state(paths)
-    pif = snapshot.pif_for_bridge(options.force)
-    return _operation(options, paths, settings, snapshot, pif), snapshot
+    if options.force is not None:
+        snapshot = read_boot_state(host.paths)
+        return _Word(snapshot=snapshot, pif=snapshot.pif_for_bridge(options.force), cached=True)
+    if options.pif is not None:
+        snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""))
+        return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
+    try:
+        snapshot, cached = read_from_xapi(host.paths, host.settings), False
+    except XapiUnavailableError as error:
+        _say(f"warning: {error}; the cache is used")
+        host.logger.warning("use_cache", reason=str(error))
+        snapshot, cached = read_boot_state(host.paths), True
+    return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 
-def _operation(
-    options: ReconfigureOptions, paths: Paths, settings: Settings, snapshot: Snapshot, pif: Pif
-) -> Operation:
-    host = read_host_facts(paths)
-    action: Literal["up", "down"] = "up" if options.action == "up" else "down"
-    origin = _origin(options)
-    request = Request(
-        action=action,
-        pif=pif.ref,
-        becoming_management=options.management and origin != "force",
-        origin=origin,
+def _decide(options: ReconfigureOptions, host: Host, word: _Word) -> Operation:
+    asked = Asked(
+        action="up" if options.action == "up" else "down",
+        origin=_origin(options),
+        becoming_management=options.management,
         even_if_in_use=options.even_if_in_use,
+        deadman=options.deadman,
     )
-    desired = build_desired(snapshot, request, host, build_options(paths, settings))
-    dhcp = desired.management is not None and desired.management.dhcp
-    window = compute_window(settings.deadman_s, dhcp=dhcp, high_availability=host.high_availability)
-    return Operation(
-        name=f"{action} {snapshot.bridge_of(pif) or pif.device}",
-        desired=desired,
-        keep_vif_ports=origin != "session" and not options.even_if_in_use,
-        dhcp_wait_s=settings.dhcp_first_boot_s if host.first_boot else settings.dhcp_wait_s,
-        deadman_s=window if options.deadman and origin != "force" else 0.0,
-    )
+    return build_operation(asked, word.snapshot, word.pif, host.connection, host.paths, host.settings)
 
 
-def build_options(paths: Paths, settings: Settings) -> BuildOptions:
-    """What `desired/` is told about this host's way of doing things (DESIGN.md section 8)."""
-    ifcfg = settings.ip_backend == "ifcfg" or (settings.ip_backend == "auto" and paths.network_functions.exists())
-    return BuildOptions(
-        ip_backend="ifcfg" if ifcfg else "netlink",
-        datapath_type=settings.datapath_type,
-        dhcp_vendor_class=settings.dhcp_vendor_class,
-    )
+def _remember(outcome: Outcome, word: _Word, host: Host) -> None:
+    """Keep the cache in step with what works (features.md section 22, When saved). Never fails the operation."""
+    try:
+        match outcome:
+            case Applied():
+                forget_rolled_back(host.paths, word.pif.uuid)
+                if not word.cached:
+                    save_snapshot(host.paths, word.snapshot)
+            case RolledBack() | Stuck():
+                configuration = configuration_of(word.snapshot, word.pif)
+                remember_rolled_back(host.paths, word.pif.uuid, configuration)
+            case Unverified():
+                pass
+    except (XsagentError, OSError) as error:
+        host.logger.error("save_cache_failed", reason=str(error))
 
 
-def _origin(options: ReconfigureOptions) -> Literal["session", "pif-uuid", "force"]:
+def _origin(options: ReconfigureOptions) -> Origin:
     if options.force is not None:
         return "force"
     return "session" if options.session is not None else "pif-uuid"

@@ -27,7 +27,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "sandbox",
         help="a throw-away dom0 with real Open vSwitch, without Xen and without root",
         description="A throw-away dom0: veth NICs, hosts at their far ends, DHCP, Open vSwitch in userspace. "
-        "Commands of xsagent are to be given --root-prefix=$XSAGENT_SANDBOX_ROOT. "
+        "Commands of xsagent are to be given --root-prefix=$SANDBOX_ROOT. "
         "KEEP_SANDBOX=1 leaves it up and says how to enter it.",
     )
     verbs = sandbox.add_subparsers(dest="sandbox_verb", required=True, metavar="VERB")
@@ -35,6 +35,8 @@ def add_parser(subparsers: Subparsers) -> None:
     _add_options(run_verb)
     run_verb.add_argument("command", nargs="+", metavar="COMMAND", help="command and its arguments, after --")
     _add_options(verbs.add_parser("shell", help="open a shell inside"))
+    demo = verbs.add_parser("demo", help="boot as a host boots, and show what came of it")
+    demo.add_argument("--no-dhcp", action="store_true", help="no DHCP server answers: the demo must fail")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +59,10 @@ def run(arguments: argparse.Namespace) -> int:
     # The end of a terminal or of a job is to take the sandbox's directory with it.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    if arguments.sandbox_verb == "demo":
+        from xsagent.sandbox.demo import run_demo  # noqa: PLC0415 as above
+
+        return run_demo(dhcp=not arguments.no_dhcp)
     build = shared_segment if arguments.one_segment else default_segments
     segments = build(nics=arguments.nics, dhcp=not arguments.no_dhcp)
     with Sandbox(SandboxSpec(segments=segments, management_address=arguments.static)) as sandbox:
@@ -74,8 +80,3 @@ def _call(sandbox: Sandbox, argv: list[str]) -> int:
     status = subprocess.call(sandbox.command(argv), env=sandbox.environment)
     return status if status >= 0 else 128 - status
 
-
-if __name__ == "__main__":
-    _parser = argparse.ArgumentParser(prog="xsagent")
-    add_parser(_parser.add_subparsers(required=True))
-    sys.exit(run(_parser.parse_args()))

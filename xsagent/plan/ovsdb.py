@@ -34,9 +34,10 @@ from xsagent.topology.values import KEEP, Bridge, Interface, Keys, ObjectKind, P
 
 @dataclass(slots=True)
 class _Draft:
-    """Operations so far, and the bridges as they will be after them."""
+    """Operations so far, and the bridges as they were observed and as they will be after them."""
 
     desired: Desired
+    observed: Mapping[str, Bridge]
     bridges: dict[str, Bridge]
     operations: list[OvsdbOperation] = field(default_factory=list)
     relied: list[Relied] = field(default_factory=list)
@@ -44,6 +45,11 @@ class _Draft:
     def add(self, operation: OvsdbOperation) -> None:
         self.operations.append(operation)
         self.bridges = apply_operation(operation, self.bridges)
+
+    def rely_on_ports(self, bridge: str) -> None:
+        """Rely on the ports that were observed on a bridge: what was plugged since must not go with it."""
+        if bridge in self.observed:
+            self.rely("Bridge", bridge, "ports", sorted(self.observed[bridge].ports))
 
     def rely(self, table: Table, record: str, column: str, value: object) -> None:
         entry = Relied(table=table, record=record, column=column, value=value)  # type: ignore[arg-type]  # JSON by construction
@@ -57,7 +63,7 @@ def diff_ovsdb(desired: Desired, observed: Topology) -> tuple[tuple[OvsdbOperati
     Raises:
         ForeignObjectError: what would have to go is not ours.
     """
-    draft = _Draft(desired=desired, bridges=dict(observed.bridges))
+    draft = _Draft(desired=desired, observed=observed.bridges, bridges=dict(observed.bridges))
     for name in sorted(desired.topology.bridges):
         _replace_vlan_bridge_in_the_way(draft, name)
     for bridge in _in_order(desired.topology.bridges):
@@ -102,7 +108,7 @@ def _delete_real_bridge(draft: _Draft, name: str) -> None:
         for port in sorted(bridge.ports):
             if port != name and port not in draft.desired.ownership.devices:
                 draft.add(MovePort(name=port, source=name, target=target))
-    draft.rely("Bridge", name, "ports", sorted(bridge.ports))
+    draft.rely_on_ports(name)
     draft.add(DeleteBridge(name=name))
 
 
@@ -191,7 +197,6 @@ def _same_shape(observed: Port, desired: Port) -> bool:
 def _move_port(draft: _Draft, port: Port, source: str, target: str) -> None:
     present = draft.bridges[source].ports[port.name]
     riders = ports_of_vlan_bridge(draft.bridges[source], present) if is_vlan_bridge(present) else ()
-    draft.rely("Bridge", source, "ports", sorted([port.name, *(rider.name for rider in riders)]))
     draft.add(MovePort(name=port.name, source=source, target=target))
     for rider in riders:
         draft.add(MovePort(name=rider.name, source=source, target=target))
@@ -208,7 +213,7 @@ def _replace_real_bridge(draft: _Draft, vlan_bridge: Port, parent: str) -> None:
         if port != name and port not in draft.desired.ownership.devices:
             draft.add(MovePort(name=port, source=name, target=parent))
             draft.add(SetColumns(table="Port", record=port, columns={"tag": to_column(vlan_bridge.tag)}))
-    draft.rely("Bridge", name, "ports", sorted(bridge.ports))
+    draft.rely_on_ports(name)
     draft.add(DeleteBridge(name=name))
 
 
@@ -222,12 +227,12 @@ def _free_interfaces(draft: _Draft, port: Port) -> None:
         if len(held_in.interfaces) > 1:
             draft.add(RemoveInterface(port=held_in.name, name=name))
         else:
-            draft.rely("Port", held_in.name, "interfaces", sorted(held_in.interfaces))
             draft.add(DeletePort(bridge=holder, name=held_in.name))
 
 
 def _diff_port(draft: _Draft, port: Port, observed: Port) -> None:
-    draft.rely("Port", port.name, "name", value=True)
+    if any(port.name in bridge.ports for bridge in draft.observed.values()):
+        draft.rely("Port", port.name, "name", value=True)
     _diff_row(draft, "Port", port, observed)
     for name in sorted(port.interfaces):
         if name in observed.interfaces:

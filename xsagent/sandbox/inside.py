@@ -51,7 +51,7 @@ class Inside:
             "OVS_DBDIR": rundir,
             "OVS_SYSCONFDIR": str(self.root / "etc"),
             "OVS_LOGDIR": str(self.log),
-            "XSAGENT_SANDBOX_ROOT": str(self.root),
+            "SANDBOX_ROOT": str(self.root),
             "XSAGENT_DATAPATH_TYPE": self.spec.datapath_type,
         }
         if self.spec.ip_backend:

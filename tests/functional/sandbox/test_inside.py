@@ -22,7 +22,7 @@ def test_commands_get_the_environment_of_the_sandbox(sandbox: Sandbox) -> None:
     shown = sandbox.run(["env"], env={"OVS_LOGDIR": "/elsewhere"}).stdout.splitlines()
     variables = dict(line.split("=", 1) for line in shown if "=" in line)
 
-    assert variables["XSAGENT_SANDBOX_ROOT"] == str(sandbox.root)
+    assert variables["SANDBOX_ROOT"] == str(sandbox.root)
     assert variables["XSAGENT_DATAPATH_TYPE"] == "netdev"
     assert variables["OVS_LOGDIR"] == "/elsewhere"
     assert "XSAGENT_TEST_REQUIRE" not in variables
@@ -94,7 +94,7 @@ def test_cli_that_is_terminated_takes_its_sandbox_along(tmp_path: Path) -> None:
     source = str(Path(xsagent.__file__).parent.parent)
     command = [sys.executable, "-m", "xsagent.cli.sandbox", "sandbox", "run", "--"]
     with subprocess.Popen(
-        [*command, "sh", "-c", "echo $XSAGENT_SANDBOX_ROOT; exec sleep 60"],
+        [*command, "sh", "-c", "echo $SANDBOX_ROOT; exec sleep 60"],
         stdout=subprocess.PIPE,
         text=True,
         cwd=tmp_path,

@@ -1,0 +1,88 @@
+"""Records of a configuration that was rolled back stay out of the cache: the last one that worked stays in. Pure.
+
+XAPI's database keeps what XAPI asked for; the next boot from the cache must not try it again before it was applied with
+success (DESIGN.md section 4). `apply/rolled_back.py` remembers, `apply/cache.py`'s callers use the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from xsagent.model.records import Bond, Network, Pif, Ref, Vlan
+from xsagent.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PifConfiguration:
+    """A PIF's records as far as they shape its configuration; equal when the same would be applied."""
+
+    pif: Pif
+    network: Network | None = None
+    bond: Bond | None = None
+    vlan: Vlan | None = None
+    members: tuple[Pif, ...] = field(default=())
+
+
+def configuration_of(snapshot: Snapshot, pif: Pif) -> PifConfiguration:
+    """The configuration that the snapshot gives a PIF, without what XAPI learns from us afterwards."""
+    bond = snapshot.bond_of(pif)
+    return PifConfiguration(
+        pif=_asked(pif),
+        network=snapshot.networks.get(pif.network) if pif.network else None,
+        bond=bond,
+        vlan=snapshot.vlan_of(pif),
+        members=tuple(_asked(member) for member in snapshot.members_of(bond)) if bond is not None else (),
+    )
+
+
+def keep_out(snapshot: Snapshot, rolled_back: Mapping[str, PifConfiguration], previous: Snapshot | None) -> Snapshot:
+    """The snapshot for the cache: PIFs whose present configuration was rolled back have their previous records.
+
+    Arguments:
+        rolled_back: by PIF uuid, the configuration that was taken back.
+        previous: the cache as it is; None when there is none, then such PIFs are left out.
+    """
+    for pif in snapshot.pifs.values():
+        if rolled_back.get(pif.uuid) == configuration_of(snapshot, pif):
+            snapshot = _with_previous(snapshot, pif, previous)
+    return snapshot
+
+
+def _asked(pif: Pif) -> Pif:
+    return replace(pif, currently_attached=False, management=False, mtu="")
+
+
+def _with_previous(snapshot: Snapshot, pif: Pif, previous: Snapshot | None) -> Snapshot:
+    bond = snapshot.bond_of(pif)
+    refs = [pif.ref, *(bond.members if bond is not None else ())]
+    pifs, networks = dict(snapshot.pifs), dict(snapshot.networks)
+    bonds, vlans = dict(snapshot.bonds), dict(snapshot.vlans)
+    if bond is not None:
+        bonds.pop(bond.ref, None)
+    if pif.vlan_record is not None:
+        vlans.pop(pif.vlan_record, None)
+    for ref in refs:
+        pifs.pop(ref, None)
+        _take_over(ref, previous, pifs, networks, bonds, vlans)
+    return replace(snapshot, pifs=pifs, networks=networks, bonds=bonds, vlans=vlans)
+
+
+def _take_over(
+    ref: Ref,
+    previous: Snapshot | None,
+    pifs: dict[Ref, Pif],
+    networks: dict[Ref, Network],
+    bonds: dict[Ref, Bond],
+    vlans: dict[Ref, Vlan],
+) -> None:
+    old = previous.pifs.get(ref) if previous is not None else None
+    if old is None or previous is None:
+        return
+    pifs[ref] = old
+    if old.network is not None and old.network in previous.networks:
+        networks[old.network] = previous.networks[old.network]
+    if old.bond is not None and old.bond in previous.bonds:
+        bonds[old.bond] = previous.bonds[old.bond]
+    if old.vlan_record is not None and old.vlan_record in previous.vlans:
+        vlans[old.vlan_record] = previous.vlans[old.vlan_record]

@@ -1,0 +1,142 @@
+"""What was asked -> Operation: gathers the snapshot and the host's facts, lets `desired/` decide.
+
+Between a command line (or a request to the daemon) and `xsagent/reconfigure.py`. Reads only; everything decided here is
+decided by pure code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from xsagent.apply.cache import write_dbcache
+from xsagent.apply.deadman import compute_window
+from xsagent.apply.rolled_back import read_rolled_back
+from xsagent.config import Paths, Settings
+from xsagent.desired.build import build_desired
+from xsagent.desired.request import Action, BuildOptions, HostFacts, Origin, Request
+from xsagent.errors import CacheError
+from xsagent.model.keep_out import keep_out
+from xsagent.model.records import Pif, Ref
+from xsagent.model.snapshot import Snapshot
+from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.reconfigure import Operation
+from xsagent.sources.dbcache import read_dbcache
+from xsagent.sources.host_files import (
+    is_high_availability_running,
+    read_host_facts,
+    read_inventory,
+)
+from xsagent.topology.ownership import is_vlan_bridge
+from xsagent.topology.values import Bridge
+
+_READ_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a caller asks for.
+
+    Attributes:
+        origin: who asks; decides what is refused when it is in use (features.md section 14).
+        becoming_management: ``--management``; without effect for ``force``.
+        deadman: False with ``--no-deadman``.
+    """
+
+    action: Action
+    origin: Origin
+    becoming_management: bool = False
+    even_if_in_use: bool = False
+    deadman: bool = True
+
+
+def build_operation(
+    asked: Asked, snapshot: Snapshot, pif: Pif, connection: OvsdbConnection, paths: Paths, settings: Settings
+) -> Operation:
+    """The operation for one PIF of the snapshot.
+
+    Raises:
+        InputError, InUseError, ForeignObjectError: the records or the request cannot be followed; nothing was changed.
+    """
+    facts = gather_facts(paths, connection)
+    request = Request(
+        action=asked.action,
+        pif=pif.ref,
+        becoming_management=asked.becoming_management and asked.origin != "force",
+        origin=asked.origin,
+        even_if_in_use=asked.even_if_in_use,
+    )
+    desired = build_desired(snapshot, request, facts, build_options(paths, settings))
+    window = compute_window(
+        settings.deadman_s,
+        dhcp=desired.management is not None and desired.management.dhcp,
+        high_availability=is_high_availability_running(paths),
+    )
+    return Operation(
+        name=f"{asked.action} {snapshot.bridge_of(pif) or pif.device}",
+        desired=desired,
+        keep_vif_ports=asked.origin != "session" and not asked.even_if_in_use,
+        dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
+        deadman_s=window if asked.deadman and asked.origin != "force" else 0.0,
+    )
+
+
+def gather_facts(paths: Paths, connection: OvsdbConnection | None) -> HostFacts:
+    """Plain facts of this host that `desired/` needs beside the records.
+
+    Arguments:
+        connection: None where the switch is not to be asked: the records then say what is attached.
+    """
+    facts = read_host_facts(paths)
+    if connection is None:
+        return facts
+    bridges = read_ovsdb(connection, time.monotonic() + _READ_S).bridges
+    return replace(facts, present_bridges=frozenset(bridges) | frozenset(_vlan_bridges(bridges.values())))
+
+
+def build_options(paths: Paths, settings: Settings) -> BuildOptions:
+    """What `desired/` is told about this host's way of doing things (DESIGN.md section 8)."""
+    ifcfg = settings.ip_backend == "ifcfg" or (settings.ip_backend == "auto" and paths.network_functions.exists())
+    return BuildOptions(
+        ip_backend="ifcfg" if ifcfg else "netlink",
+        datapath_type=settings.datapath_type,
+        dhcp_vendor_class=settings.dhcp_vendor_class,
+    )
+
+
+def _vlan_bridges(bridges: Iterable[Bridge]) -> list[str]:
+    return [port.name for bridge in bridges for port in bridge.ports.values() if is_vlan_bridge(port)]
+
+
+def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = None) -> Snapshot:
+    """This host's records from XAPI, in the caller's session or one of our own.
+
+    Raises:
+        XapiUnavailableError: XAPI did not answer within the deadline.
+        XapiError: it answered with an error that no retry mends.
+    """
+    # the import costs more than the whole of a usage error
+    from xsagent.sources.xapi import open_session, read_snapshot  # noqa: PLC0415
+
+    inventory = read_inventory(paths)
+    with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
+        return read_snapshot(session, inventory.installation_uuid)
+
+
+def save_snapshot(paths: Paths, snapshot: Snapshot) -> bool:
+    """Write the cache, without configurations that were rolled back; returns whether the file changed.
+
+    Raises:
+        CacheError, FileError: it could not be written; the cache is as it was.
+    """
+    remembered = read_rolled_back(paths)
+    return write_dbcache(paths, keep_out(snapshot, remembered, _present_cache(paths)) if remembered else snapshot)
+
+
+def _present_cache(paths: Paths) -> Snapshot | None:
+    try:
+        return read_dbcache(paths.dbcache)
+    except CacheError:
+        return None
