@@ -7,8 +7,8 @@ program of ours says of itself; a check that does not hold ends the demo with ex
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from typing import Any
 
 from xsagent.errors import VerifyError
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.namespaces import pid_of
 from xsagent.sandbox.spec import SandboxSpec, default_segments
 
 _BRIDGE = "xenbr0"
@@ -96,6 +97,7 @@ def _bring_up(sandbox: Sandbox, report: _Report) -> None:
 def _run_again(sandbox: Sandbox, report: _Report) -> None:
     report.head("a guest pings on while the same command runs again: nothing changes, nothing is lost")
     guest = sandbox.add_guest("vif1.0", _BRIDGE, _GUEST_ADDRESS)
+    _await_duplicate_detection(sandbox)
     transactions = _transactions(sandbox)
     with (
         _kernel_monitor(sandbox) as changes,
@@ -133,9 +135,18 @@ def _kernel_monitor(sandbox: Sandbox) -> Iterator[list[str]]:
     try:
         yield lines
     finally:
-        monitor.terminate()
+        os.kill(pid_of(monitor), signal.SIGTERM)
         output, _ = monitor.communicate(timeout=10)
         lines += [line for line in output.splitlines() if line.strip()]
+
+
+def _await_duplicate_detection(sandbox: Sandbox) -> None:
+    """The kernel announces the end of IPv6 duplicate address detection a second or two after the first run."""
+    deadline = time.monotonic() + 10.0
+    while time.monotonic() < deadline:
+        if not any(link.get("addr_info") for link in _ip(sandbox, "-6", "address", "show", "tentative")):
+            return
+        time.sleep(0.1)
 
 
 def _addresses(sandbox: Sandbox) -> list[str]:
@@ -165,11 +176,3 @@ def _lines(text: str, tag: str) -> list[str]:
         line.strip().removeprefix(tag).partition("<")[0] for line in text.splitlines() if line.strip().startswith(tag)
     ]
 
-
-def main() -> int:
-    """Entry of ``python -m xsagent.sandbox.demo``."""
-    try:
-        return run_demo()
-    except (VerifyError, subprocess.CalledProcessError) as error:
-        print(error, file=sys.stderr)
-        return 1
