@@ -8,7 +8,6 @@ from __future__ import annotations
 from xsagent.desired.external_ids import network_uuids
 from xsagent.desired.fail_mode import disable_in_band, fail_mode
 from xsagent.desired.mtu import is_side_effect_on_management, wanted_mtu
-from xsagent.desired.nic import pif_mac
 from xsagent.desired.notes import Notes
 from xsagent.desired.scene import Scene
 from xsagent.errors import InputError
@@ -22,9 +21,12 @@ _MIN_MAC_TABLE, _MAX_MAC_TABLE = 10, 1_000_000
 """Range of the key in ovs-vswitchd.conf.db(5)."""
 
 
-def real_bridge(scene: Scene, pif: Pif, name: str, notes: Notes) -> Bridge:
-    """The bridge of a NIC, bond or tunnel PIF, with its internal port alone."""
-    mac = pif_mac(pif, notes)
+def real_bridge(scene: Scene, pif: Pif, name: str, mac: str | None, notes: Notes) -> Bridge:
+    """The bridge of a NIC, bond or tunnel PIF, with its internal port alone.
+
+    Arguments:
+        mac: the bridge's; None leaves it to the switch.
+    """
     pool = scene.snapshot.pool
     return Bridge(
         name=name,

@@ -6,11 +6,13 @@ plan/, and logs its reasons.
 
 from __future__ import annotations
 
+import dataclasses
+
 from xsagent.desired.boot_set import boot_set, without_repeated_addresses
 from xsagent.desired.dns_gateway import Roles, choose_roles
 from xsagent.desired.down import build_down
 from xsagent.desired.draft import Draft
-from xsagent.desired.kind import label
+from xsagent.desired.kind import cause_of, label
 from xsagent.desired.management import management_path, with_management
 from xsagent.desired.notes import Notes
 from xsagent.desired.ownership import ownership_of
@@ -43,7 +45,8 @@ def build_desired(snapshot: Snapshot, request: Request, host: HostFacts, options
         return _finish(scene, draft, Roles())
     roles = choose_roles(scene, draft.notes)
     if request.action == "up":
-        raise_pif(scene, draft, pif, roles)
+        scene = _without_managements_address(scene, draft.notes, pif)
+        raise_pif(scene, draft, scene.snapshot.pif(pif.ref), roles)
     else:
         build_down(scene, draft, pif)
     build_other_holders(scene, draft, roles)
@@ -77,7 +80,7 @@ def _raise_members(scene: Scene, draft: Draft, members: list[Pif], roles: Roles)
         try:
             raise_pif(scene, draft, pif, roles)
         except (InputError, InUseError) as error:
-            draft.notes.warn("leave_out_of_boot", label(pif), str(error).removesuffix("; nothing was changed"))
+            draft.notes.warn("leave_out_of_boot", label(pif), cause_of(error))
             failed.add(pif.ref)
     return failed
 
@@ -112,6 +115,14 @@ def _boot_scene(
         ambiguous_bridges=ambiguous_bridges(snapshot),
     )
     return with_management(scene, None)
+
+
+def _without_managements_address(scene: Scene, notes: Notes, pif: Pif) -> Scene:
+    """The scene in which the raised PIF has not the address that management has already (pains.md 1)."""
+    management = scene.management
+    if management is None or management.ref == pif.ref or not scene.is_attached(management):
+        return scene
+    return dataclasses.replace(scene, snapshot=without_repeated_addresses(scene.snapshot, (management, pif), notes))
 
 
 def _is_network_booted(host: HostFacts, pif: Pif) -> bool:

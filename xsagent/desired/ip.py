@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 
 from xsagent.desired.dhcp import dhcp4_client, dhcp6_client
 from xsagent.desired.dns_gateway import Roles
@@ -15,7 +16,7 @@ from xsagent.desired.draft import Draft
 from xsagent.desired.ethtool import bridge_features, link_settings
 from xsagent.desired.ifcfg import IfcfgFacts, ifcfg_files
 from xsagent.desired.ipv6 import ipv6_gateway, ipv6_sysctls, parse_ipv6_mode, static_ipv6
-from xsagent.desired.kind import label, refusal
+from xsagent.desired.kind import cause_of, label, refusal
 from xsagent.desired.mtu import wanted_mtu
 from xsagent.desired.notes import Notes
 from xsagent.desired.routes import static_routes
@@ -59,7 +60,7 @@ def build_ip_configuration(scene: Scene, draft: Draft, pif: Pif, roles: Roles) -
     if device.configured_by_ifcfg:
         facts = IfcfgFacts(
             device=device,
-            gateways=_gateways(pif),
+            gateways=_gateways(scene, pif, draft.notes),
             mtu=wanted_mtu(scene, pif, draft.notes),
             servers=servers,
             search=search,
@@ -79,7 +80,7 @@ def ip_device(scene: Scene, pif: Pif, roles: Roles, notes: Notes) -> IpDevice:
     is_gateway, is_dns = roles.is_gateway(pif), roles.is_dns(pif)
     mode4, mode6 = _parse_ip_mode(pif), parse_ipv6_mode(pif)
     interfaces: list[IpInterface] = [*_static_ipv4(pif, mode4), *(static_ipv6(pif) if mode6 is Ipv6Mode.STATIC else ())]
-    routes = [*_default_routes(pif, name, notes, is_gateway=is_gateway)]
+    routes = [*_default_routes(scene, pif, name, notes, is_gateway=is_gateway)]
     if mode4 is not IpMode.NONE or mode6 is not Ipv6Mode.NONE:
         routes += static_routes(pif, scene.snapshot.network_of(pif), name, tuple(interfaces), notes)
     ours = scene.options.ip_backend == "netlink"
@@ -162,13 +163,27 @@ def _static_ipv4(pif: Pif, mode: IpMode) -> tuple[ipaddress.IPv4Interface, ...]:
         raise refusal(pif, error) from error
 
 
-def _gateways(pif: Pif) -> tuple[IpAddress, ...]:
-    """Gateways that the record names for its static addresses, IPv4 first."""
-    found: list[IpAddress] = []
+def _gateways(scene: Scene, pif: Pif, notes: Notes) -> tuple[IpAddress, ...]:
+    """Gateways that the record names for its static addresses, IPv4 first.
+
+    One that cannot be used is an error, but at boot and in an emergency (``--force``): an address without a gateway is
+    better than none then.
+    """
+    readers: list[Callable[[], IpAddress | None]] = []
     if pif.ip_mode == IpMode.STATIC and pif.gateway:
-        found.append(_ipv4_gateway(pif))
-    if pif.ipv6_mode == Ipv6Mode.STATIC and (gateway := ipv6_gateway(pif, static_ipv6(pif))) is not None:
-        found.append(gateway)
+        readers.append(lambda: _ipv4_gateway(pif))
+    if pif.ipv6_mode == Ipv6Mode.STATIC:
+        readers.append(lambda: ipv6_gateway(pif, static_ipv6(pif)))
+    found: list[IpAddress] = []
+    for read in readers:
+        try:
+            gateway = read()
+        except InputError as error:
+            if scene.origin != "force":
+                raise
+            notes.warn("leave_out_gateway", label(pif), cause_of(error))
+            continue
+        found += [] if gateway is None else [gateway]
     return tuple(found)
 
 
@@ -183,8 +198,8 @@ def _ipv4_gateway(pif: Pif) -> ipaddress.IPv4Address:
     return gateway
 
 
-def _default_routes(pif: Pif, device: str, notes: Notes, *, is_gateway: bool) -> list[Route]:
-    gateways = _gateways(pif)
+def _default_routes(scene: Scene, pif: Pif, device: str, notes: Notes, *, is_gateway: bool) -> list[Route]:
+    gateways = _gateways(scene, pif, notes)
     if not is_gateway:
         for gateway in gateways:
             notes.decide("leave_out_gateway", device, f"{gateway} is no default route: another interface has that role")

@@ -12,9 +12,9 @@ from xsagent.desired.draft import Draft
 from xsagent.desired.ip import build_ip_device
 from xsagent.desired.kind import PifKind, kind_of, label, refusal
 from xsagent.desired.mtu import carrier_mtu
-from xsagent.desired.nic import nic_link, nic_name, nic_port
+from xsagent.desired.nic import nic_link, nic_name, nic_port, pif_mac
 from xsagent.desired.scene import Scene
-from xsagent.desired.siblings import clear_members, tear_bond_down
+from xsagent.desired.siblings import clear_members, drop_nic_address, tear_bond_down
 from xsagent.desired.sriov import build_sriov, pass_over_sriov_vlan
 from xsagent.desired.tunnel import check_tunnel
 from xsagent.desired.vlan import build_vlan_bridge, build_vlan_netdev, vlan_carrier
@@ -73,7 +73,7 @@ def _build_datapath(scene: Scene, draft: Draft, pif: Pif) -> None:
     draft.built.add(pif.ref)
     bridge = scene.bridge_name(pif)
     if bridge:
-        draft.put_bridge(real_bridge(scene, pif, bridge, draft.notes))
+        draft.put_bridge(real_bridge(scene, pif, bridge, pif_mac(pif, draft.notes), draft.notes))
     match kind_of(scene.snapshot, pif):
         case PifKind.BOND:
             _build_bond(scene, draft, pif, bridge)
@@ -90,6 +90,7 @@ def _build_nic(scene: Scene, draft: Draft, pif: Pif, bridge: str) -> None:
     draft.put_link(nic_link(pif, pif.properties, mtu, draft.notes))
     if bridge:
         draft.put_port(bridge, nic_port(pif, mtu))
+        drop_nic_address(scene, draft, pif)
     else:
         draft.drop(ObjectKind.PORT, nic_name(pif))
     bond = scene.snapshot.bond_with_member(pif)

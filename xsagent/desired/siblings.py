@@ -32,6 +32,15 @@ def drop_bridge(scene: Scene, draft: Draft, bridge: str, target: str = "") -> No
         draft.moves[bridge] = target
 
 
+def drop_nic_address(scene: Scene, draft: Draft, pif: Pif) -> None:
+    """Want a NIC in a bridge without addresses: those of a bridgeless time would answer beside the bridge's device.
+
+    Its ifcfg file stays: it may be an admin's. So do the addresses of a NIC that the root filesystem comes over.
+    """
+    if pif.mac.lower() not in scene.host.root_macs:
+        draft.drop(ObjectKind.IP_DEVICE, nic_name(pif))
+
+
 def clear_members(scene: Scene, draft: Draft, pif: Pif, members: tuple[Pif, ...], bridge: str) -> None:
     """Want what the members of a bond had of their own gone; their bridges' other ports move to the bond's `bridge`.
 
@@ -50,6 +59,7 @@ def clear_members(scene: Scene, draft: Draft, pif: Pif, members: tuple[Pif, ...]
             drop_bridge(scene, draft, own, bridge)
         elif not own:
             drop_ip_device(scene, draft, nic_name(member))
+        drop_nic_address(scene, draft, member)
 
 
 def tear_bond_down(scene: Scene, draft: Draft, pif: Pif, bond: Bond, bridge: str) -> None:

@@ -1,0 +1,76 @@
+"""A network without PIFs: its bridge made or removed on request (features.md section 3). Pure.
+
+XAPI asks for it when the first VIF needs it; build.py is for networks that a PIF is on.
+"""
+
+from __future__ import annotations
+
+from xsagent.desired.bridge import real_bridge
+from xsagent.desired.dns_gateway import Roles
+from xsagent.desired.draft import Draft
+from xsagent.desired.ip import build_ip_device
+from xsagent.desired.kind import cause_of
+from xsagent.desired.request import Action, BuildOptions, HostFacts
+from xsagent.desired.scene import Scene, ambiguous_bridges
+from xsagent.desired.siblings import drop_bridge
+from xsagent.errors import InputError, NotFoundError
+from xsagent.model.records import IpMode, Network, Pif, Ref
+from xsagent.model.snapshot import Snapshot
+from xsagent.topology.desired import Desired, Ownership
+
+
+def build_internal_desired(
+    snapshot: Snapshot, network_ref: Ref, action: Action, host: HostFacts, options: BuildOptions
+) -> Desired:
+    """What making or removing the bridge of an internal network wants.
+
+    A network with other_config:is_guest_installer_network gives its bridge the address ``ip_begin``.
+
+    Raises:
+        NotFoundError: no such network.
+        InputError: it has no bridge name, it is unmanaged, or a PIF of this host is on it.
+    """
+    network = _internal_network(snapshot, network_ref)
+    pif = _stand_in(network)
+    scene = Scene(snapshot=snapshot, host=host, options=options, ambiguous_bridges=ambiguous_bridges(snapshot))
+    bridge = scene.bridge_name(pif)
+    draft = Draft()
+    if action == "down":
+        drop_bridge(scene, draft, bridge)
+    else:
+        draft.put_bridge(real_bridge(scene, pif, bridge, None, draft.notes))
+        try:
+            build_ip_device(scene, draft, pif, Roles())
+        except InputError as error:
+            draft.notes.warn("leave_out_address", bridge, cause_of(error))
+            build_ip_device(scene, draft, _stand_in(network, with_address=False), Roles())
+    return Desired(
+        topology=draft.as_topology(),
+        ownership=Ownership(bridges=frozenset({bridge})),
+        reasons=draft.notes.as_reasons(),
+    )
+
+
+def _internal_network(snapshot: Snapshot, ref: Ref) -> Network:
+    network = snapshot.networks.get(ref)
+    if network is None:
+        raise NotFoundError(f"network {ref} is in no record ({snapshot.source}); nothing was changed")
+    if not network.managed or not network.bridge:
+        raise InputError(f"network {network.uuid} is unmanaged or has no bridge; nothing was changed")
+    if any(pif.network == ref for pif in snapshot.pifs.values()):
+        raise InputError(f"network {network.uuid} is not internal: a PIF of this host is on it; nothing was changed")
+    return network
+
+
+def _stand_in(network: Network, *, with_address: bool = True) -> Pif:
+    """A PIF as it would be if the network had one: the builders read nothing else."""
+    has_address = with_address and network.other_config.get("is_guest_installer_network") == "true"
+    return Pif(
+        ref=network.ref,
+        uuid=network.uuid,
+        device=network.bridge,
+        network=network.ref,
+        ip_mode=IpMode.STATIC if has_address else IpMode.NONE,
+        ip=network.other_config.get("ip_begin", ""),
+        netmask=network.other_config.get("netmask", ""),
+    )
