@@ -20,7 +20,7 @@ _MAX_TEXT: Final = 1024
 
 
 def write_attached(store: Xenstore, paths: VifPaths, kind: DeviceType, keys: Mapping[str, str]) -> bool:
-    """Report a device as attached; idempotent.
+    """Report a device as attached; idempotent, and silent where the keys say so already (a write fires watches).
 
     One transaction writes HOTPLUG's keys and, for a vif, ``hotplug=online`` and at last ``hotplug-status`` =
     ``connected``, and removes ``hotplug-error``. A tap has its facts written, and no status.
@@ -37,11 +37,11 @@ def write_attached(store: Xenstore, paths: VifPaths, kind: DeviceType, keys: Map
         if store.directory(paths.backend, transaction=transaction) is None and kind is DeviceType.VIF:
             return False
         for name, value in keys.items():
-            _write(store, f"{paths.hotplug}/{name}", value, transaction)
+            _set(store, f"{paths.hotplug}/{name}", value, transaction)
         if kind is DeviceType.VIF:
             _remove(store, f"{paths.backend}/hotplug-error", transaction)
-            _write(store, f"{paths.hotplug}/hotplug", "online", transaction)
-            _write(store, f"{paths.backend}/hotplug-status", "connected", transaction)
+            _set(store, f"{paths.hotplug}/hotplug", "online", transaction)
+            _set(store, f"{paths.backend}/hotplug-status", "connected", transaction)
         return True
 
     return store.transact(write)
@@ -89,6 +89,12 @@ def write_key(store: Xenstore, path: str, value: str) -> None:
 
 def _write(store: Xenstore, path: str, value: str, transaction: int) -> None:
     store.request(Operation.WRITE, encode_path(path), value.encode("utf-8"), transaction=transaction)
+
+
+def _set(store: Xenstore, path: str, value: str, transaction: int) -> None:
+    """Write a node that differs."""
+    if store.read(path, transaction=transaction) != value.encode("utf-8"):
+        _write(store, path, value, transaction)
 
 
 def _remove(store: Xenstore, path: str, transaction: int) -> None:

@@ -70,12 +70,16 @@ class Event:
 
     Attributes:
         from_udev: udev said so, not the toolstack; ignored while xenstore has ``libxl/disable_udev``.
+        backend, vm_uuid: where the caller says that xenopsd's file about the VIF lies, unchecked; empty when it
+            did not say.
     """
 
     vif: VifId
     kind: DeviceType
     action: Action
     from_udev: bool = False
+    backend: str = ""
+    vm_uuid: str = ""
 
     @property
     def device(self) -> str:
@@ -138,17 +142,8 @@ def _parse_vif_real(words: list[str], environ: Mapping[str, str]) -> Event:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RulesCall:
-    """A call of setup-vif-rules: the event, and where xenopsd keeps its file about the VIF."""
-
-    event: Event
-    backend: str
-    vm_uuid: str
-
-
-def parse_rules_call(arguments: Sequence[str]) -> RulesCall:
-    """``BACKEND IFNAME VMUUID DEVID filter|clear`` (wire.md section 3).
+def parse_rules_call(arguments: Sequence[str]) -> Event:
+    """The event that a call of setup-vif-rules means: ``BACKEND IFNAME VMUUID DEVID filter|clear`` (wire.md section 3).
 
     Raises:
         UsageError: not five words, a name that is no vif's or tap's, or a DEVID that it does not have.
@@ -159,8 +154,8 @@ def parse_rules_call(arguments: Sequence[str]) -> RulesCall:
     kind, vif = parse_device(name)
     if devid != str(vif.devid):
         raise UsageError(f"device {name} has not number {shown(devid)}; nothing was changed")
-    event = Event(vif=vif, kind=kind, action=_parse_action(action, _RULES_ACTIONS))
-    return RulesCall(event=event, backend=backend, vm_uuid=vm_uuid)
+    known = _parse_action(action, _RULES_ACTIONS)
+    return Event(vif=vif, kind=kind, action=known, backend=backend, vm_uuid=vm_uuid)
 
 
 def parse_uevent(properties: Mapping[str, str]) -> Event | None:

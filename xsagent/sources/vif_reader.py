@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xsagent.config import Paths
 from xsagent.errors import InputError
@@ -39,30 +39,24 @@ class BackendState:
     online: str = ""
 
 
-def read_vif(store: Xenstore, paths: Paths, vif: VifId) -> Vif:
+def read_vif(store: Xenstore, paths: Paths, vif: VifId, *, backend: str = "", vm_uuid: str = "") -> Vif:
     """The VIF as the toolstack describes it now.
+
+    Args:
+        store: connection.
+        paths: of this host.
+        vif: which.
+        backend, vm_uuid: where a caller says that xenopsd's file lies; by default xenstore's keys tell it.
 
     Raises:
         InputError: a value is wrong (`vif.parse_vif`).
         HotplugPendingError: its locking mode cannot be read (yet).
         XenstoreError, XenstoreUnavailableError: as `Xenstore.read`.
     """
-    return parse_vif(read_vif_keys(store, paths, vif))
-
-
-def read_vif_keys(store: Xenstore, paths: Paths, vif: VifId) -> VifKeys:
-    """All keys of the VIF, from one transaction, with xenopsd's file. Errors as `read_vif`."""
     keys = store.transact(lambda transaction: _read_keys(_View(store, transaction), vif))
-    file = _read_file(paths, keys)
-    return VifKeys(
-        id=keys.id,
-        paths=keys.paths,
-        vm_uuid=keys.vm_uuid,
-        final_uuid=keys.final_uuid,
-        private=keys.private,
-        backend=keys.backend,
-        file=file,
-    )
+    told = {"xenopsd-backend": backend.encode("ascii", "replace")} if backend else {}
+    keys = replace(keys, private={**keys.private, **told})
+    return parse_vif(replace(keys, file=_read_file(paths, keys, vm_uuid)))
 
 
 def read_paths(store: Xenstore, vif: VifId) -> VifPaths:
@@ -169,28 +163,17 @@ def _read_vm_uuid(view: _View, vif: VifId) -> str:
         raise InputError(f"VIF {vif}: the domain's vm key: {error}; the VIF was left as it was") from error
 
 
-def _read_file(paths: Paths, keys: VifKeys) -> bytes | None:
-    """The VIF's file of xenopsd, under the present uuid or the one after migration; None when there is none."""
+def _read_file(paths: Paths, keys: VifKeys, told_uuid: str) -> bytes | None:
+    """The VIF's file of xenopsd, under the uuid told, the present one or the one after migration.
+
+    None when there is none, or when a word could not be part of its path.
+    """
     backend = keys.private.get("xenopsd-backend", b"").decode("ascii", "replace")
     if not _BACKEND_NAME.fullmatch(backend):
         return None
-    final = (keys.final_uuid or b"").decode("ascii", "replace")
-    for uuid in (keys.vm_uuid, final):
-        found = read_vif_file(paths, backend, uuid, keys.id.devid)
-        if found is not None:
-            return found
-    return None
-
-
-def read_vif_file(paths: Paths, backend: str, vm_uuid: str, devid: int) -> bytes | None:
-    """The file's bytes; None when it cannot be read or a word cannot be part of its path (InputError is for values)."""
-    try:
-        uuid = parse_uuid(vm_uuid)
-    except InputError:
-        return None
-    if not _BACKEND_NAME.fullmatch(backend):
-        return None
-    path = paths.below(f"/var/run/nonpersistent/xenopsd/{backend}/VM/{uuid}/vif.{devid}")
-    with contextlib.suppress(OSError), path.open("rb") as stream:
-        return stream.read(MAX_FILE_BYTES + 1)
+    for uuid in (told_uuid, keys.vm_uuid, (keys.final_uuid or b"").decode("ascii", "replace")):
+        with contextlib.suppress(OSError, InputError):
+            place = f"/var/run/nonpersistent/xenopsd/{backend}/VM/{parse_uuid(uuid)}/vif.{keys.id.devid}"
+            with paths.below(place).open("rb") as stream:
+                return stream.read(MAX_FILE_BYTES + 1)
     return None

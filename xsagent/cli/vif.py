@@ -1,0 +1,96 @@
+"""The command `vif`: a process edge, thin. Arguments of any caller -> one hotplug event -> exit code.
+
+Drop-in for the vif scripts of Open vSwitch and of xenopsd, `vif-real` included (features.md section 15): udev,
+xenopsd and libxl call it. stdout stays empty; a failure's last line on stderr is the sentence that is in
+``hotplug-error`` too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+
+from xsagent import __version__
+from xsagent.errors import UsageError, XsagentError
+from xsagent.hotplug.event import Event, parse_call
+
+USAGE = """\
+usage: vif [--root-prefix=DIR] [--no-syslog] ACTION [vif|tap|type_if=vif|type_if=tap] [DOMID DEVID]
+       vif [--root-prefix=DIR] [--no-syslog] vif|tap DOMID DEVID ACTION
+ACTION: online, add, move, remove; offline, change, bind and unbind are ignored.
+Without DOMID and DEVID, XENBUS_PATH or INTERFACE in the environment names the device.
+"""
+_PREFIX = "--root-prefix="
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 done or nothing to do, 1 failed, 2 usage."""
+    root, syslog, words = split_options(sys.argv[1:] if argv is None else argv)
+    if "--help" in words:
+        sys.stdout.write(USAGE)
+        return 0
+    if "--version" in words:
+        sys.stdout.write(f"vif (xsagent) {__version__}\n")
+        return 0
+    try:
+        event = parse_call(words, os.environ)
+    except UsageError as error:
+        sys.stderr.write(f"vif: {error}\n{USAGE}")
+        return UsageError.exit_code
+    return run_event("vif", event, root, syslog=syslog)
+
+
+def split_options(words: Sequence[str]) -> tuple[str, bool, list[str]]:
+    """Root prefix, whether to log to syslog, and the words that are left."""
+    prefixes = [word.removeprefix(_PREFIX) for word in words if word.startswith(_PREFIX)]
+    rest = [word for word in words if not word.startswith(_PREFIX) and word != "--no-syslog"]
+    return (prefixes or [""])[-1], "--no-syslog" not in words, rest
+
+
+def run_event(program: str, event: Event, root: str, *, syslog: bool) -> int:
+    """Handle the event in this process; returns the exit code. Nothing but a person's interrupt gets past it."""
+    return guarded(program, lambda: _handle(program, event, root, os.environ, syslog=syslog))
+
+
+def _handle(program: str, event: Event, root: str, environ: Mapping[str, str], *, syslog: bool) -> int:
+    from xsagent.config import Paths, read_settings  # noqa: PLC0415 - usage errors need none of this
+    from xsagent.hotplug.handle import handle_event  # noqa: PLC0415 - as above
+    from xsagent.hotplug.peers import Peers  # noqa: PLC0415 - as above
+    from xsagent.hotplug.work import Result  # noqa: PLC0415 - as above
+    from xsagent.log import configure  # noqa: PLC0415 - as above
+
+    paths = Paths.from_environ(root, environ)
+    settings = read_settings(paths, environ)
+    configure(syslog=syslog, level=settings.log_level, program=program, device=paths.below("/dev/log"))
+    with Peers(paths, settings) as peers:
+        outcome = handle_event(peers, event)
+    if outcome.result is not Result.FAILED:
+        return 0
+    sys.stderr.write(f"{program}: {outcome.text}\n")
+    return 1
+
+
+def guarded(program: str, run: Callable[[], int]) -> int:
+    """The exit code of `run`, its errors turned into one sentence and a code."""
+    try:
+        return run()
+    except XsagentError as error:
+        return _fail(program, str(error), error.exit_code)
+    except OSError as error:
+        return _fail(program, f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
+    except Exception as error:  # noqa: BLE001 - a process edge: udev and xenopsd get a sentence, the log the trace
+        from xsagent.log import get_logger  # noqa: PLC0415 - as above
+
+        get_logger().error("internal_error", error=repr(error), trace=traceback.format_exc())
+        return _fail(program, f"internal error ({type(error).__name__}: {error}); the log has the details", 1)
+
+
+def _fail(program: str, sentence: str, code: int) -> int:
+    sys.stderr.write(f"{program}: {' '.join(sentence.split())}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+"""Events -> one attempt to have them all done: read, decide, apply, verify, report. Effects; waits for nothing.
+
+`handle` repeats it for what is still WAITING; the daemon gives it whole batches, which cost one OVSDB transaction
+and one ovs-ofctl a bridge. Each device ends with an Outcome of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from xsagent.apply.ethtool import apply_features
+from xsagent.apply.netdev import prepare_netdev, set_netdev_up
+from xsagent.apply.ovsdb import apply_ovsdb
+from xsagent.apply.xenstore import remove_attached, write_attached
+from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError
+from xsagent.hotplug.decide import Observed, Verdict, decide
+from xsagent.hotplug.event import Action, Event, Want
+from xsagent.hotplug.hook import run_hook
+from xsagent.hotplug.lock import is_leaving, lock_attached, ofports_of, prune_flows, unlock_leaving
+from xsagent.hotplug.peers import Peers
+from xsagent.hotplug.places import find_port
+from xsagent.hotplug.work import Outcome, Result, Work, for_all, for_each
+from xsagent.log import get_logger
+from xsagent.model.vif import DeviceType, Layout
+from xsagent.observed.netdev import read_netdevs
+from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.observed.switch_alive import wait_for_switch
+from xsagent.observed.vif_ports import read_vif_ports
+from xsagent.plan.steps import FeaturesStep, OvsdbStep
+from xsagent.sources.vif_reader import read_paths, read_vif
+from xsagent.topology.values import Bridge, Link
+
+_SWITCH_ANSWER_S = 1.0
+_COMMIT_S = 20.0
+_LOG = get_logger()
+_CERTAIN = (InputError,)
+"""Errors that no repetition mends, beside which everything may pass: a device, bridge or peer may come back."""
+
+
+def attempt(
+    peers: Peers,
+    events: Sequence[Event],
+    *,
+    placed: Mapping[str, str] | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> list[Outcome]:
+    """Try to have each event done, once; one Outcome for each, in their order. Idempotent.
+
+    A failure is written to xenstore by nobody here: `handle` knows when it is final.
+
+    Args:
+        peers: connections; one that broke is dropped and opened anew by the next attempt.
+        events: at most one for a device (`event.merge_events`).
+        placed: by device, for Action.REPAIR: the bridge on which we put it last.
+        aliases: as in `places.find_place`.
+    """
+    works = [Work(event=event, placed=(placed or {}).get(event.device)) for event in events]
+    _Attempt(peers, works, aliases or {}).run()
+    return [_outcome(work) for work in works]
+
+
+def _outcome(work: Work) -> Outcome:
+    decision = work.decision
+    if work.error is not None:
+        result = Result.FAILED if isinstance(work.error, _CERTAIN) else Result.WAITING
+        return Outcome(event=work.event, result=result, text=str(work.error), paths=work.paths)
+    if decision is None or decision.verdict is Verdict.IGNORE:
+        text = decision.reason if decision else ""
+        return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths)
+    placed = decision.place.name if decision.place else ""
+    return Outcome(event=work.event, result=Result.DONE, paths=work.paths, placed=placed)
+
+
+class _Attempt:
+    """The phases, in the order in which they are run."""
+
+    def __init__(self, peers: Peers, works: list[Work], aliases: Mapping[str, str]) -> None:
+        self._peers = peers
+        self._works = works
+        self._aliases = aliases
+        self._rundir = peers.paths.ovs_rundir
+
+    def run(self) -> None:
+        works = self._works
+        for_each(works, self._read)
+        for_all(self._open(), self._observe_and_decide)
+        for_each(self._decided(), self._quiet)
+        unlock_leaving(works, self._rundir)
+        for_each(self._decided(Verdict.ATTACH, Verdict.KEEP_OFF), self._prepare)
+        for_all(self._decided(), self._commit)
+        for_all(self._decided(Verdict.ATTACH, Verdict.KEEP_OFF), self._check_switch)
+        lock_attached(works, self._rundir)
+        for_each(self._decided(Verdict.ATTACH, Verdict.KEEP_OFF), self._raise)
+        for_all(self._decided(), self._prune)
+        for_each(self._decided(), self._report)
+
+    def _open(self) -> list[Work]:
+        return [work for work in self._works if work.error is None and work.event.want is not Want.NOTHING]
+
+    def _decided(self, *verdicts: Verdict) -> list[Work]:
+        chosen = verdicts or (Verdict.ATTACH, Verdict.KEEP_OFF, Verdict.DETACH)
+        return [work for work in self._works if work.has(*chosen)]
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def _read(self, work: Work) -> None:
+        """The toolstack's word. What leaves needs no keys: they may be gone, or wrong."""
+        if work.event.want is Want.NOTHING:
+            return
+        event, store = work.event, self._peers.store
+        work.paths = read_paths(store, event.vif)
+        try:
+            work.vif = read_vif(store, self._peers.paths, event.vif, backend=event.backend, vm_uuid=event.vm_uuid)
+        except (InputError, HotplugPendingError):
+            if event.want is Want.ATTACHED:
+                raise
+
+    def _observe_and_decide(self, works: list[Work]) -> None:
+        wait_for_switch(self._rundir, _SWITCH_ANSWER_S)
+        bridges = self._read_bridges(works)
+        devices = [work.event.device for work in works]
+        links = read_netdevs(self._peers.paths.sys, devices)
+        observed = Observed(bridges=bridges, links=links, aliases=self._aliases)
+        for_each(works, lambda work: self._decide(work, observed))
+
+    def _decide(self, work: Work, observed: Observed) -> None:
+        work.before = find_port(observed.bridges, work.event.device)
+        others = frozenset(kind for kind in DeviceType if self._will_be_there(work, kind, observed))
+        work.decision = decide(work.event, work.vif, observed, others=others, placed=work.placed)
+        for warning in work.decision.warnings:
+            _LOG.warning("note_vif", device=work.event.device, text=warning)
+        if work.decision.verdict is Verdict.WAIT:
+            raise HotplugPendingError(f"VIF {work.event.vif}: {work.decision.reason}; it was left as it was")
+
+    def _will_be_there(self, work: Work, kind: DeviceType, observed: Observed) -> bool:
+        """Whether the VIF's device of the other kind is in the switch after this attempt."""
+        if kind is work.event.kind:
+            return False
+        name = work.event.vif.device(kind)
+        same = [other.event.want for other in self._works if other.event.device == name and other.error is None]
+        if Want.DETACHED in same:
+            return False
+        return Want.ATTACHED in same or find_port(observed.bridges, name) is not None
+
+    def _read_bridges(self, works: list[Work]) -> dict[str, Bridge]:
+        """The bridges with the ports of these VIFs, both kinds."""
+        names = sorted({work.event.vif.device(kind) for work in works for kind in DeviceType})
+        try:
+            return read_vif_ports(self._peers.database, names)
+        except OvsdbUnavailableError:
+            self._peers.drop_database()
+            raise
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def _quiet(self, work: Work) -> None:
+        """A port that leaves its bridge is silent first, so that no frame passes between flows and port."""
+        if is_leaving(work):
+            set_netdev_up(work.event.device, up=False)
+
+    def _prepare(self, work: Work) -> None:
+        decision, vif = work.known, work.vif
+        if decision.prep is not None:
+            prepare_netdev(decision.prep, bounce=not decision.in_place)
+        if vif is not None and vif.ethtool and work.event.kind is DeviceType.VIF:
+            refused = apply_features(FeaturesStep(device=work.event.device, features=vif.ethtool), self._peers.paths)
+            for sentence in refused:
+                _LOG.info("keep_offload", device=work.event.device, text=sentence)
+
+    def _commit(self, works: list[Work]) -> None:
+        """One transaction for all of them."""
+        operations = tuple(operation for work in works for operation in work.known.operations)
+        relied = tuple(dict.fromkeys(entry for work in works for entry in work.known.relied))
+        reason = f"hotplug of {', '.join(work.event.device for work in works[:20])}"
+        step = OvsdbStep(operations=operations, relied=relied, reason=reason)
+        try:
+            apply_ovsdb(self._peers.database, step, time.monotonic() + _COMMIT_S)
+        except OvsdbUnavailableError:
+            self._peers.drop_database()
+            raise
+
+    def _check_switch(self, works: list[Work]) -> None:
+        """Read again: each port is where it belongs and the switch has numbered it; `disabled` is on no bridge."""
+        bridges = self._read_bridges(works)
+        for_each(works, lambda work: self._check_port(work, bridges))
+
+    def _check_port(self, work: Work, bridges: Mapping[str, Bridge]) -> None:
+        device, found = work.event.device, find_port(bridges, work.event.device)
+        place = work.known.place
+        if place is None:
+            if found is not None:
+                raise VerifyError(f"{device} is still on bridge {found.place.name}, though its VIF is disabled")
+            return
+        if found is None or (found.place.bridge, found.place.tag) != (place.bridge, place.tag):
+            where = f"on bridge {found.place.name}" if found else "on no bridge"
+            raise VerifyError(f"{device} is {where} and not on {place.name}")
+        interface = found.port.interfaces.get(device)
+        work.ofport = interface.ofport or 0 if interface else 0
+        if work.ofport <= 0:
+            problem = interface.error if interface and interface.error else "it gave no number to its port"
+            raise VerifyError(f"the switch does not forward for {device}: {problem}")
+
+    def _raise(self, work: Work) -> None:
+        """IFF_UP, and look whether it holds."""
+        device = work.event.device
+        link = self._read_link(device)
+        if link is None or not link.up:
+            set_netdev_up(device)
+            link = self._read_link(device)
+        if link is None or not link.up:
+            raise VerifyError(f"{device} did not come up; it is {'down' if link else 'gone'}")
+
+    def _read_link(self, device: str) -> Link | None:
+        return read_netdevs(self._peers.paths.sys, [device]).get(device)
+
+    def _prune(self, works: list[Work]) -> None:
+        """Flows of ports whose netdev was gone before we could ask for their number."""
+        bridges = {w.before.place.bridge for w in works if w.before and is_leaving(w) and not w.ofport_before}
+        if not bridges:
+            return
+        for name in sorted(bridges):
+            whole = read_ovsdb(self._peers.database).bridges.get(name)
+            if whole is not None:
+                prune_flows(self._rundir, name, ofports_of(whole))
+
+    # -- reporting -------------------------------------------------------------------------------------------
+
+    def _report(self, work: Work) -> None:
+        """What netback, xenopsd and the hook wait for; strictly last."""
+        decision = work.known
+        if not work.event.reports or work.paths is None:
+            return
+        if decision.verdict is Verdict.DETACH:
+            self._run_hook(work, "remove")
+            remove_attached(self._peers.store, work.paths, work.event.kind)
+        elif write_attached(self._peers.store, work.paths, work.event.kind, self._facts(work)):
+            self._run_hook(work, "online")
+        _LOG.info("finish_hotplug", device=work.event.device, verdict=str(decision.verdict), reason=decision.reason)
+
+    def _facts(self, work: Work) -> dict[str, str]:
+        """Keys below HOTPLUG (features.md section 19); the old layout knows the device's name alone."""
+        kind, device = work.event.kind, work.event.device
+        facts = {"vif": device} if kind is DeviceType.VIF else {}
+        if work.paths is None or work.paths.layout is Layout.DOMID:
+            return facts
+        link = self._read_link(device)
+        if link is not None:
+            facts[f"{kind}-ifindex"] = str(link.ifindex)
+        return facts | ({f"{kind}-ofport": str(work.ofport)} if work.ofport else {})
+
+    def _run_hook(self, work: Work, action: str) -> None:
+        """features.md section 15: for a vif alone, at online and remove alone."""
+        if work.event.kind is not DeviceType.VIF or work.event.action not in {Action.ONLINE, Action.REMOVE}:
+            return
+        vif_uuid, vm_uuid = _uuids(work)
+        run_hook(self._peers.paths, action, vif_uuid=vif_uuid, vm_uuid=vm_uuid)
+
+
+def _uuids(work: Work) -> tuple[str, str]:
+    """Of VIF and VM: the toolstack's word, else what the port was marked with."""
+    if work.vif is not None:
+        return work.vif.vif_uuid, work.vif.vm_uuid
+    interface = work.before.port.interfaces.get(work.event.device) if work.before else None
+    marks = interface.external_ids if interface else {}
+    return marks.get("xs-vif-uuid") or "", marks.get("xs-vm-uuid") or ""

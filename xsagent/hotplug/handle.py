@@ -1,0 +1,110 @@
+"""One event -> done, with repetitions until the deadline, and `hotplug-error` when it cannot be. Effects.
+
+The one-shot way of hotplug: `cli/vif` and `cli/setup_vif_rules` end here when no daemon takes the event. The
+daemon has the same rules in its own loop (`is_ignored`, `attempt`, `report_failure`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from xsagent.apply.xenstore import write_failed
+from xsagent.errors import BackendError, XsagentError
+from xsagent.hotplug.attempt import attempt
+from xsagent.hotplug.event import Event, Want
+from xsagent.hotplug.peers import Peers
+from xsagent.hotplug.work import Outcome, Result
+from xsagent.log import get_logger
+from xsagent.model.vif import DeviceType
+from xsagent.sources.host_files import check_backend
+from xsagent.sources.vif_reader import read_backend_state
+
+DISABLE_UDEV: Final = "/libxl/disable_udev"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+_LOG = get_logger()
+
+
+def handle_event(peers: Peers, event: Event) -> Outcome:
+    """Have the event done; blocks until it is, or until ``hotplug_s`` seconds have passed.
+
+    Idempotent: an event that comes twice finds everything right. DONE means verified (DESIGN.md section 6); WAITING
+    never comes out: past the deadline it is FAILED, and xenstore holds the text where the device still exists.
+
+    Raises:
+        BackendError: this host's network backend is not Open vSwitch; nothing was changed.
+    """
+    check_hotplug_backend(peers)
+    if event.want is Want.NOTHING:
+        return Outcome(event=event, result=Result.IGNORED, text=f"{event.action} asks for nothing")
+    deadline, pause = time.monotonic() + peers.settings.hotplug_s, _FIRST_PAUSE_S
+    while True:
+        outcome = _try_once(peers, event)
+        if outcome.result in {Result.DONE, Result.IGNORED}:
+            return outcome
+        if not _exists(peers, outcome):
+            return Outcome(event=event, result=Result.IGNORED, text=f"{event.device} is gone", paths=outcome.paths)
+        if outcome.result is Result.FAILED or time.monotonic() + pause > deadline:
+            report_failure(peers, outcome)
+            return Outcome(event=event, result=Result.FAILED, text=outcome.text, paths=outcome.paths)
+        _LOG.debug("wait_hotplug", device=event.device, text=outcome.text)
+        time.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _try_once(peers: Peers, event: Event) -> Outcome:
+    try:
+        if is_ignored(peers, event):
+            return Outcome(
+                event=event, result=Result.IGNORED, text="the toolstack calls us itself (libxl/disable_udev)"
+            )
+    except XsagentError as error:
+        return Outcome(event=event, result=Result.WAITING, text=str(error))
+    return attempt(peers, [event])[0]
+
+
+def is_ignored(peers: Peers, event: Event) -> bool:
+    """Whether the toolstack itself calls for this device, so that udev's word does not count. Errors of xenstore."""
+    if not event.from_udev or event.kind is not DeviceType.VIF:
+        return False
+    return peers.store.read(DISABLE_UDEV) is not None
+
+
+def _exists(peers: Peers, outcome: Outcome) -> bool:
+    """Whether it is worth going on: a vif whose backend directory is gone will never be attached.
+
+    An unreachable xenstored is not "no vifs" (DESIGN.md section 6).
+    """
+    if outcome.event.want is not Want.ATTACHED or outcome.event.kind is DeviceType.TAP or outcome.paths is None:
+        return True
+    try:
+        return read_backend_state(peers.store, outcome.paths).exists
+    except XsagentError:
+        return True
+
+
+def report_failure(peers: Peers, outcome: Outcome) -> None:
+    """Write ``hotplug-error`` for a vif that could not be attached, if it still exists; logs what cannot be written."""
+    event = outcome.event
+    _LOG.error("fail_hotplug", device=event.device, action=str(event.action), text=outcome.text)
+    if event.kind is not DeviceType.VIF or event.want is not Want.ATTACHED or outcome.paths is None:
+        return
+    try:
+        write_failed(peers.store, outcome.paths, outcome.text)
+    except XsagentError as error:
+        _LOG.error("cannot_report", device=event.device, text=str(error))
+
+
+def check_hotplug_backend(peers: Peers) -> None:
+    """Make sure that guests' devices go into Open vSwitch here (features.md section 15).
+
+    network.conf says so; without that file, the kernel's module or a running ovsdb-server does.
+
+    Raises:
+        BackendError: none of them does.
+    """
+    paths = peers.paths
+    if paths.network_conf.exists():
+        check_backend(paths)
+    elif not (paths.sys / "module/openvswitch").exists() and not paths.ovsdb_socket.exists():
+        raise BackendError(f"there is neither {paths.network_conf} nor a running Open vSwitch; nothing was changed")

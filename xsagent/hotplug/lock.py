@@ -1,0 +1,94 @@
+"""The flows of the devices of one attempt: out before a port leaves, in before its link comes up. Effects.
+
+Between `attempt`'s phases; `locking` renders the lines and `apply/flows` sends them, one ovs-ofctl a bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from xsagent.apply.flows import delete_flows, is_same, read_flows, replace_flows
+from xsagent.errors import VerifyError
+from xsagent.hotplug.decide import Verdict
+from xsagent.hotplug.locking import render_flows
+from xsagent.hotplug.work import Work, for_all
+from xsagent.topology.values import Bridge
+
+
+def is_leaving(work: Work) -> bool:
+    """Whether its port leaves the bridge on which it was found."""
+    if work.before is None or not work.has(Verdict.ATTACH, Verdict.KEEP_OFF, Verdict.DETACH):
+        return False
+    place = work.decision.place if work.decision else None
+    return place is None or place.bridge != work.before.place.bridge
+
+
+def unlock_leaving(works: list[Work], rundir: Path) -> None:
+    """Take out the flows of ports that leave: their numbers will be others'. Their links are down by now."""
+    leaving = [work for work in works if is_leaving(work) and work.ofport_before]
+    for bridge in sorted({work.before.place.bridge for work in leaving if work.before}):
+        group = [work for work in leaving if work.before and work.before.place.bridge == bridge]
+        for_all(group, lambda some, name=bridge: delete_flows(rundir, name, [w.ofport_before for w in some]))  # type: ignore[misc] # mypy does not type a lambda's default
+
+
+def lock_attached(works: list[Work], rundir: Path) -> None:
+    """Put each attached port's flows in place, before its link comes up; right ones are left untouched.
+
+    A Work whose flows are not there afterwards has an error, so that its link stays down.
+    """
+    for bridge, group in _by_bridge(works).items():
+        for_all(group, lambda some, name=bridge: _lock(some, rundir, name))  # type: ignore[misc] # as above
+
+
+def _by_bridge(works: list[Work]) -> dict[str, list[Work]]:
+    groups: dict[str, list[Work]] = {}
+    for work in works:
+        if work.has(Verdict.ATTACH) and work.decision and work.decision.place:
+            groups.setdefault(work.decision.place.bridge, []).append(work)
+    return groups
+
+
+def _lock(works: list[Work], rundir: Path, bridge: str) -> None:
+    wanted = {work.ofport: _lines(work) for work in works}
+    if any(work.decision and work.decision.in_place for work in works):
+        wanted = _differing(wanted, rundir, bridge)
+    replace_flows(rundir, bridge, wanted)
+    locked = {in_port: lines for in_port, lines in wanted.items() if lines}
+    wrong = _differing(locked, rundir, bridge) if locked else {}
+    if wrong:
+        names = ", ".join(work.event.device for work in works if work.ofport in wrong)
+        raise VerifyError(f"the switch does not hold the locking flows of {names}; the link was left down")
+
+
+def _lines(work: Work) -> tuple[str, ...]:
+    if work.vif is None:
+        return ()
+    return render_flows(work.vif.locking, work.vif.mac, work.ofport)
+
+
+def _differing(wanted: Mapping[int, tuple[str, ...]], rundir: Path, bridge: str) -> dict[int, tuple[str, ...]]:
+    present = read_flows(rundir, bridge)
+    return {port: lines for port, lines in wanted.items() if not is_same(lines, present.get(port, frozenset()))}
+
+
+def prune_flows(rundir: Path, bridge: str, ofports: Collection[int]) -> tuple[int, ...]:
+    """Take out locking flows for numbers that no port of the bridge has; returns those numbers.
+
+    A netdev that vanished takes its port's number along, and its flows would meet the next port that gets it.
+
+    Args:
+        rundir: OVS_RUNDIR.
+        bridge: real bridge.
+        ofports: numbers of all its ports, read after the flows were put in.
+    """
+    stale = tuple(sorted(read_flows(rundir, bridge).keys() - set(ofports)))
+    if stale:
+        delete_flows(rundir, bridge, stale)
+    return stale
+
+
+def ofports_of(bridge: Bridge) -> frozenset[int]:
+    """Numbers of all ports of a bridge that was read whole."""
+    interfaces = (interface for port in bridge.ports.values() for interface in port.interfaces.values())
+    return frozenset(interface.ofport for interface in interfaces if interface.ofport is not None)

@@ -1,0 +1,62 @@
+"""The connections that handling hotplug events needs, opened when first used and again after they broke. I/O.
+
+One Peers serves one thread: a one-shot handler's, or the daemon's hotplug worker's, which keeps it warm.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from xsagent.config import Paths, Settings
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.sources.xenstore import Xenstore, open_xenstore
+
+
+class Peers:
+    """xenstored and ovsdb-server.
+
+    Attributes:
+        paths, settings: of this host.
+    """
+
+    def __init__(self, paths: Paths, settings: Settings) -> None:
+        self.paths = paths
+        self.settings = settings
+        self._store: Xenstore | None = None
+        self._database: OvsdbConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def store(self) -> Xenstore:
+        """The connection to xenstored; XenstoreUnavailableError when there is none."""
+        if self._store is None or not self._store.is_open:
+            self._store = open_xenstore(self.paths)
+        return self._store
+
+    @property
+    def database(self) -> OvsdbConnection:
+        """The connection to ovsdb-server; OvsdbUnavailableError when nobody answers at once."""
+        if self._database is None:
+            self._database = OvsdbConnection.open(self.paths.ovsdb_socket, 0)
+        return self._database
+
+    def drop_database(self) -> None:
+        """Forget the connection to ovsdb-server: it broke, or its answer can no longer be told apart."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def close(self) -> None:
+        """Close both; idempotent."""
+        self.drop_database()
+        if self._store is not None:
+            self._store.close()
+            self._store = None

@@ -1,0 +1,105 @@
+"""One event on its way through an attempt: what was read, decided and reached so far. Values.
+
+`attempt` and `lock` pass a list of these from phase to phase; a Work that has an error is passed over by all later
+phases, so that one device's trouble stays its own.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from xsagent.errors import XsagentError
+from xsagent.hotplug.decide import Decision, Verdict
+from xsagent.hotplug.event import Event
+from xsagent.hotplug.places import PlacedPort
+from xsagent.model.vif import Vif, VifPaths
+
+
+class Result(enum.StrEnum):
+    """How one event ended."""
+
+    DONE = "done"
+    IGNORED = "ignored"
+    WAITING = "waiting"
+    """Not yet; the same attempt may work later."""
+    FAILED = "failed"
+    """No repetition mends it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one event ended, and why.
+
+    Attributes:
+        text: a sentence for people; empty when there is nothing to say.
+        paths: the VIF's directories in xenstore; None while they are not known.
+        placed: name of the bridge that the port is on now; empty for none.
+    """
+
+    event: Event
+    result: Result
+    text: str = ""
+    paths: VifPaths | None = None
+    placed: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """One event in an attempt.
+
+    Attributes:
+        placed: as `decide`'s argument.
+        before: its port as it was found; None when it had none.
+        ofport: number of its port in the switch, once it has one.
+        error: what went wrong; nothing more is done then.
+    """
+
+    event: Event
+    placed: str | None = None
+    vif: Vif | None = None
+    paths: VifPaths | None = None
+    decision: Decision | None = None
+    before: PlacedPort | None = None
+    ofport: int = 0
+    error: XsagentError | None = None
+
+    @property
+    def known(self) -> Decision:
+        """The decision of a Work that `has` a verdict."""
+        if self.decision is None:
+            raise RuntimeError(f"nothing was decided about {self.event.device}")
+        return self.decision
+
+    def has(self, *verdicts: Verdict) -> bool:
+        """Whether it was decided so and nothing went wrong since."""
+        return self.error is None and self.decision is not None and self.decision.verdict in verdicts
+
+    @property
+    def ofport_before(self) -> int:
+        """Number of the port as it was found; 0 when it had none, as when its netdev is gone already."""
+        interface = self.before.port.interfaces.get(self.event.device) if self.before else None
+        return max(0, interface.ofport or 0) if interface else 0
+
+
+def for_each(works: Iterable[Work], action: Callable[[Work], None]) -> None:
+    """Run an action on each Work; an error of ours ends that Work alone."""
+    for work in works:
+        try:
+            action(work)
+        except XsagentError as error:
+            work.error = error
+
+
+def for_all(works: list[Work], action: Callable[[list[Work]], None]) -> None:
+    """Run an action on all of them at once; when it fails, on each alone, so that only the guilty one ends."""
+    if not works:
+        return
+    try:
+        action(works)
+    except XsagentError as error:
+        if len(works) == 1:
+            works[0].error = error
+            return
+        for_each(works, lambda work: action([work]))
