@@ -14,11 +14,14 @@ from dataclasses import replace
 
 from xsagent.config import Paths
 from xsagent.desired.ifcfg import SCRIPTS, SYSCONFIG_NETWORK
-from xsagent.errors import OvsdbUnavailableError
+from xsagent.desired.ownership import ownership_of
+from xsagent.errors import CacheError, OvsdbUnavailableError
 from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import is_switch_alive
+from xsagent.sources.dbcache import read_dbcache
 from xsagent.topology.codec import to_json
+from xsagent.topology.desired import Ownership
 from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.render import render_topology
 from xsagent.topology.values import Topology
@@ -42,8 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
             topology = observe(paths, everything_planned_with(topology, paths))
         sys.stdout.write(json.dumps(to_json(topology), indent=1, sort_keys=True) + "\n")
     else:
-        sys.stdout.write(render_topology(topology))
+        sys.stdout.write(render_topology(topology, read_ownership(paths)))
     return 0
+
+
+def read_ownership(paths: Paths) -> Ownership | None:
+    """What the cache's records claim; None where there is no cache, and marks alone must tell."""
+    try:
+        return ownership_of(read_dbcache(paths.dbcache))
+    except CacheError:
+        return None
 
 
 def everything_planned_with(topology: Topology, paths: Paths) -> Interest:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from xsagent.plan.steps import (
     AddressStep,
+    AnnounceStep,
     DeleteLinkStep,
     FeaturesStep,
     IfdownStep,
@@ -85,6 +86,8 @@ def devices_of(step: Step) -> frozenset[str]:
             | DeleteLinkStep(device=device)
             | FeaturesStep(device=device)
             | LinkSettingsStep(device=device)
+            # after its device's addresses, not before: what is not there yet cannot be announced
+            | AnnounceStep(device=device)
         ):
             return frozenset({device})
         case ResolverStep():

@@ -185,6 +185,8 @@ class _Tree:
         link = self.topology.links.get(interface.name)
         if link is not None:
             facts = describe_link(link)
+            if isinstance(interface.mtu_request, int) and interface.mtu_request != link.mtu:
+                facts.append(f"MTU {interface.mtu_request} ASKED FOR")
             return [f"nic {facts[0]}", *facts[1:]] if link.physical and facts else facts
         return ["NO SUCH DEVICE"] if interface.type in {"", "system"} and not interface.error else []
 

@@ -94,8 +94,6 @@ def describe_interface(interface: Interface) -> list[str]:
         facts = [f"{interface.type} {describe_keys(interface.options)}".rstrip()]
     else:
         facts = []
-    if isinstance(interface.mtu_request, int):
-        facts.append(f"mtu request {interface.mtu_request}")
     return facts
 
 

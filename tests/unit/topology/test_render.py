@@ -65,7 +65,7 @@ def _bridge(name: str, *ports: Port, **facts: object) -> Bridge:
 def _four_nics() -> Topology:
     management = _bridge(
         "xenbr0",
-        _port("eth0"),
+        _port("eth0", mtu_request=1500),
         _vif("vif1.0"),
         _vlan("xapi1", 10, "22222222"),
         _vlan("xapi2", 5, "33333333"),
@@ -235,7 +235,7 @@ def test_what_is_unusual_on_a_port_is_said() -> None:
         "bridge xenbr0  network 11111111, datapath netdev, in-band off, multicast snooping\n"
         "  dhcp client NOT RUNNING\n"
         "  dhcp v6 client\n"
-        "  port eth0  mtu request 9000, trunks 1 2, nic 52:54:00:00:00:00, mtu 1500, up, carrier\n"
+        "  port eth0  trunks 1 2, nic 52:54:00:00:00:00, mtu 1500, up, carrier, MTU 9000 ASKED FOR\n"
         "  port tap1  foreign, tag 7, NO SUCH DEVICE, ERROR the switch did not take it (ofport -1)\n"
     )
 
