@@ -20,6 +20,8 @@ from typing import Final
 from xsagent.topology.values import Json
 
 _CHUNK: Final = 1 << 18
+_BLANKS: Final = 8
+"""At most so many stand after a message; Open vSwitch sends none."""
 _LONGEST_ADDRESS: Final = 107
 """Bytes of a path that fit into sockaddr_un beside its final zero (unix(7))."""
 
@@ -113,9 +115,9 @@ class JsonRpcChannel:
         yet; one that ends in an inner brace is tried and found wanting, which is rare and costs only time.
         """
         messages: list[dict[str, Json]] = []
-        if not self._buffer.endswith(b"}"):
+        if not self._buffer[-_BLANKS:].rstrip().endswith(b"}"):
             return messages
-        text, start = self._text(), 0
+        text, start = self._text().strip(), 0
         while start < len(text):
             try:
                 message, end = _DECODER.raw_decode(text, start)
@@ -124,7 +126,7 @@ class JsonRpcChannel:
             if not isinstance(message, dict):
                 raise ConnectionAbortedError("the peer sent something that is no JSON-RPC message")
             messages.append(message)
-            start = end
+            start = _skip_blanks(text, end)
         self._buffer[:] = text[start:].encode()
         return messages
 
@@ -143,6 +145,12 @@ class JsonRpcChannel:
 
 
 _DECODER: Final = json.JSONDecoder()
+
+
+def _skip_blanks(text: str, start: int) -> int:
+    while start < len(text) and text[start].isspace():
+        start += 1
+    return start
 
 
 def _result(answer: dict[str, Json]) -> Json:

@@ -99,14 +99,14 @@ def _select(table: str, columns: list[str] | tuple[str, ...], where: list[Json] 
     return {"op": "select", "table": table, "where": where or [], "columns": ["_uuid", *columns]}
 
 
-def _merge(selects: list[Operation], results: list[list[Row]]) -> dict[str, TableRows]:
+def _merge(selects: list[Operation], results: list[list[Row]]) -> Mapping[str, TableRows]:
     """Rows by table and UUID; the selects of one table are parts of the same rows."""
     tables: dict[str, dict[str, dict[str, Json]]] = {}
     for select, rows in zip(selects, results, strict=True):
         merged = tables.setdefault(str(select["table"]), {})
         for row in rows:
             merged.setdefault(uuid_of(row["_uuid"]), {}).update(row)
-    return {table: rows for table, rows in tables.items()}  # noqa: C416 - widens the values' type
+    return tables
 
 
 def _count(row: Row, column: str) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 
@@ -42,15 +43,15 @@ class Relay(Protocol):
     mute: bool
 
 
-def nic(name: str, **fields: Any) -> Port:  # noqa: ANN401 - any field of Port
+def nic(name: str, *, tag: int | None = None, trunks: tuple[int, ...] = ()) -> Port:
     """A port with the interface of its own name."""
-    return Port(name=name, interfaces={name: Interface(name=name)}, **fields)
+    return Port(name=name, interfaces={name: Interface(name=name)}, tag=tag, trunks=trunks)
 
 
-def bridge(name: str, *ports: Port, **fields: Any) -> Bridge:  # noqa: ANN401 - any field of Bridge
+def bridge(name: str, *ports: Port) -> Bridge:
     """A bridge of the userspace datapath with its internal port and others."""
     own = Port(name=name, interfaces={name: Interface(name=name, type="internal")})
-    return Bridge(name=name, datapath_type="netdev", ports={port.name: port for port in (own, *ports)}, **fields)
+    return Bridge(name=name, datapath_type="netdev", ports={port.name: port for port in (own, *ports)})
 
 
 XENBR0 = CreateBridge(bridge=bridge("xenbr0", nic("eth0")))
@@ -73,7 +74,7 @@ def test_bridge_with_a_nic_is_one_transaction_and_the_switch_runs_it(
     sandbox: Sandbox, run_step: Runner, rundir: Path
 ) -> None:
     """A bridge with its NIC is one record of ours in the log, and the step ends when the ports have numbers."""
-    made = bridge("xenbr0", nic("eth0"), fail_mode="standalone", hwaddr="00:16:3e:00:00:01")
+    made = replace(bridge("xenbr0", nic("eth0")), fail_mode="standalone", hwaddr="00:16:3e:00:00:01")
 
     result = run_step(CreateBridge(bridge=made), ports=("eth0", "xenbr0"), reason="plug eth0")
 
@@ -248,30 +249,47 @@ def test_name_taken_before_the_transaction_is_a_conflict(
 @pytest.mark.parametrize(
     ("operation", "relied"),
     [
-        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Port", "eth0", "tag", 5)),
-        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Port", "eth0", "name", False)),
-        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Port", "eth9", "name", True)),
-        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Bridge", "xenbr0", "ports", ["eth0", "eth9"])),
-        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Bridge", "xenbr1", "ports", ["eth0"])),
-        (AddPort(bridge="xenbr0", port=nic("eth0")), ("Port", "eth0", "name", False)),
-        (DeleteBridge(name="xenbr0"), ("Bridge", "xenbr0", "ports", ["xenbr0"])),
-        (DeletePort(bridge="xenbr1", name="bond0"), ("Port", "bond0", "interfaces", ["eth2"])),
-        (AddPort(bridge="xenbr9", port=nic("eth1")), ("Bridge", "xenbr0", "name", True)),
-        (MovePort(name="eth0", source="xenbr1", target="xenbr2"), ("Bridge", "xenbr0", "name", True)),
-        (AddPort(bridge="xenbr0", port=nic("eth1")), ("Open_vSwitch", ".", "external_ids", ["map", []])),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), Relied(table="Port", record="eth0", column="tag", value=5)),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), Relied(table="Port", record="eth0", column="name", value=False)),
+        (AddPort(bridge="xenbr0", port=nic("eth1")), Relied(table="Port", record="eth9", column="name", value=True)),
+        (
+            AddPort(bridge="xenbr0", port=nic("eth1")),
+            Relied(table="Bridge", record="xenbr0", column="ports", value=["eth0", "eth9"]),
+        ),
+        (
+            AddPort(bridge="xenbr0", port=nic("eth1")),
+            Relied(table="Bridge", record="xenbr1", column="ports", value=["eth0"]),
+        ),
+        (AddPort(bridge="xenbr0", port=nic("eth0")), Relied(table="Port", record="eth0", column="name", value=False)),
+        (DeleteBridge(name="xenbr0"), Relied(table="Bridge", record="xenbr0", column="ports", value=["xenbr0"])),
+        (
+            DeletePort(bridge="xenbr1", name="bond0"),
+            Relied(table="Port", record="bond0", column="interfaces", value=["eth2"]),
+        ),
+        (
+            AddPort(bridge="xenbr9", port=nic("eth1")),
+            Relied(table="Bridge", record="xenbr0", column="name", value=True),
+        ),
+        (
+            MovePort(name="eth0", source="xenbr1", target="xenbr2"),
+            Relied(table="Bridge", record="xenbr0", column="name", value=True),
+        ),
+        (
+            AddPort(bridge="xenbr0", port=nic("eth1")),
+            Relied(table="Open_vSwitch", record=".", column="external_ids", value=["map", []]),
+        ),
     ],
 )
 def test_what_is_no_longer_so_is_a_conflict_and_changes_nothing(
-    run_step: Runner, records: Records, operation: OvsdbOperation, relied: tuple[Any, ...]
+    run_step: Runner, records: Records, operation: OvsdbOperation, relied: Relied
 ) -> None:
     """A step whose ground is gone ends with ConflictError, and the database's log has no record of it."""
     bond = Port(name="bond0", interfaces={name: Interface(name=name) for name in ("eth2", "eth3")})
     run_step(XENBR0, CreateBridge(bridge=bridge("xenbr1", bond)), CreateBridge(bridge=bridge("xenbr2")))
     before = records()
-    table, record, column, value = relied
 
     with pytest.raises(ConflictError, match="nothing was changed"):
-        run_step(operation, relied=(Relied(table=table, record=record, column=column, value=value),))
+        run_step(operation, relied=(relied,))
 
     assert records() == before
 
@@ -355,3 +373,28 @@ def test_killed_server_is_an_error_and_a_new_connection_works(sandbox: Sandbox, 
         result = apply_ovsdb(again, step, time.monotonic() + 10)
 
     assert result.ofports["eth1"] > 0
+
+
+# --- size ------------------------------------------------------------------------------------------------
+
+
+def test_beside_a_thousand_ports_one_more_is_plugged_and_all_stay(
+    sandbox: Sandbox,
+    connection: OvsdbConnection,
+    run_step: Runner,
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
+    """Reading and plugging touch nothing of 1,000 ports; what both cost is reported, not judged, here."""
+    names = [f"vif{number}.0" for number in range(1000)]
+    run_step(XENBR0)
+    run_step(*(AddPort(bridge="xenbr0", port=nic(name)) for name in names))
+
+    start = time.monotonic()
+    observed = read_ovsdb(connection).bridges["xenbr0"]
+    record_testsuite_property("ovsdb_read_1000_ports_ms", round((time.monotonic() - start) * 1000, 1))
+    start = time.monotonic()
+    run_step(AddPort(bridge="xenbr0", port=nic("eth1")), ports=("eth1",))
+    record_testsuite_property("ovsdb_plug_1000_ports_ms", round((time.monotonic() - start) * 1000, 1))
+
+    assert observed.ports.keys() == {*names, "eth0", "xenbr0"}
+    assert ports_of(sandbox, "xenbr0") == sorted([*names, "eth0", "eth1"])

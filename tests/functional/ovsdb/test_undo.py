@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -38,16 +39,15 @@ EPHEMERAL_OR_REPORTED = {
 }  # fmt: skip
 
 
-def nic(name: str, **fields: object) -> Port:
+def nic(name: str, *, tag: int | None = None, trunks: tuple[int, ...] = ()) -> Port:
     """A port with the interface of its own name."""
-    return Port(name=name, interfaces={name: Interface(name=name)}, **fields)  # type: ignore[arg-type]  # any field
+    return Port(name=name, interfaces={name: Interface(name=name)}, tag=tag, trunks=trunks)
 
 
-def bridge(name: str, *ports: Port, **fields: object) -> Bridge:
+def bridge(name: str, *ports: Port) -> Bridge:
     """A bridge of the userspace datapath with its internal port and others."""
     own = Port(name=name, interfaces={name: Interface(name=name, type="internal")})
-    every = {port.name: port for port in (own, *ports)}
-    return Bridge(name=name, datapath_type="netdev", ports=every, **fields)  # type: ignore[arg-type]  # any field
+    return Bridge(name=name, datapath_type="netdev", ports={port.name: port for port in (own, *ports)})
 
 
 def configuration(sandbox: Sandbox) -> dict[str, object]:
@@ -130,9 +130,8 @@ def furnished(sandbox: Sandbox, run_step: Runner) -> Sandbox:
         lacp="off",
         other_config={"bond-rebalance-interval": "1800000"},
     )
-    made = bridge(
-        "xenbr0", nic("eth0"), nic("eth1", trunks=(3, 4)), vlan_bridge, bond, external_ids={"xs-network-uuids": "one"}
-    )
+    plain = bridge("xenbr0", nic("eth0"), nic("eth1", trunks=(3, 4)), vlan_bridge, bond)
+    made = replace(plain, external_ids={"xs-network-uuids": "one"})
     run_step(CreateBridge(bridge=made), ports=("eth0", "eth1", "eth2", "eth3"))
     sandbox.run(["ovs-vsctl", "--", *FURNISH.split()])
     return sandbox
