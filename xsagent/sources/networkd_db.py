@@ -250,7 +250,9 @@ class _Reader:
 
 
 def _has_vlan(value: object) -> bool:
-    return isinstance(value, dict) and bool(value.get("vlan"))
+    with contextlib.suppress(InputError):
+        return bool(read_pairs(value).get("vlan"))
+    return False
 
 
 def _ordered_macs(value: object) -> dict[str, str]:
