@@ -80,6 +80,7 @@ def build_operation(
         keep_vif_ports=asked.origin != "session" and not asked.even_if_in_use,
         dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
         deadman_s=window if asked.deadman and asked.origin != "force" else 0.0,
+        probe=asked.deadman and settings.deadman_s != 0,
     )
 
 

@@ -47,6 +47,7 @@ class Operation:
         keep_vif_ports: as PlanOptions.keep_vif_ports.
         dhcp_wait_s: how long a DHCP client may take before the run goes on without a lease, seconds.
         deadman_s: the deadman's window, seconds; 0 for none.
+        probe: look for the gateway afterwards, and say so when it does not answer.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Operation:
     keep_vif_ports: bool = True
     dhcp_wait_s: float = 60.0
     deadman_s: float = 0.0
+    probe: bool = True
 
 
 @dataclass(slots=True)
@@ -132,7 +134,7 @@ def _apply_once(operation: Operation, host: Host) -> Outcome:
     if not plan.steps:
         return Applied(changed=False, warnings=plan.warnings)
     window = operation.deadman_s if any(step.management for step in plan.steps) else 0.0
-    deadman = arm_deadman(operation.desired, observed, host.paths, window)
+    deadman = arm_deadman(operation.desired, observed, host.paths, window, probe=operation.probe)
     journal = Journal(
         directory=host.paths.state_dir,
         boot=read_boot_id(host.paths),
@@ -183,14 +185,24 @@ def _verify(operation: Operation, host: Host, done: Executed) -> str | None:
     deadline = time.monotonic() + _VERIFY_S
     while True:
         left = [step for step in make_plan(again, host).steps if step.required]
-        if done.silent_dhcp is not None:
-            left = [step for step in left if not isinstance(step, StartDhcpStep | IfupStep)]
+        left = [step for step in left if not _waits_for_lease(step, operation, done)]
         if not left:
             return None
         if time.monotonic() >= deadline:
             kinds = ", ".join(sorted({type(step).__name__.removesuffix("Step") for step in left}))
             return f"{operation.name}: the host is not what was set ({kinds}: {left[0].reason})"
         time.sleep(_VERIFY_POLL_S)
+
+
+def _waits_for_lease(step: Step, operation: Operation, done: Executed) -> bool:
+    """Whether all that is missing is a lease: ifup has its own word on that, and a silent server was reported."""
+    if isinstance(step, StartDhcpStep):
+        return done.silent_dhcp is not None
+    if not isinstance(step, IfupStep):
+        return False
+    device = operation.desired.topology.ip_devices.get(step.device)
+    by_dhcp = device is not None and "dhcp" in {device.ipv4_mode, device.ipv6_mode}
+    return by_dhcp and any(isinstance(begun, IfupStep) and begun.device == step.device for begun in done.begun)
 
 
 def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:

@@ -33,6 +33,7 @@ class Deadman:
 
     Attributes:
         armed: the gateway answered before, so silence afterwards means that we cut the path.
+        probe: look for the gateway at all (not with ``--no-deadman``: somebody is re-cabling).
         window_s: how long the gateway may stay silent after the change, seconds.
         unverified: after `verify`: why the result could not be verified though it is kept.
     """
@@ -41,6 +42,7 @@ class Deadman:
     observed: Topology
     paths: Paths
     armed: bool = False
+    probe: bool = True
     window_s: float = 0.0
     unverified: str | None = None
     _guardian: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -69,7 +71,7 @@ class Deadman:
                 return f"{silent_dhcp}; the old configuration is back"
             self.unverified = silent_dhcp
             return None
-        if management is None or not (management.gateways or management.dhcp):
+        if not self.probe or management is None or not (management.gateways or management.dhcp):
             return None
         window = self.window_s if self.armed else _FIRST_LOOK_S
         missing = _await_gateway(management.device, management.gateways, observe, window)
@@ -89,13 +91,15 @@ class Deadman:
         )
 
 
-def arm_deadman(desired: Desired, observed: Topology, paths: Paths, window_s: float) -> Deadman:
+def arm_deadman(
+    desired: Desired, observed: Topology, paths: Paths, window_s: float, *, probe: bool = True
+) -> Deadman:
     """A deadman for one operation: armed when the present gateway answers now.
 
     Arguments:
         window_s: 0 for an operation without deadman (``--force``, ``--no-deadman``).
     """
-    deadman = Deadman(desired=desired, observed=observed, paths=paths, window_s=window_s)
+    deadman = Deadman(desired=desired, observed=observed, paths=paths, window_s=window_s, probe=probe)
     if desired.management is None or window_s <= 0:
         return deadman
     deadman.armed = any(_probe(device, gateway, _BASELINE_S) for device, gateway in _present_gateways(observed))

@@ -148,12 +148,9 @@ def read_root_macs(paths: Paths) -> frozenset[str]:
 
 
 def is_ipv6_available(paths: Paths) -> bool:
-    """Whether the kernel has IPv6 and it is not disabled for all devices; where /proc says nothing: yes."""
-    settings = paths.proc / "sys/net"
-    if not settings.is_dir():
-        return True
-    text = read_text(settings / "ipv6/conf/all/disable_ipv6")
-    return text is not None and text.strip() != "1"
+    """Whether the kernel has IPv6 (no /proc/sys/net/ipv6 without it) and it is not disabled for all devices."""
+    settings = paths.proc / "sys/net/ipv6/conf/all"
+    return settings.exists() and (read_text(settings / "disable_ipv6") or "").strip() != "1"
 
 
 def is_high_availability_running(paths: Paths) -> bool:
