@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from xsagent.cli.reconfigure_options import parse_options
 from xsagent.desired.build import build_desired
-from xsagent.desired.ifcfg import SCRIPTS
+from xsagent.desired.ifcfg import SCRIPTS, SYSCONFIG_NETWORK
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.errors import InputError, UsageError
 from xsagent.model.snapshot import Snapshot
@@ -30,6 +31,8 @@ from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.values import Topology
 
 _MAX_OBSERVED_BYTES = 64 << 20
+_HOST_NAME = re.compile(r'^ *send host-name "([^"]*)";$', re.MULTILINE)
+_VENDOR_CLASS = re.compile(r'^ *send vendor-class-identifier "([^"]*)";$', re.MULTILINE)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,13 +76,24 @@ def _facts(snapshot: Snapshot, observed: Topology) -> HostFacts:
     return HostFacts(
         management_bridge=snapshot.bridge_of(management) if management else "",
         present_bridges=frozenset(present),
+        hostname=_sent_by_dhcp(observed, _HOST_NAME),
+        sysconfig_network=observed.files.get(SYSCONFIG_NETWORK) or "",
     )
 
 
 def _build_options(observed: Topology) -> BuildOptions:
     """A host whose files were read has the network scripts: there the ifcfg files count."""
     ifcfg = any(path.startswith(f"{SCRIPTS}/ifcfg-") for path in observed.files)
-    return BuildOptions(ip_backend="ifcfg" if ifcfg else "netlink")
+    return BuildOptions(
+        ip_backend="ifcfg" if ifcfg else "netlink", dhcp_vendor_class=_sent_by_dhcp(observed, _VENDOR_CLASS)
+    )
+
+
+def _sent_by_dhcp(observed: Topology, pattern: re.Pattern[str]) -> str:
+    """What the host's DHCP clients send; no file of the two says it otherwise, and an empty text when none runs."""
+    clients = (device.dhcp4 for device in observed.ip_devices.values())
+    found = (pattern.search(client.configuration) for client in clients if client is not None)
+    return next((match[1] for match in found if match), "")
 
 
 def read_observed(path: Path) -> Topology:
