@@ -7,14 +7,13 @@ decided by pure code.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from xsagent.apply.cache import write_dbcache
 from xsagent.apply.deadman import compute_window
 from xsagent.apply.rolled_back import read_rolled_back
 from xsagent.config import Paths, Settings
-from xsagent.desired.build import build_desired
+from xsagent.desired.build import build_boot_desired, build_desired
 from xsagent.desired.request import Action, BuildOptions, HostFacts, Origin, Request
 from xsagent.errors import CacheError
 from xsagent.model.keep_out import keep_out
@@ -30,7 +29,6 @@ from xsagent.sources.host_files import (
     read_inventory,
 )
 from xsagent.topology.ownership import is_vlan_bridge
-from xsagent.topology.values import Bridge
 
 _READ_S = 20.0
 
@@ -84,6 +82,19 @@ def build_operation(
     )
 
 
+def build_boot_operation(
+    snapshot: Snapshot, connection: OvsdbConnection, paths: Paths, settings: Settings
+) -> Operation:
+    """The operation of `--force-interface all`: the boot set, management first, in one plan (features.md section 23)."""
+    facts = gather_facts(paths, connection)
+    return Operation(
+        name="up all",
+        desired=build_boot_desired(snapshot, facts, build_options(paths, settings)),
+        dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
+        probe=settings.deadman_s != 0,
+    )
+
+
 def gather_facts(paths: Paths, connection: OvsdbConnection | None) -> HostFacts:
     """Plain facts of this host that `desired/` needs beside the records.
 
@@ -93,8 +104,7 @@ def gather_facts(paths: Paths, connection: OvsdbConnection | None) -> HostFacts:
     facts = read_host_facts(paths)
     if connection is None:
         return facts
-    bridges = read_ovsdb(connection, time.monotonic() + _READ_S).bridges
-    return replace(facts, present_bridges=frozenset(bridges) | frozenset(_vlan_bridges(bridges.values())))
+    return replace(facts, present_bridges=frozenset(read_parents(connection)))
 
 
 def build_options(paths: Paths, settings: Settings) -> BuildOptions:
@@ -107,8 +117,13 @@ def build_options(paths: Paths, settings: Settings) -> BuildOptions:
     )
 
 
-def _vlan_bridges(bridges: Iterable[Bridge]) -> list[str]:
-    return [port.name for bridge in bridges for port in bridge.ports.values() if is_vlan_bridge(port)]
+def read_parents(connection: OvsdbConnection) -> dict[str, str | None]:
+    """The bridges that the switch has: for a VLAN bridge the bridge that it rides on, None for a real one."""
+    bridges = read_ovsdb(connection, time.monotonic() + _READ_S).bridges
+    parents: dict[str, str | None] = dict.fromkeys(bridges)
+    for bridge in bridges.values():
+        parents |= {port.name: bridge.name for port in bridge.ports.values() if is_vlan_bridge(port)}
+    return parents
 
 
 def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = None) -> Snapshot:

@@ -27,7 +27,7 @@ from xsagent.model.keep_out import configuration_of
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.operations import Asked, build_operation, read_from_xapi, save_snapshot
+from xsagent.operations import Asked, build_boot_operation, build_operation, read_from_xapi, save_snapshot
 from xsagent.plan.render import render_plan
 from xsagent.plan.steps import Plan
 from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
@@ -106,21 +106,21 @@ class _Word:
     """The toolstack's word: the records, and the PIF that was asked for.
 
     Attributes:
+        pif: None for the whole boot set.
         cached: it came from the cache, which is then not written again.
     """
 
     snapshot: Snapshot
-    pif: Pif
+    pif: Pif | None
     cached: bool
 
 
 def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
     """The records that the command line says to use (DESIGN.md section 5)."""
-    if options.force == ALL_INTERFACES:
-        raise XsagentError("--force-interface all is not possible yet; nothing was changed")
     if options.force is not None:
         snapshot = read_boot_state(host.paths)
-        return _Word(snapshot=snapshot, pif=snapshot.pif_for_bridge(options.force), cached=True)
+        pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)
+        return _Word(snapshot=snapshot, pif=pif, cached=True)
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""))
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
@@ -134,6 +134,8 @@ def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
 
 
 def _decide(options: ReconfigureOptions, host: Host, word: _Word) -> Operation:
+    if word.pif is None:
+        return build_boot_operation(word.snapshot, host.connection, host.paths, host.settings)
     asked = Asked(
         action="up" if options.action == "up" else "down",
         origin=_origin(options),
@@ -146,6 +148,8 @@ def _decide(options: ReconfigureOptions, host: Host, word: _Word) -> Operation:
 
 def _remember(outcome: Outcome, word: _Word, host: Host) -> None:
     """Keep the cache in step with what works (features.md section 22, When saved). Never fails the operation."""
+    if word.pif is None:
+        return
     try:
         match outcome:
             case Applied():
@@ -172,7 +176,7 @@ def _origin(options: ReconfigureOptions) -> Origin:
 
 def _rewrite(options: ReconfigureOptions, paths: Paths, settings: Settings) -> int:
     if options.force is None:
-        raise XsagentError("rewrite from XAPI is not possible yet: use --force BRIDGE; nothing was changed")
+        return _rewrite_from_xapi(options, paths, settings)
     snapshot = build_one_pif_snapshot(options.force, options.rewrite, lambda device: _mac_of(paths, device))
     if options.dry_run:
         print(f"write a one-PIF cache for {options.force} to {paths.dbcache}")
@@ -181,6 +185,16 @@ def _rewrite(options: ReconfigureOptions, paths: Paths, settings: Settings) -> i
         write_dbcache(paths, snapshot)
     get_logger().info("write_cache", path=str(paths.dbcache), bridge=options.force)
     return 0
+
+
+def _rewrite_from_xapi(options: ReconfigureOptions, paths: Paths, settings: Settings) -> int:
+    from xsagent.rewrite import plan_rewrite, rewrite  # noqa: PLC0415 - up and down need none of it
+
+    if options.dry_run:
+        desired, plan = plan_rewrite(paths, settings)
+        print(render_plan(plan, desired.reasons), end="")
+        return 0
+    return _answer(rewrite(paths, settings), options)
 
 
 def _mac_of(paths: Paths, device: str) -> str | None:

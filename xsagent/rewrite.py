@@ -1,0 +1,65 @@
+"""`rewrite`: brings xs-network-uuids and the cache in step with XAPI; quiet when a peer is away (DESIGN.md section 5).
+
+Run at shutdown, by the plugin and by hand. One transaction for all bridges; nobody's traffic depends on it, so a peer
+that does not answer is a log line and success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from xsagent.apply.lock import hold_lock
+from xsagent.apply.outcome import Applied, Outcome
+from xsagent.config import Paths, Settings
+from xsagent.desired.rewrite import build_rewrite_desired
+from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XapiUnavailableError
+from xsagent.log import get_logger
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.operations import read_from_xapi, read_parents, save_snapshot
+from xsagent.plan.steps import Plan
+from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
+from xsagent.topology.desired import Desired
+
+
+def rewrite(paths: Paths, settings: Settings) -> Outcome:
+    """Rewrite marks and cache.
+
+    Returns:
+        Applied, also where XAPI or the switch is away (logged); otherwise how the one transaction ended.
+
+    Raises:
+        LockHeldError, XapiError, CacheError, FileError: nothing was changed beyond what the log says.
+    """
+    logger = get_logger()
+    try:
+        with (
+            hold_lock(paths.lock, "interface-reconfigure rewrite", settings.lock_wait_s),
+            OvsdbConnection.open(paths.ovsdb_socket, 0) as connection,
+        ):
+            host = Host(paths, settings, connection)
+            finish_earlier_run(host)
+            snapshot = read_from_xapi(paths, settings)
+            desired = build_rewrite_desired(snapshot, read_parents(connection))
+            outcome = apply_operation(Operation(name="rewrite", desired=desired, probe=False), host)
+            if isinstance(outcome, Applied):
+                # what is attached stays as XAPI says; only what was rolled back is kept out
+                changed = save_snapshot(paths, replace(snapshot, warnings=()))
+                logger.info("save_cache", path=str(paths.dbcache), changed=changed)
+            return outcome
+    except (OvsdbUnavailableError, SwitchDeadError, XapiUnavailableError) as error:
+        logger.warning("skip_rewrite", reason=str(error))
+        return Applied(changed=False)
+
+
+def plan_rewrite(paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
+    """What `rewrite` would do to the switch; nothing is changed.
+
+    Raises:
+        XsagentError: a peer is away: a dry run says so.
+    """
+    with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
+        parents: Mapping[str, str | None] = read_parents(connection)
+        desired = build_rewrite_desired(read_from_xapi(paths, settings), parents)
+        plan = make_plan(Operation(name="rewrite", desired=desired), Host(paths, settings, connection))
+    return desired, plan
