@@ -166,10 +166,8 @@ def test_the_address_of_a_nic_is_read(tmp_path: Path) -> None:
 
 
 def test_ipv6_is_available_unless_the_kernel_says_no(tmp_path: Path) -> None:
-    """No /proc at all says nothing; /proc without IPv6 says that there is none."""
+    """Where /proc does not show IPv6, the kernel has none."""
     paths = Paths(tmp_path)
-    assert is_ipv6_available(paths)
-    (tmp_path / "proc/sys/net").mkdir(parents=True)
     assert not is_ipv6_available(paths)
     write(tmp_path, "proc/sys/net/ipv6/conf/all/disable_ipv6", "0\n")
     assert is_ipv6_available(paths)
@@ -189,8 +187,8 @@ def test_ha_runs_when_it_is_configured_and_its_daemon_lives(tmp_path: Path) -> N
 
 
 def test_facts_of_a_host_are_gathered(tmp_path: Path) -> None:
-    """From all these files; where there are none, the defaults hold."""
-    assert read_host_facts(Paths(tmp_path)) == HostFacts()
+    """From all these files; where there are none, the defaults hold (and no /proc shows no IPv6)."""
+    assert read_host_facts(Paths(tmp_path)) == HostFacts(ipv6_available=False)
     write(tmp_path, "etc/xensource-inventory", "MANAGEMENT_INTERFACE='xenbr0'\nCURRENT_INTERFACES='xenbr0 xapi1'\n")
     write(tmp_path, "etc/firstboot.d/data/firstboot_in_progress", "")
     write(tmp_path, "etc/sysconfig/network", "NETWORKING=yes\n")
@@ -202,6 +200,7 @@ def test_facts_of_a_host_are_gathered(tmp_path: Path) -> None:
         first_boot=True,
         hostname="dom0",
         sysconfig_network="NETWORKING=yes\n",
+        ipv6_available=False,
     )
 
 
