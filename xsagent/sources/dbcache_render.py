@@ -33,7 +33,8 @@ _NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 _ESCAPES: Final = {
     "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"
 }  # fmt: skip
-_ESCAPED: Final = re.compile('[&<>"\r\n\t]')
+_ESCAPED: Final = re.compile("[&<>\r\n\t]")
+_ESCAPED_IN_QUOTES: Final = re.compile('[&<>"\r\n\t]')
 
 
 def render_dbcache(snapshot: Snapshot) -> bytes:
@@ -160,4 +161,4 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f'"{_escaped(text)}"'
+    return '"' + _ESCAPED_IN_QUOTES.sub(lambda found: _ESCAPES[found.group()], text) + '"'
