@@ -260,9 +260,9 @@ def _file_values(path: Path) -> dict[str, str]:
         raise InputError(f"the settings file {path} cannot be read: {error.strerror}; nothing was changed") from error
     import tomllib  # noqa: PLC0415 - most hosts have no such file, and the import costs each command 2 ms
 
+    if len(raw) > _MAX_FILE_BYTES:
+        raise InputError(f"the settings file {path} is larger than {_MAX_FILE_BYTES} bytes; nothing was changed")
     try:
-        if len(raw) > _MAX_FILE_BYTES:
-            raise ValueError(f"larger than {_MAX_FILE_BYTES} bytes")  # noqa: TRY301 - one sentence for both
         table = tomllib.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"the settings file {path} is no flat TOML: {error}; nothing was changed") from error

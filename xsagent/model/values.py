@@ -16,6 +16,8 @@ from xsagent.errors import InputError
 MAX_DEVICE_NAME: Final = 15
 """IFNAMSIZ less the closing NUL (linux/if.h)."""
 MAX_VLAN_TAG: Final = 4094
+_SHORTEST_WITHOUT_BROADCAST: Final = 31
+"""RFC 3021."""
 
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _PREFIX = re.compile(r"[0-9]{1,3}", re.ASCII)
@@ -112,7 +114,7 @@ def parse_ipv4_interface(address: str, netmask: str) -> ipaddress.IPv4Interface:
     """
     interface = ipaddress.IPv4Interface((int(parse_ipv4_host(address)), parse_ipv4_netmask(netmask)))
     network = interface.network
-    has_reserved_ends = network.prefixlen <= 30  # noqa: PLR2004 - RFC 3021: /31 has no broadcast address
+    has_reserved_ends = network.prefixlen < _SHORTEST_WITHOUT_BROADCAST
     if has_reserved_ends and interface.ip in (network.network_address, network.broadcast_address):
         raise InputError(f"{shown(address)} is the network or broadcast address of {network}")
     return interface

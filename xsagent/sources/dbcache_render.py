@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from xsagent.model.records import UNTAGGED, Vlan
+from xsagent.model.records import UNTAGGED, Sriov, Vlan
 from xsagent.model.snapshot import Snapshot
 from xsagent.sources.dbcache_fields import complete_fields, json_value, read_elements
 from xsagent.sources.dbcache_layout import (
@@ -143,7 +143,7 @@ def _without_extra(layout: RecordLayout, raw: RawRecord, record: Record, snapsho
     return complete_fields(layout.type, fields)
 
 
-def _json_fields(record: Any) -> dict[str, object]:  # noqa: ANN401 - any record
+def _json_fields(record: Sriov) -> dict[str, object]:
     return {field.name: json_value(getattr(record, field.name)) for field in dataclasses.fields(record)}
 
 

@@ -15,6 +15,9 @@ from xsagent.model.records import IpMode, Ipv6Mode
 from xsagent.model.values import parse_ipv4, parse_ipv6, shown
 
 _MAC_OCTETS: Final = 6
+_GREATEST_OCTET: Final = 0xFF
+_PAIR: Final = 2
+_TRIPLE: Final = 3
 _IP_MODES: Final = {"None4": IpMode.NONE, "DHCP4": IpMode.DHCP, "Static4": IpMode.STATIC}
 _IPV6_MODES: Final = {
     "None6": Ipv6Mode.NONE,
@@ -78,7 +81,7 @@ def read_pairs(value: object) -> dict[str, object]:
     """An object, or an array of pairs."""
     if isinstance(value, list):
         pairs = [read_list(pair) for pair in value]
-        if all(len(pair) == 2 for pair in pairs):  # noqa: PLR2004 - a pair
+        if all(len(pair) == _PAIR for pair in pairs):
             return {read_text_value(key): item for key, item in pairs}
     if isinstance(value, dict):
         return value
@@ -121,7 +124,7 @@ def read_octets(value: object) -> str:
     text = read_text_value(value)
     if len(text) != _MAC_OCTETS:
         text = text.encode("latin-1", "replace").decode("utf-8", "replace")
-    if len(text) != _MAC_OCTETS or max(map(ord, text)) > 0xFF:  # noqa: PLR2004 - an octet's greatest value
+    if len(text) != _MAC_OCTETS or max(map(ord, text)) > _GREATEST_OCTET:
         return ""
     return ":".join(f"{ord(octet):02x}" for octet in text)
 
@@ -135,7 +138,7 @@ def _variant(value: object, longest_prefix: int) -> tuple[str, list[tuple[str, i
         raise InputError("an empty array is no way to configure an interface")
     payload = read_list(parts[1]) if len(parts) > 1 else []
     pairs = [read_list(pair) for pair in payload]
-    if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004 - a pair
+    if any(len(pair) != _PAIR for pair in pairs):
         raise InputError(f"{shown(str(payload))} is no list of addresses")
     addresses = [(read_text_value(pair[0]), read_integer(pair[1])) for pair in pairs]
     if any(not 0 < length <= longest_prefix for _, length in addresses):
@@ -145,7 +148,7 @@ def _variant(value: object, longest_prefix: int) -> tuple[str, list[tuple[str, i
 
 def _route(value: object) -> str:
     """As network.other_config:static-routes has it; very old files hold [gateway, netmask, subnet]."""
-    if isinstance(value, list) and len(value) == 3:  # noqa: PLR2004 - a triple
+    if isinstance(value, list) and len(value) == _TRIPLE:
         gateway, length, subnet = value
     else:
         fields = read_pairs(value)
