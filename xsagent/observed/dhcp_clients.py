@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from xsagent.observed.dhclient_leases import parse_leases
+from xsagent.observed.lease_results import read_lease_result
 from xsagent.topology.values import DhcpClient, IpAddress
 
 IFINDEX_VARIABLE: Final = "XSAGENT_IFINDEX"
@@ -40,7 +41,8 @@ class FoundClient:
     Attributes:
         client: without `leased`, which needs the device's addresses.
         latest: address of its last lease; None without one.
-        addresses: all addresses in its lease file: an address that one of them names came from this client.
+        addresses: all addresses in its lease file and its hook's result: an address that one of them names came
+            from this client.
     """
 
     client: DhcpClient
@@ -87,6 +89,9 @@ def read_dhcp_clients(
 def _found(files: ClientFiles, text: str, device: str, family: int, proc: Path, ifindex: int) -> FoundClient:
     pid = find_running(files, device, ifindex, proc)
     leased = [lease.address for lease in parse_leases(_read(files.leases) or "") if lease.device == device]
+    result = read_lease_result(files.result)
+    if result is not None and result.interface is not None:  # dhclient may write its file after the hook has run
+        leased.append(result.interface.ip)
     return FoundClient(
         client=DhcpClient(family=family, configuration=text, running=pid is not None, pid=pid),
         latest=leased[-1] if leased else None,

@@ -1,0 +1,144 @@
+"""AddressStep, RouteStep and AnnounceStep on a real kernel, seen through ip(8)."""
+
+from __future__ import annotations
+
+import pytest
+from kernel_dom0 import Dom0, Monitor, address, dnsmasq, route
+
+from xsagent.plan.steps import AddressStep, AnnounceStep, LinkStep, RouteStep, SysctlStep
+from xsagent.topology.values import ROUTE_PROTOCOL, Origin
+
+LIFETIME = ("valid_lft", "600", "preferred_lft", "600")
+GATEWAY = route("0.0.0.0/0", "192.0.2.1")
+
+
+def test_an_exchange_within_a_subnet_keeps_the_new_address_and_the_default_route(dom0: Dom0) -> None:
+    """The kernel would drop every further address of a subnet with its first one, and the gateway's route."""
+    dom0.run(AddressStep(device="eth0", add=(address("192.0.2.10/24"),)), RouteStep(device="eth0", add=(GATEWAY,)))
+
+    done = dom0.run(
+        AddressStep(device="eth0", add=(address("192.0.2.11/24"),), remove=(address("192.0.2.10/24"),)),
+        sysctls=["ipv4/conf/eth0/promote_secondaries"],
+    )
+
+    assert dom0.addresses("eth0") == ["192.0.2.11/24"]
+    assert [item["gateway"] for item in dom0.ip("route", "show", "default")] == ["192.0.2.1"]
+    assert done.links["eth0"].sysctls == {"ipv4/conf/eth0/promote_secondaries": "0"}
+
+
+def test_running_steps_twice_changes_nothing_the_second_time(dom0: Dom0) -> None:
+    """What is there already is fine, what is gone already is fine, and the kernel tells of no change."""
+    steps = (
+        AddressStep(device="eth0", add=(address("192.0.2.10/24"),), remove=(address("192.0.2.99/24"),)),
+        AddressStep(device="eth0", add=(address("2001:db8::10/64"),)),
+    )
+    dom0.run(*steps)
+
+    done = dom0.run(*steps, RouteStep(device="eth0", remove=(GATEWAY,)))
+
+    assert done.error is None
+    assert dom0.addresses("eth0") == ["192.0.2.10/24"]
+    assert dom0.addresses("eth0", "inet6") == ["2001:db8::10/64"]
+
+
+def test_routes_carry_our_protocol_number_and_are_removed_by_it(dom0: Dom0) -> None:
+    """A route of ours has protocol 158; one to the same place that another set is not removed with it."""
+    ours = route("198.18.0.0/16", "192.0.2.1", metric=5)
+    dom0.run(AddressStep(device="eth0", add=(address("192.0.2.10/24"),)), RouteStep(device="eth0", add=(ours,)))
+    dom0.sandbox.run(["ip", "route", "add", "198.18.0.0/16", "via", "192.0.2.1", "metric", "7", "proto", "static"])
+
+    shown = dom0.ip("-N", "route", "show", "198.18.0.0/16")
+    done = dom0.run(RouteStep(device="eth0", remove=(ours,)))
+
+    assert [item["protocol"] for item in shown if item["metric"] == 5] == [str(ROUTE_PROTOCOL)]
+    assert done.error is None
+    assert [item["metric"] for item in dom0.ip("route", "show", "198.18.0.0/16")] == [7]
+
+
+def test_a_default_route_is_replaced_not_doubled(dom0: Dom0) -> None:
+    """Another gateway of the same metric takes the place of the first."""
+    other = route("0.0.0.0/0", "192.0.2.254")
+    dom0.run(AddressStep(device="eth0", add=(address("192.0.2.10/24"),)), RouteStep(device="eth0", add=(GATEWAY,)))
+
+    dom0.run(RouteStep(device="eth0", add=(other,)))
+
+    assert [item["gateway"] for item in dom0.ip("route", "show", "default")] == ["192.0.2.254"]
+
+
+def test_ipv6_routes_and_addresses_are_set_and_observed(dom0: Dom0) -> None:
+    """An IPv6 default route has the kernel's metric 1024, and is observed with our protocol."""
+    done = dom0.run(
+        AddressStep(device="eth0", add=(address("2001:db8::10/64"),)),
+        RouteStep(device="eth0", add=(route("::/0", "2001:db8::1"),)),
+    )
+
+    found = [item for item in done.devices["eth0"].routes if item.destination.prefixlen == 0]
+    assert found == [route("::/0", "2001:db8::1", protocol=ROUTE_PROTOCOL, metric=1024)]
+    assert dom0.addresses("eth0", "inet6") == ["2001:db8::10/64"]
+
+
+def test_a_gateway_out_of_reach_is_named(dom0: Dom0) -> None:
+    """A wrong netmask or gateway is one sentence with the route and the device."""
+    done = dom0.run(
+        AddressStep(device="eth0", add=(address("192.0.2.10/24"),)),
+        RouteStep(device="eth0", add=(route("0.0.0.0/0", "203.0.113.1"),)),
+    )
+
+    assert done.error == "NetlinkError"
+    assert "203.0.113.1" in done.text
+    assert "eth0" in done.text
+
+
+def test_who_put_an_address_there_is_told(dom0: Dom0) -> None:
+    """Static, the kernel's link-local one, one that a lifetime marks as leased, and a router's."""
+    dom0.run(
+        SysctlStep(values={"ipv6/conf/eth0/accept_ra": "2", "ipv6/conf/eth0/autoconf": "1"}),
+        AddressStep(device="eth0", add=(address("192.0.2.10/24"),)),
+    )
+    dom0.sandbox.run(["ip", "address", "add", "192.0.2.20/24", "dev", "eth0", *LIFETIME])
+    dnsmasq(dom0, "--enable-ra", "--dhcp-range=2001:db8::,ra-only,600")
+    wait_for_router_address(dom0)
+
+    origins = {str(item.interface): item.origin for item in dom0.run().devices["eth0"].addresses}
+    assert origins["192.0.2.10/24"] is Origin.STATIC
+    assert origins["192.0.2.20/24"] is Origin.DHCP
+    assert {origin for text, origin in origins.items() if text.startswith("fe80:")} == {Origin.LINK_LOCAL}
+    assert {origin for text, origin in origins.items() if text.startswith("2001:")} == {Origin.ROUTER}
+
+
+def wait_for_router_address(dom0: Dom0) -> None:
+    """Ask for an advertisement as apply does, until the address is there."""
+    for _ in range(60):
+        dom0.run(SysctlStep(values={"ipv6/conf/eth0/accept_ra": "0"}))
+        dom0.run(SysctlStep(values={"ipv6/conf/eth0/accept_ra": "2"}))
+        if dom0.addresses("eth0", "inet6"):
+            return
+    pytest.fail("no address from the router")
+
+
+def test_neighbours_learn_a_moved_address_at_once(dom0: Dom0) -> None:
+    """After an announcement the far host's entries for both families name the new MAC, though it asked for nothing."""
+    far = dom0.sandbox.far("gateway")
+    dom0.run(AddressStep(device="eth0", add=(address("192.0.2.10/24"), address("2001:db8::10/64"))))
+    for target in ("192.0.2.10", "2001:db8::10"):
+        assert far.run(["ping", "-c", "1", "-w", "10", target]).returncode == 0
+
+    dom0.run(LinkStep(device="eth0", mac="02:00:00:00:00:99"), AnnounceStep(device="eth0"))
+
+    entries = far.run(["ip", "neighbour", "show"]).stdout
+    for target in ("192.0.2.10", "2001:db8::10"):
+        line = next(line for line in entries.splitlines() if line.startswith(f"{target} "))
+        assert "02:00:00:00:00:99" in line
+
+
+def test_a_second_run_tells_the_kernel_nothing(dom0: Dom0) -> None:
+    """``ip monitor`` prints nothing while right sysctls and addresses are set again."""
+    steps = (
+        AddressStep(device="eth0", add=(address("192.0.2.10/24"),)),
+        SysctlStep(values={"ipv6/conf/eth0/accept_ra": "0"}),
+    )
+    dom0.run(*steps)
+    monitor = Monitor(dom0.sandbox, "monitor", "link", "address", "route", "rule")
+    dom0.run(*steps)
+
+    assert monitor.lines() == []
