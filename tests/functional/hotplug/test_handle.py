@@ -1,0 +1,345 @@
+"""Hotplug from the command line, on real Open vSwitch, xenstored and netdevs."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from dom0 import KEYS, NETWORK, VIF_UUID, VM, Dom0, write_hook
+from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
+
+from xsagent.apply.flows import read_flows
+
+LOCKED = ["Locked", {"ipv4": [IPV4], "ipv6": [IPV6]}]
+FLOWS = 12 + 2 + 5
+"""Of a locked VIF, and for each of its IPv4 and IPv6 addresses."""
+EVERY = own_frames() | spoofed_frames()
+ALL_IDS = {
+    "xs-vif-uuid": VIF_UUID,
+    "xs-vm-uuid": VM,
+    "xs-network-uuid": NETWORK,
+    "attached-mac": MAC,
+    "iface-id": VIF_UUID,
+    "vm-id": VM,
+    "iface-status": "active",
+}
+
+
+def sent(dom0: Dom0) -> set[str]:
+    """Names of the guest's frames that arrive at the watcher."""
+    return arrived(dom0.sandbox, dom0.guest, dom0.watcher, EVERY)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The sentence for people."""
+    return done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (["online", "vif"], {"XENBUS_PATH": "backend/vif/1/0"}),
+        (["online", "type_if=vif"], {"XENBUS_PATH": "/local/domain/0/backend/vif/1/0"}),
+        (["vif", "1", "0", "online"], {}),
+        (["online"], {"XENBUS_TYPE": "vif", "XENBUS_PATH": "backend/vif/1/0"}),
+    ],
+)
+def test_online_attaches_marks_and_reports(dom0: Dom0, words: list[str], environment: dict[str, str]) -> None:
+    """Every form of call ends with the marked port on its bridge, the netdev as it must be and `connected`."""
+    hook = write_hook(dom0)
+    dom0.write("/local/domain/1/device/vif/0/mac", "x -- del-br xenbr1")
+
+    done = dom0.vif(*words, **environment)
+
+    link = dom0.link()
+    assert (done.stdout, done.returncode) == ("", 0)
+    assert dom0.bridge_of() == "xenbr0"
+    assert dom0.ids() == ALL_IDS
+    assert (link["address"], link["mtu"], link["addr_info"]) == ("fe:ff:ff:ff:ff:ff", 1400, [])
+    assert {"UP", "NOARP"} <= set(link["flags"])  # type: ignore[call-overload] # JSON of ip(8)
+    assert "MULTICAST" not in link["flags"]  # type: ignore[operator] # as above
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
+    assert dom0.read(f"{KEYS.hotplug}/hotplug") == "online"
+    assert dom0.read(f"{KEYS.hotplug}/vif-ofport") == dom0.vsctl("get", "Interface", "vif1.0", "ofport")
+    assert dom0.read(f"{KEYS.hotplug}/vif-ifindex") == str(link["ifindex"])
+    assert hook.read_text() == f"-action online -vifuuid {VIF_UUID} -vmuuid {VM}\n"
+    assert sent(dom0) == EVERY.keys()
+
+
+def test_a_second_event_writes_nothing_and_bounces_nothing(dom0: Dom0) -> None:
+    """A right port is left untouched, also a locked one, and foreign keys on it stay."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+    dom0.vsctl("set", "Interface", "vif1.0", "external_ids:foreign=1")
+    before = (dom0.configuration(), dom0.bounces(), dom0.ids())
+    flows = dom0.sandbox.run(["ovs-ofctl", "dump-flows", "xenbr0", "cookie=1/-1"]).stdout.count("n_packets")
+
+    for action in ("online", "move", "online"):
+        dom0.vif("vif", "1", "0", action)
+
+    assert (dom0.configuration(), dom0.bounces(), dom0.ids()) == before
+    assert flows == FLOWS
+    assert sent(dom0) == own_frames().keys()
+
+
+def test_a_missing_bridge_fails_the_start_and_is_named_then_forgotten(dom0: Dom0) -> None:
+    """No port, no `connected`; hotplug-error and stderr name the bridge; with the bridge there all is well."""
+    dom0.write("bridge", "xapi7")
+
+    failed = dom0.vif("vif", "1", "0", "online", check=False)
+
+    assert failed.returncode == 1
+    assert "bridge xapi7 does not exist" in last_line(failed)
+    assert "bridge xapi7 does not exist" in (dom0.read(f"{KEYS.backend}/hotplug-error") or "")
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") is None
+    assert dom0.bridge_of() == ""
+    dom0.add_bridge("xapi7")
+    dom0.vif("vif", "1", "0", "online")
+    assert dom0.bridge_of() == "xapi7"
+    assert dom0.read(f"{KEYS.backend}/hotplug-error") is None
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("bridge", "xenbr0 -- del-br xenbr0", "bridge"),
+        ("bridge", "../../etc", "bridge"),
+        ("bridge-MAC", "00:16:3e:00:00:01,actions=normal", "bridge-MAC"),
+        ("MTU", "1_500", "MTU"),
+        ("vif-uuid", "x" * 3000, "vif-uuid"),
+        ("network-uuid", "e65a64e7", "network-uuid"),
+        ("trunks", "10,5000", "trunks"),
+    ],
+)
+def test_a_malformed_key_is_reported_at_once_and_nothing_is_changed(
+    dom0: Dom0, key: str, value: str, said: str
+) -> None:
+    """A value that no waiting mends becomes hotplug-error without waiting for the deadline."""
+    dom0.write(key, value)
+    before = dom0.configuration()
+
+    failed = dom0.vif("vif", "1", "0", "online", check=False, XSAGENT_HOTPLUG_S="3000")
+
+    assert failed.returncode == 1
+    assert said in (dom0.read(f"{KEYS.backend}/hotplug-error") or "")
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") is None
+    assert (dom0.configuration(), dom0.bridge_of()) == (before, "")
+
+
+def test_an_unknown_locking_mode_is_refused(dom0: Dom0) -> None:
+    """The peers take it for unlocked; ours leaves the VIF unplugged and says so."""
+    dom0.lock("Quarantined")
+
+    failed = dom0.vif("vif", "1", "0", "online", check=False, XSAGENT_HOTPLUG_S="3000")
+
+    assert failed.returncode == 1
+    assert "'Quarantined' is no locking mode" in (dom0.read(f"{KEYS.backend}/hotplug-error") or "")
+    assert dom0.bridge_of() == ""
+
+
+def test_a_locked_guest_is_held_from_its_first_frame_on(dom0: Dom0) -> None:
+    """What the guest sends all the while it is plugged in never shows another's address."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+
+    assert sent(dom0) == own_frames().keys()
+
+
+def test_the_mode_changes_live_without_bouncing_the_port(dom0: Dom0) -> None:
+    """setup-vif-rules filter goes from unlocked to locked and back on the same port and link."""
+    dom0.vif("vif", "1", "0", "online")
+    before = (dom0.configuration(), dom0.bounces())
+
+    dom0.lock(LOCKED)
+    dom0.rules("filter")
+    locked = sent(dom0)
+    dom0.lock("Unlocked")
+    dom0.rules("filter")
+    unlocked = sent(dom0)
+
+    assert locked == own_frames().keys()
+    assert unlocked == EVERY.keys()
+    assert (dom0.configuration(), dom0.bounces()) == before
+
+
+def test_a_disabled_vif_is_on_no_bridge_and_still_connected(dom0: Dom0) -> None:
+    """Disabled takes the port away, live too; locked again it comes back with its flows."""
+    dom0.lock("Disabled")
+    dom0.vif("vif", "1", "0", "online")
+    assert (dom0.bridge_of(), dom0.read(f"{KEYS.backend}/hotplug-status")) == ("", "connected")
+    assert "UP" in dom0.link()["flags"]  # type: ignore[operator] # JSON of ip(8)
+
+    dom0.lock(LOCKED)
+    dom0.rules("filter")
+    assert dom0.bridge_of() == "xenbr0"
+    assert sent(dom0) == own_frames().keys()
+
+    dom0.lock("Disabled")
+    dom0.rules("filter")
+    assert dom0.bridge_of() == ""
+    assert read_flows(dom0.rundir, "xenbr0") == {}
+
+
+def test_a_move_takes_port_and_flows_to_the_other_bridge(dom0: Dom0) -> None:
+    """After a move the old bridge holds no flow of it, the new one all, and what others hung on the row is there."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+    dom0.vsctl("set", "Interface", "vif1.0", "ingress_policing_rate=1000", "external_ids:foreign=1")
+    dom0.write("bridge", "xenbr1")
+
+    dom0.vif("move", "vif", XENBUS_PATH="backend/vif/1/0")
+
+    port = int(dom0.vsctl("get", "Interface", "vif1.0", "ofport"))
+    assert dom0.bridge_of() == "xenbr1"
+    assert dom0.vsctl("get", "Interface", "vif1.0", "ingress_policing_rate") == "1000"
+    assert dom0.ids() == ALL_IDS | {"foreign": "1"}
+    assert read_flows(dom0.rundir, "xenbr0") == {}
+    assert len(read_flows(dom0.rundir, "xenbr1")[port]) == FLOWS
+    assert dom0.read(f"{KEYS.hotplug}/vif-ofport") == str(port)
+    dom0.write("bridge", "xenbr0")
+    dom0.vif("move", "vif", XENBUS_PATH="backend/vif/1/0")
+    assert sent(dom0) == own_frames().keys()
+
+
+def test_a_vlan_bridge_gives_the_port_its_tag_and_a_move_takes_it_back(dom0: Dom0) -> None:
+    """A VLAN bridge is a tag on its parent; trunks are set beside it."""
+    dom0.add_bridge("xapi5", "xenbr0", "50")
+    dom0.write("bridge", "xapi5")
+    dom0.vif("vif", "1", "0", "online")
+    assert (dom0.bridge_of(), dom0.vsctl("get", "Port", "vif1.0", "tag")) == ("xapi5", "50")
+
+    dom0.write("bridge", "xenbr0")
+    dom0.write("trunks", "30,20")
+    dom0.vif("move", XENBUS_PATH="backend/vif/1/0")
+
+    assert (dom0.bridge_of(), dom0.vsctl("get", "Port", "vif1.0", "tag")) == ("xenbr0", "[]")
+    assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[20, 30]"
+    dom0.write("trunks", "")
+    dom0.vif("move", XENBUS_PATH="backend/vif/1/0")
+    assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[]"
+
+
+def test_vif_and_tap_are_a_pair(dom0: Dom0) -> None:
+    """The tap is active while it is there, the vif then; the flip is one transaction."""
+    dom0.vif("vif", "1", "0", "online")
+    dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
+    before = dom0.configuration()
+
+    dom0.vif("add", "tap", INTERFACE="tap1.0")
+
+    assert dom0.configuration() == before + 1
+    assert dom0.ids("tap1.0") == ALL_IDS
+    assert dom0.ids() == ALL_IDS | {"iface-status": "inactive"}
+    assert dom0.read(f"{KEYS.hotplug}/tap-ofport") == dom0.vsctl("get", "Interface", "tap1.0", "ofport")
+    dom0.vif("remove", "tap", INTERFACE="tap1.0")
+    assert dom0.configuration() == before + 2
+    assert dom0.ids() == ALL_IDS
+    assert dom0.bridge_of("tap1.0") == ""
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
+
+
+def test_remove_works_when_device_and_domain_are_gone_and_again(dom0: Dom0) -> None:
+    """Port, keys and flows go, though nothing tells the port's number any more; a second remove is no failure."""
+    hook = write_hook(dom0)
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+    dom0.sandbox.run(["ip", "link", "del", "vif1.0"])
+    # The kernel's datapath drops the port's number and keeps its flows; the userspace one does so over a restart.
+    dom0.sandbox.vswitchd.kill()
+    dom0.sandbox.vswitchd.start()
+    dom0.vsctl("--timeout=20", "wait-until", "Interface", "vif1.0", "ofport=-1")
+    dom0.sandbox.run(["ovs-ofctl", "add-flow", "xenbr0", "cookie=1,priority=4000,in_port=77,actions=drop"])
+    dom0.remove("/local/domain/1")
+    dom0.remove(KEYS.backend)
+
+    for _ in range(2):
+        assert dom0.vif("remove", "vif", XENBUS_PATH="backend/vif/1/0").returncode == 0
+
+    assert dom0.bridge_of() == ""
+    assert read_flows(dom0.rundir, "xenbr0") == {}
+    assert dom0.store.directory(KEYS.hotplug) == ()
+    assert dom0.store.directory(KEYS.backend) is None
+    assert hook.read_text().splitlines()[1] == f"-action remove -vifuuid {VIF_UUID} -vmuuid {VM}"
+
+
+def test_a_vif_whose_backend_is_gone_is_not_reported_as_failed(dom0: Dom0) -> None:
+    """A late event for a device that no longer exists ends quietly, and creates nothing."""
+    dom0.sandbox.run(["ip", "link", "del", "vif1.0"])
+    dom0.remove(KEYS.backend)
+
+    done = dom0.vif("vif", "1", "0", "online", XSAGENT_HOTPLUG_S="3000")
+
+    assert done.returncode == 0
+    assert dom0.store.directory(KEYS.backend) is None
+
+
+def test_udevs_word_does_not_count_while_the_toolstack_calls_itself(dom0: Dom0) -> None:
+    """With libxl/disable_udev udev's online does nothing, the toolstack's own call attaches."""
+    dom0.write("/libxl/disable_udev", "1")
+
+    dom0.vif("online", "vif", XENBUS_PATH="backend/vif/1/0", UDEV_CALL="1")
+    assert dom0.bridge_of() == ""
+    dom0.vif("online", "vif", XENBUS_PATH="backend/vif/1/0")
+
+    assert dom0.bridge_of() == "xenbr0"
+
+
+@pytest.mark.parametrize("away", ["ovsdb_server", "vswitchd"])
+def test_without_the_switch_nothing_is_reported_connected(dom0: Dom0, away: str) -> None:
+    """A dead peer costs the deadline and is named; when it is back the same event works."""
+    getattr(dom0.sandbox, away).kill()
+
+    failed = dom0.vif("vif", "1", "0", "online", check=False)
+
+    assert failed.returncode == 1
+    assert "ovs" in last_line(failed)
+    assert dom0.read(f"{KEYS.backend}/hotplug-error") is not None
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") is None
+    getattr(dom0.sandbox, away).start()
+    dom0.vif("vif", "1", "0", "online", XSAGENT_HOTPLUG_S="20")
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
+    assert dom0.read(f"{KEYS.backend}/hotplug-error") is None
+
+
+def test_an_event_waits_for_what_is_still_coming(dom0: Dom0) -> None:
+    """A bridge that appears within the deadline is no error."""
+    dom0.write("bridge", "xapi8")
+    root = str(dom0.sandbox.root)
+    words = ["python3", "-m", "xsagent.cli.vif", f"--root-prefix={root}", "--no-syslog", "vif", "1", "0", "online"]
+    running = dom0.sandbox.spawn(words, env={"XSAGENT_HOTPLUG_S": "30", "XSAGENT_LOG_LEVEL": "debug"})
+    assert running.stderr is not None
+    assert "wait_hotplug" in running.stderr.readline()
+
+    dom0.add_bridge("xapi8")
+
+    _, errors = running.communicate(timeout=30)
+    assert (running.returncode, dom0.bridge_of()) == (0, "xapi8"), errors
+
+
+@pytest.mark.parametrize("words", [[], ["destroy"], ["vif", "1", "0"], ["online", "vif", "1"], ["online", "vbd"]])
+def test_a_wrong_call_is_a_usage_error(dom0: Dom0, words: list[str]) -> None:
+    """Exit 2 with the usage on stderr, and nothing on stdout (F16: unknown actions do not succeed)."""
+    done = dom0.vif(*words, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: vif" in done.stderr
+
+
+def test_setup_vif_rules_answers_a_wrong_call_as_its_peer(dom0: Dom0) -> None:
+    """Usage on stdout and exit 1 (wire.md section 3)."""
+    done = dom0.run("setup_vif_rules", "xenlight", "vif1.0", check=False)
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("usage: setup-vif-rules")
+
+
+def test_clear_takes_port_and_flows_away_and_leaves_the_report(dom0: Dom0) -> None:
+    """setup-vif-rules clear has a caller that reports by itself."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+
+    dom0.rules("clear")
+
+    assert (dom0.bridge_of(), read_flows(dom0.rundir, "xenbr0")) == ("", {})
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
