@@ -20,7 +20,7 @@ _FACTS = frozenset({"errors", "model", "topology"})
 _GROUND = _FACTS | {"config", "log"}
 _PURE = frozenset({"desired", "plan"})
 _FLOW = _GROUND | _PURE | {"sources", "observed", "apply"}
-_ENTRIES = frozenset({"reconfigure", "operations", "hotplug", "hotplug decides"})
+_ENTRIES = frozenset({"reconfigure", "operations", "rewrite", "hotplug", "hotplug decides"})
 
 LAYERS: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
@@ -39,6 +39,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "apply": _GROUND | {"plan", "hotplug decides", "observed", "sources"},
     "reconfigure": _FLOW,
     "operations": _FLOW | {"reconfigure"},
+    "rewrite": _FLOW | {"reconfigure", "operations"},
     "hotplug": _FLOW | {"hotplug decides"},
     "reconcile": _FLOW | _ENTRIES,
     "daemon": _FLOW | _ENTRIES | {"reconcile"},
