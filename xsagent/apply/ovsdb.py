@@ -65,9 +65,10 @@ def apply_ovsdb(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -
     if not step.operations:
         return OvsdbResult()
     number = _commit(connection, step, deadline)
-    if number is None:
+    if number is None and not step.ports:
         return OvsdbResult()
-    return OvsdbResult(changed=True, next_cfg=number, ofports=_await_switch(connection, number, step.ports, deadline))
+    ofports = _await_switch(connection, number or 0, step.ports, deadline)
+    return OvsdbResult(changed=number is not None, next_cfg=number, ofports=ofports)
 
 
 # --- committing ------------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ class JsonRpcChannel:
 
     Every method that waits takes `deadline`, a time of ``time.monotonic()``, and raises TimeoutError when it passes
     and ConnectionError when the peer closes or sends what is no JSON-RPC; both are OSError. After a TimeoutError the
-    channel stays usable: a late answer is recognised by its id and dropped.
+    channel stays usable, since a late answer is recognised by its id and dropped, unless half a request was sent:
+    then it is closed, and each further call is a ConnectionError.
 
     Attributes:
         notifications: requests and notifications of the peer other than echo, oldest first.
@@ -68,6 +69,8 @@ class JsonRpcChannel:
             RemoteError: the peer answered with an error.
             OSError: no whole answer (class docstring); whether the peer acted on the request is not known.
         """
+        if self.fileno() < 0:
+            raise ConnectionResetError("the connection is closed")
         self._next_id += 1
         self._send({"method": method, "params": params, "id": self._next_id}, deadline)
         while True:
@@ -98,7 +101,14 @@ class JsonRpcChannel:
             try:
                 data = data[self._stream.send(data, socket.MSG_NOSIGNAL) :]
             except BlockingIOError:
-                self._wait(select.POLLOUT, deadline)
+                self._wait_to_send(deadline)
+
+    def _wait_to_send(self, deadline: float) -> None:
+        try:
+            self._wait(select.POLLOUT, deadline)
+        except TimeoutError:
+            self.close()
+            raise
 
     def _drain(self) -> bool:
         """Read all there is; True when the peer closed after it."""

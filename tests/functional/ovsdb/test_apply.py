@@ -196,10 +196,12 @@ def test_keys_and_columns_of_others_stay(sandbox: Sandbox, run_step: Runner) -> 
 
 
 def test_port_that_the_switch_refuses_is_an_error_with_its_reason(run_step: Runner) -> None:
-    """A port without a device is refused with the switch's own words, and with -1 for a number."""
+    """A port without a device is refused with the switch's own words, also where it stood in the database before."""
     run_step(XENBR0)
 
     with pytest.raises(SwitchRefusedError, match=r"eth77.*could not open network device eth77"):
+        run_step(AddPort(bridge="xenbr0", port=nic("eth77")), ports=("eth77",))
+    with pytest.raises(SwitchRefusedError, match="eth77"):
         run_step(AddPort(bridge="xenbr0", port=nic("eth77")), ports=("eth77",))
 
 

@@ -124,10 +124,27 @@ def test_peer_that_hangs_costs_the_deadline(serve: Callable[[Peer], Path], part:
 
 
 def test_peer_that_does_not_read_costs_the_deadline() -> None:
-    """A request larger than the socket's buffer to a peer that reads nothing ends at the deadline."""
+    """A request larger than the socket's buffer to a peer that reads nothing ends the call and the channel."""
     ours, theirs = socket.socketpair()
+    channel = JsonRpcChannel(ours)
     with theirs, pytest.raises(TimeoutError):
-        JsonRpcChannel(ours).call("transact", ["x" * (1 << 24)], time.monotonic() + 0.2)
+        channel.call("transact", ["x" * (1 << 24)], time.monotonic() + 0.2)
+    with pytest.raises(ConnectionError):
+        channel.call("transact", [], soon())
+
+
+def test_channel_outlives_a_late_answer(serve: Callable[[Peer], Path]) -> None:
+    """After a call that timed out, the next one gets its own answer and not the late one."""
+
+    def peer(stream: socket.socket) -> None:
+        stream.recv(1 << 16)
+        stream.sendall(ANSWER + b'{"id":2,"result":"second","error":null}')
+
+    channel = open_channel(serve(peer))
+    with pytest.raises(TimeoutError):
+        channel.call("transact", [], time.monotonic() + 0.1)
+
+    assert channel.call("transact", [], soon()) == "second"
 
 
 def test_large_answer_arrives_whole(serve: Callable[[Peer], Path]) -> None:
