@@ -59,10 +59,14 @@ class RowInserter:
                     # The switch reuses the number where it is free, so that others' flows still mean this port.
                     row["ofport"] = value.ofport
         reference = self._insert(table, row | self._extra(table, value.extra))
-        for columns in _rows_in(value.extra.get(COLLECTOR_SETS)):
-            own: dict[str, Json] = {"bridge": list(reference)}
-            self._insert(COLLECTOR_SET_TABLE, own | self._extra(COLLECTOR_SET_TABLE, columns))
+        self.insert_collector_sets(reference, value.extra.get(COLLECTOR_SETS))
         return reference
+
+    def insert_collector_sets(self, bridge: Reference, value: Json) -> None:
+        """Insert the sets that point at a bridge, as Bridge.extra has them."""
+        for columns in _rows_in(value):
+            own: dict[str, Json] = {"bridge": list(bridge)}
+            self._insert(COLLECTOR_SET_TABLE, own | self._extra(COLLECTOR_SET_TABLE, columns))
 
     def _insert(self, table: str, row: Mapping[str, Json]) -> Reference:
         self._count += 1
@@ -73,9 +77,10 @@ class RowInserter:
 
     def _extra(self, table: str, extra: Mapping[str, Json]) -> dict[str, Json]:
         columns = self._schema[table]
-        return {column: self._column(value) for column, value in extra.items() if column in columns}
+        return {column: self.column(value) for column, value in extra.items() if column in columns}
 
-    def _column(self, value: Json) -> Json:
+    def column(self, value: Json) -> Json:
+        """The column's value with references for the rows nested in it; those that are gone are inserted again."""
         match value:
             case {"table": _}:
                 reference = self._member(value)

@@ -17,7 +17,7 @@ from xsagent.apply.ovsdb_resolve import MEMBERS, FoundRow, Reference, Rows, refe
 from xsagent.errors import ConflictError
 from xsagent.observed.ovsdb_connection import Operation
 from xsagent.observed.ovsdb_json import EMPTY_MAP, EMPTY_SET, Schema
-from xsagent.observed.ovsdb_rows import MIRRORED_BY
+from xsagent.observed.ovsdb_rows import COLLECTOR_SETS, MIRRORED_BY
 from xsagent.plan.steps import (
     AddInterface,
     AddPort,
@@ -159,10 +159,13 @@ class _Renderer:
             self._guards.same(bridge)
             self._guards.known_members(bridge, self._taken_out[bridge.reference])
             self._mutate(_SWITCH, [], "bridges", "delete", bridge.reference)
-            if COLLECTOR_SET_TABLE in self._schema:
-                where: list[Json] = [["bridge", "==", list(bridge.reference)]]
-                self.transaction.operations.append({"op": "delete", "table": COLLECTOR_SET_TABLE, "where": where})
+            self._delete_collector_sets(bridge)
             self._rows.forget(bridge)
+
+    def _delete_collector_sets(self, bridge: FoundRow) -> None:
+        if COLLECTOR_SET_TABLE in self._schema:
+            where: list[Json] = [["bridge", "==", list(bridge.reference)]]
+            self.transaction.operations.append({"op": "delete", "table": COLLECTOR_SET_TABLE, "where": where})
 
     def _add(self, value: Port | Interface, owner: FoundRow) -> None:
         present = self._rows.find(type(value).__name__, value.name)
@@ -207,14 +210,21 @@ class _Renderer:
             if row is None:
                 return
             where = _where(self._guarded(row))
+            if isinstance(operation, SetColumns) and COLLECTOR_SETS in operation.columns:
+                self._delete_collector_sets(row)
+                self._inserter.insert_collector_sets(row.reference, operation.columns[COLLECTOR_SETS])
         change = self._columns(operation) if isinstance(operation, SetColumns) else _mutations(operation)
-        self.transaction.operations.append({"table": table, "where": where, **change})
+        if change.get("row") != {}:
+            self.transaction.operations.append({"table": table, "where": where, **change})
 
     def _columns(self, operation: SetColumns) -> Operation:
         columns = self._schema[operation.table]
         row: dict[str, Json] = {
-            column: columns[column].default if value == EMPTY_SET and column in columns else value
+            column: columns[column].default
+            if value == EMPTY_SET and column in columns
+            else self._inserter.column(value)
             for column, value in operation.columns.items()
+            if column != COLLECTOR_SETS
         }
         return {"op": "update", "row": row}
 

@@ -163,7 +163,10 @@ def _mentions_of(operation: OvsdbOperation) -> Iterator[Mention]:
             yield from _in_interface(interface)
         case RemoveInterface(port=port_name, name=name):
             yield from (("Port", port_name), ("Interface", name))
-        case SetColumns(table=table, record=record) | SetKeys(table=table, record=record):
+        case SetColumns(table=table, record=record, columns=columns):
+            yield table, record
+            yield from _in_extra(columns)
+        case SetKeys(table=table, record=record):
             yield table, record
         case _:
             assert_never(operation)

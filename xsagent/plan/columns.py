@@ -79,8 +79,13 @@ def effective_maps(row: Row) -> dict[str, dict[str, str | None]]:
 
 
 def current_column(row: Row, column: str) -> Json:
-    """The column's present value, for an undo; a field that the switch's default fills counts as empty."""
+    """The column's present value, for an undo; a field that the switch's default fills counts as empty.
+
+    A column that no field stands for is looked up in `extra`, which leaves defaults out.
+    """
     field = _field(row, column)
+    if field is None:
+        return row.extra.get(column, EMPTY_SET)
     value = getattr(row, field)
     return EMPTY_SET if isinstance(value, Keep) else to_column(value)
 
@@ -95,6 +100,10 @@ def with_columns(row: Row, columns: Mapping[str, Json]) -> Row:
     changes: dict[str, Any] = {}
     for column, value in columns.items():
         field = _field(row, column)
+        if field is None:
+            others = {name: item for name, item in changes.get("extra", row.extra).items() if name != column}
+            changes["extra"] = others if value == EMPTY_SET else {**others, column: value}
+            continue
         decoded = from_column(value)
         changes[field] = () if field == "trunks" and decoded is None else decoded
     return replace(row, **changes)
@@ -110,8 +119,5 @@ def with_keys(row: Row, column: str, keys: Mapping[str, str | None]) -> Row:
     return replace(row, **changes)
 
 
-def _field(row: Row, column: str) -> str:
-    for field, name in SCALARS[type(row)].items():
-        if name == column:
-            return field
-    raise KeyError(column)
+def _field(row: Row, column: str) -> str | None:
+    return next((field for field, name in SCALARS[type(row)].items() if name == column), None)

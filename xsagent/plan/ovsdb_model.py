@@ -60,6 +60,8 @@ def apply_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) ->
             _put_port(after, _with_interface(find_port(after, port_name)[1], interface))
         case RemoveInterface(port=port_name, name=interface_name):
             _put_port(after, _without_interface(find_port(after, port_name)[1], interface_name))
+        case SetColumns(table="Open_vSwitch") | SetKeys(table="Open_vSwitch"):
+            pass  # the switch's own record is none of the bridges
         case SetColumns() | SetKeys():
             _set_values(operation, after)
         case _:

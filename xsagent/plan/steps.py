@@ -80,7 +80,8 @@ class SetColumns:
 
     Attributes:
         record: the row's name ("." in table Open_vSwitch).
-        columns: OVSDB JSON by column; an empty optional column is ``["set", []]``.
+        columns: OVSDB JSON by column; an empty optional column is ``["set", []]``. A column that refers to rows without
+            names (Manager, SSL, Controller ...) has them nested, as Bridge.extra has.
     """
 
     table: Table
