@@ -47,8 +47,8 @@ from xsagent.topology.desired import Reason
 from xsagent.topology.values import Address, Bridge, DhcpClient, Interface, Port, Resolver, Route
 
 
-def _port(name: str, **facts: object) -> Port:
-    return Port(name=name, interfaces={name: Interface(**({"name": name} | facts))})  # type: ignore[arg-type]  # fields by name
+def _port(interface: Interface) -> Port:
+    return Port(name=interface.name, interfaces={interface.name: interface})
 
 
 def _bond() -> Port:
@@ -62,7 +62,7 @@ def _bridge() -> Bridge:
         fail_mode="standalone",
         hwaddr="52:54:00:00:00:01",
         external_ids={"xs-network-uuids": "11111111-1"},
-        ports={"xenbr0": _port("xenbr0", type="internal"), "bond0": _bond()},
+        ports={"xenbr0": _port(Interface(name="xenbr0", type="internal")), "bond0": _bond()},
     )
 
 
@@ -74,7 +74,7 @@ def _plan() -> Plan:
     transaction = OvsdbStep(
         operations=(
             CreateBridge(bridge=_bridge()),
-            AddPort(bridge="xenbr0", port=_port("eth0", mtu_request=9000)),
+            AddPort(bridge="xenbr0", port=_port(Interface(name="eth0", mtu_request=9000))),
             SetKeys(table="Bridge", record="xapi1", column="other_config", keys={"hwaddr": "aa", "old": None}),
         ),
         relied=(Relied(table="Bridge", record="xenbr0", column="name", value=False),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
 from xsagent.topology.desired import Ownership
@@ -22,10 +23,11 @@ from xsagent.topology.values import (
 
 _MARK = "xs-network-uuids"
 _VLAN_MARK = "fake-bridge-xs-network-uuids"
+OURS = Bridge(name="xenbr0", external_ids={_MARK: "11111111-1"})
 
 
-def _port(name: str, **facts: object) -> Port:
-    return Port(name=name, interfaces={name: Interface(**({"name": name, "ofport": 1} | facts))})  # type: ignore[arg-type]  # fields by name
+def _port(name: str, interface: Interface | None = None) -> Port:
+    return Port(name=name, interfaces={name: interface or Interface(name=name, ofport=1)})
 
 
 def _local(name: str) -> Port:
@@ -54,38 +56,39 @@ def _netdev(name: str, *, carrier: bool = True) -> Link:
     return Link(name=name, mac="fe:ff:ff:ff:ff:ff", mtu=1500, up=True, carrier=carrier)
 
 
-def _by_name(*items: Bridge | Port | Link | IpDevice) -> dict[str, object]:
-    return {getattr(item, "name", getattr(item, "device", "")): item for item in items}
-
-
-def _bridge(name: str, *ports: Port, **facts: object) -> Bridge:
-    return Bridge(name=name, ports=_by_name(_local(name), *ports), **facts)  # type: ignore[arg-type]  # fields by name
+def _bridge(bridge: Bridge, *ports: Port) -> Bridge:
+    return replace(bridge, ports={port.name: port for port in (_local(bridge.name), *ports)})
 
 
 def _four_nics() -> Topology:
     management = _bridge(
-        "xenbr0",
-        _port("eth0", mtu_request=1500),
+        Bridge(
+            name="xenbr0",
+            fail_mode="standalone",
+            hwaddr="52:54:00:00:00:00",
+            external_ids={_MARK: "11111111-1;22222222-1;33333333-1"},
+        ),
+        _port("eth0", Interface(name="eth0", ofport=1, mtu_request=1500)),
         _vif("vif1.0"),
         _vlan("xapi1", 10, "22222222"),
         _vlan("xapi2", 5, "33333333"),
         _vif("vif2.0", tag=10),
-        _port("sdn0", type="vxlan", options={"remote_ip": "192.0.2.99", "key": "7"}),
-        fail_mode="standalone",
-        hwaddr="52:54:00:00:00:00",
-        external_ids={_MARK: "11111111-1;22222222-1;33333333-1"},
+        _port("sdn0", Interface(name="sdn0", type="vxlan", options={"remote_ip": "192.0.2.99", "key": "7"}, ofport=1)),
     )
     members = {name: Interface(name=name, ofport=1) for name in ("eth1", "eth2")}
     bond = Port(name="bond0", bond_mode="balance-slb", lacp="off", bond_active_member="eth1", interfaces=members)
+    refused = Interface(name="gone", ofport=-1, error="could not open network device gone (No such device)")
     storage = _bridge(
-        "xapi3",
+        Bridge(
+            name="xapi3",
+            fail_mode="secure",
+            external_ids={_MARK: "44444444-1"},
+            controllers=("ssl:192.0.2.9:6640",),
+        ),
         bond,
-        _port("gone", ofport=-1, error="could not open network device gone (No such device)"),
-        fail_mode="secure",
-        external_ids={_MARK: "44444444-1"},
-        controllers=("ssl:192.0.2.9:6640",),
+        _port("gone", refused),
     )
-    foreign = _bridge("br-admin", _port("p\x1b[2J", ofport=None))
+    foreign = _bridge(Bridge(name="br-admin"), _port("p\x1b[2J", Interface(name="p\x1b[2J")))
     address = IpDevice(
         device="xenbr0",
         addresses=(
@@ -102,7 +105,7 @@ def _four_nics() -> Topology:
     )
     vlan_address = IpDevice(device="xapi1", addresses=(Address(interface=IPv4Interface("10.0.0.2/24")),))
     vlan_netdev = Link(name="eth3.7", mac="52:54:00:00:00:03", mtu=1500, up=True, carrier=True, parent="eth3", vlan=7)
-    links = _by_name(
+    links = (
         _nic("eth0"),
         _nic("eth1"),
         _nic("eth2", mtu=9000, carrier=False),
@@ -113,8 +116,8 @@ def _four_nics() -> Topology:
         _netdev("vif2.0", carrier=False),
     )
     return Topology(
-        bridges=_by_name(management, storage, foreign),  # type: ignore[arg-type]  # all bridges
-        links=links,  # type: ignore[arg-type]  # all links
+        bridges={bridge.name: bridge for bridge in (management, storage, foreign)},
+        links={link.name: link for link in links},
         ip_devices={"xenbr0": address, "xapi1": vlan_address},
         resolver=Resolver(servers=("192.0.2.53", "192.0.2.54"), search=("example.com",)),
     )
@@ -166,7 +169,7 @@ def test_names_of_records_tell_ours_from_others() -> None:
 def test_two_hundred_vlans_are_two_hundred_lines_in_order_of_their_tag() -> None:
     """A host with many VLANs stays readable: a line each, sorted, in columns."""
     vlans = [_vlan(f"xapi{tag}", tag, f"{tag:08d}") for tag in range(200, 0, -1)]
-    bridge = _bridge("xenbr0", _port("eth0"), *vlans, external_ids={_MARK: "11111111-1"})
+    bridge = _bridge(OURS, _port("eth0"), *vlans)
 
     text = render_topology(Topology(bridges={"xenbr0": bridge}, links={"eth0": _nic("eth0")}))
 
@@ -194,7 +197,7 @@ def test_an_empty_host_is_said_to_be_empty() -> None:
 
 def test_a_dead_switch_is_one_complaint_and_not_one_at_each_port() -> None:
     """While ovs-vswitchd is away its reports mean nothing."""
-    bridge = _bridge("xenbr0", _port("eth0", ofport=None), external_ids={_MARK: "11111111-1"})
+    bridge = _bridge(OURS, _port("eth0", Interface(name="eth0")))
 
     text = render_topology(
         Topology(bridges={"xenbr0": bridge}, links={"eth0": _nic("eth0")}, switch_alive=False, complete=False)
@@ -212,15 +215,8 @@ def test_what_is_unusual_on_a_port_is_said() -> None:
     """Trunks, a tag without a VLAN bridge, a refused port, a DHCP client that died, in-band control switched off."""
     trunk = Port(name="eth0", trunks=(1, 2), interfaces={"eth0": Interface(name="eth0", ofport=1, mtu_request=9000)})
     access = Port(name="tap1", tag=7, interfaces={"tap1": Interface(name="tap1", ofport=-1)})
-    bridge = _bridge(
-        "xenbr0",
-        trunk,
-        access,
-        external_ids={_MARK: "11111111-1"},
-        other_config={"disable-in-band": "true"},
-        datapath_type="netdev",
-        mcast_snooping=True,
-    )
+    unusual = replace(OURS, other_config={"disable-in-band": "true"}, datapath_type="netdev", mcast_snooping=True)
+    bridge = _bridge(unusual, trunk, access)
     device = IpDevice(
         device="xenbr0",
         dhcp4=DhcpClient(family=4, configuration="", running=False),
