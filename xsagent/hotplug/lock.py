@@ -6,6 +6,7 @@ Between `attempt`'s phases; `locking` renders the lines and `apply/flows` sends 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from xsagent.apply.flows import delete_flows, is_same, read_flows, replace_flows
@@ -29,7 +30,11 @@ def unlock_leaving(works: list[Work], rundir: Path) -> None:
     leaving = [work for work in works if is_leaving(work) and work.ofport_before]
     for bridge in sorted({work.before.place.bridge for work in leaving if work.before}):
         group = [work for work in leaving if work.before and work.before.place.bridge == bridge]
-        for_all(group, lambda some, name=bridge: delete_flows(rundir, name, [w.ofport_before for w in some]))  # type: ignore[misc] # mypy does not type a lambda's default
+        for_all(group, partial(_unlock, rundir, bridge))
+
+
+def _unlock(rundir: Path, bridge: str, works: list[Work]) -> None:
+    delete_flows(rundir, bridge, [work.ofport_before for work in works])
 
 
 def lock_attached(works: list[Work], rundir: Path) -> None:
@@ -38,7 +43,7 @@ def lock_attached(works: list[Work], rundir: Path) -> None:
     A Work whose flows are not there afterwards has an error, so that its link stays down.
     """
     for bridge, group in _by_bridge(works).items():
-        for_all(group, lambda some, name=bridge: _lock(some, rundir, name))  # type: ignore[misc] # as above
+        for_all(group, partial(_lock, rundir, bridge))
 
 
 def _by_bridge(works: list[Work]) -> dict[str, list[Work]]:
@@ -49,7 +54,7 @@ def _by_bridge(works: list[Work]) -> dict[str, list[Work]]:
     return groups
 
 
-def _lock(works: list[Work], rundir: Path, bridge: str) -> None:
+def _lock(rundir: Path, bridge: str, works: list[Work]) -> None:
     wanted = {work.ofport: _lines(work) for work in works}
     if any(work.decision and work.decision.in_place for work in works):
         wanted = _differing(wanted, rundir, bridge)

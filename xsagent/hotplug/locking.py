@@ -58,7 +58,8 @@ def render_flows(locking: Locking, mac: str, in_port: int, *, autoconf: bool = F
     ]
     if autoconf:
         matches += _for_autoconf(mac, ipv6)
-    return tuple(_line(priority, protocol, in_port, fields, action) for priority, protocol, fields, action in matches)
+    lines = (_line(priority, protocol, in_port, fields, action) for priority, protocol, fields, action in matches)
+    return tuple(dict.fromkeys(lines))  # an allowed 0.0.0.0 is the ARP probe over again
 
 
 def derive_link_local(mac: str) -> ipaddress.IPv6Address:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from guest_traffic import MAC
 
@@ -105,11 +106,11 @@ class Dom0:
         form = json.loads(self.vsctl("-f", "json", "--columns=external_ids", "list", "Interface", device))
         return dict(form["data"][0][0][1])
 
-    def link(self, device: str = "vif1.0") -> dict[str, object]:
+    def link(self, device: str = "vif1.0") -> dict[str, Any]:
         """The netdev as ip(8) shows it."""
-        found: dict[str, object] = json.loads(
-            self.sandbox.run(["ip", "-j", "-d", "addr", "show", "dev", device]).stdout
-        )[0]
+        found: dict[str, Any] = json.loads(self.sandbox.run(["ip", "-j", "-d", "addr", "show", "dev", device]).stdout)[
+            0
+        ]
         return found
 
     def bounces(self, device: str = "vif1.0") -> int:
