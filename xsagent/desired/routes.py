@@ -7,6 +7,7 @@ without one; IPv6 likewise. Used by ip.py; ifcfg.py writes the result as files.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 
 from xsagent.desired.kind import label
 from xsagent.desired.notes import Notes
@@ -31,19 +32,24 @@ def static_routes(
     for owner, text in ((f"network {network.uuid}", network.other_config), (label(pif), pif.other_config)):
         here: dict[IpNetwork, Route] = {}
         for element in (part.strip() for part in text.get(_KEY, "").split(",")):
-            if not element:
-                continue
             try:
-                route = _parse_route(element, device)
-                _check_reachable(route, addresses)
-                if route.destination in here:
-                    raise InputError(f"{shown(element)} has the prefix of an element before it")  # noqa: TRY301 - all ways to skip end alike
+                route = _read_element(element, device, addresses, here) if element else None
             except InputError as error:
                 notes.warn("skip_static_route", device, f"{_KEY} of {owner}: {error}")
                 continue
-            here[route.destination] = route
+            here |= {} if route is None else {route.destination: route}
         routes |= here
     return tuple(sorted(routes.values(), key=_order))
+
+
+def _read_element(
+    element: str, device: str, addresses: tuple[IpInterface, ...], known: Mapping[IpNetwork, Route]
+) -> Route:
+    route = _parse_route(element, device)
+    _check_reachable(route, addresses)
+    if route.destination in known:
+        raise InputError(f"{shown(element)} has the prefix of an element before it")
+    return route
 
 
 def _order(route: Route) -> tuple[int, int, int]:
@@ -51,10 +57,14 @@ def _order(route: Route) -> tuple[int, int, int]:
 
 
 def _parse_route(element: str, device: str) -> Route:
-    parts = [part.strip() for part in element.split("/")]
-    if len(parts) != 3:  # noqa: PLR2004 - net, mask, gateway
-        raise InputError(f"{shown(element)} is not net/mask/gateway")
-    net, mask, via = parts
+    match [part.strip() for part in element.split("/")]:
+        case [net, mask, via]:
+            return _checked_route(net, mask, via, element, device)
+        case _:
+            raise InputError(f"{shown(element)} is not net/mask/gateway")
+
+
+def _checked_route(net: str, mask: str, via: str, element: str, device: str) -> Route:
     destination = _parse_network(net, mask, element)
     if destination.prefixlen == 0:
         raise InputError(f"{shown(element)} is a default route, which the PIF's gateway gives")

@@ -1,0 +1,158 @@
+"""`--force-interface all`: the boot set of features.md section 23, as one desired state."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from records_builder import HOST, IFCFG, NETLINK, Records, static, warnings
+
+from xsagent.desired.boot_set import boot_set
+from xsagent.desired.build import build_boot_desired
+from xsagent.desired.notes import Notes
+from xsagent.desired.request import HostFacts
+from xsagent.model.records import Ref
+from xsagent.topology.desired import Desired
+
+
+def _cache() -> Records:
+    return Records(source="/var/xapi/network.dbcache")
+
+
+def _names(records: Records, host: HostFacts = HOST) -> list[str]:
+    return [pif.ref.removeprefix("pif-") for pif in boot_set(records.snapshot(), host, Notes())]
+
+
+def _boot(records: Records, host: HostFacts = HOST) -> Desired:
+    return build_boot_desired(records.snapshot(), host, NETLINK)
+
+
+def test_management_comes_first_then_what_the_inventory_names_then_the_rest() -> None:
+    """NICs, bonds and whatever has an IP mode; a VLAN without IP only where CURRENT_INTERFACES names it."""
+    records = _cache()
+    first = records.nic(0)
+    records.vlan(first, 5)
+    records.vlan(first, 6, **static())
+    records.vlan(first, 7)
+    records.nic(3, managed=False)
+    bond = records.bond(records.nic(1), records.nic(2))
+    records.vlan(bond, 8, management=True, ip_mode="DHCP")
+    host = dataclasses.replace(HOST, management_bridge="xapi8", current_interfaces=("xapi0", "xapi7", "gone"))
+    assert _names(records, host) == ["bond0.8", "bond0", "eth0.7", "eth0", "eth0.6"]
+
+
+def test_the_inventory_stands_in_for_a_record_of_management() -> None:
+    """A cache may have lost it."""
+    records = _cache()
+    records.nic(0)
+    records.nic(1, **static())
+    host = dataclasses.replace(HOST, management_bridge="xenbr1")
+    assert _names(records, host) == ["eth1", "eth0"]
+    desired = _boot(records, host)
+    assert desired.management is not None
+    assert desired.management.device == "xenbr1"
+
+
+def test_everything_is_one_desired_state() -> None:
+    """One plan, one transaction."""
+    records = _cache()
+    first = records.nic(0, management=True, **static())
+    for tag in range(10, 40):
+        records.vlan(first, tag, **static(f"10.0.{tag}.2", ""))
+    records.bond(records.nic(1), records.nic(2))
+    desired = _boot(records)
+    assert set(desired.topology.bridges) == {"xenbr0", "xapi0"}
+    assert len(desired.topology.bridges["xenbr0"].ports) == 32
+    assert len(desired.topology.ip_devices) == 32
+    assert desired.management is not None
+    assert desired.management.device == "xenbr0"
+    assert not warnings(desired)
+
+
+def test_with_ifcfg_each_device_has_its_files_and_management_the_roles() -> None:
+    """As raising one after another would leave them."""
+    records = _cache()
+    records.nic(0, management=True, ip_mode="DHCP")
+    records.nic(1, **static())
+    files = build_boot_desired(records.snapshot(), HOST, IFCFG).topology.files
+    assert "/etc/sysconfig/network-scripts/ifcfg-xenbr1" in files
+    assert (files["/etc/sysconfig/network"] or "").endswith("DNSDEV=xenbr0\nGATEWAYDEV=xenbr0\n")
+
+
+def test_a_member_that_cannot_come_up_is_reported_and_left_out() -> None:
+    """And what rides on it; it no longer competes for a role either."""
+    records = _cache()
+    records.nic(0, management=True, **static())
+    bad = records.nic(1, ip_mode="Weird", other_config={"defaultroute": "true"})
+    records.nic(2, **static("198.51.100.2", ""))
+    host = dataclasses.replace(HOST, current_interfaces=("xenbr1",))
+    desired = _boot(records, host)
+    assert set(desired.topology.bridges) == {"xenbr0", "xenbr2"}
+    assert set(desired.topology.links) == {"eth0", "eth2", "xenbr0", "xenbr2"}
+    assert [str(route.gateway) for route in desired.topology.ip_devices["xenbr0"].routes] == ["192.0.2.1"]
+    assert any("'Weird' is no IP configuration mode" in text for text in warnings(desired))
+    assert bad in records.pifs
+
+
+def test_an_address_is_not_configured_twice() -> None:
+    """Management keeps it (pains.md 1)."""
+    records = _cache()
+    records.nic(0, **static())
+    records.nic(1, management=True, **static())
+    devices = _boot(records).topology.ip_devices
+    assert (len(devices["xenbr0"].addresses), len(devices["xenbr1"].addresses)) == (0, 1)
+    assert any("192.0.2.10 is the address of" in text for text in warnings(_boot(records)))
+
+
+def test_members_of_a_bond_come_up_as_members() -> None:
+    """Also where the inventory still names a member's own bridge."""
+    records = _cache()
+    records.bond(records.nic(0), records.nic(1), management=True, ip_mode="DHCP")
+    host = dataclasses.replace(HOST, current_interfaces=("xenbr0", "xapi0"))
+    assert _names(records, host) == ["bond0"]
+    assert set(_boot(records, host).topology.bridges) == {"xapi0"}
+
+
+def test_management_on_a_member_beats_its_bond() -> None:
+    """Never lose the management interface: the bond is reported and left out."""
+    records = _cache()
+    records.bond(records.nic(0, management=True, ip_mode="DHCP"), records.nic(1))
+    desired = _boot(records)
+    assert set(desired.topology.bridges) == {"xenbr0"}
+    assert desired.management is not None
+    assert desired.management.ports == ("xenbr0", "eth0")
+
+
+def test_the_nic_that_the_host_booted_from_is_left_alone() -> None:
+    """PVS (Ardence)."""
+    records = _cache()
+    records.nic(0)
+    records.nic(1, management=True, ip_mode="DHCP")
+    host = dataclasses.replace(HOST, network_boot_mac="00:16:3e:00:00:00")
+    assert set(_boot(records, host).topology.bridges) == {"xenbr1"}
+
+
+def test_an_empty_cache_wants_nothing() -> None:
+    """And is no error here."""
+    assert _boot(_cache()).topology.bridges == {}
+    assert Ref("x") not in _cache().pifs
+
+
+def test_carriers_are_as_wide_as_the_vlans_of_the_same_boot() -> None:
+    """Nothing is up on the way yet."""
+    records = _cache()
+    nic = records.nic(0, management=True, ip_mode="DHCP")
+    records.change_network(records.vlan(nic, 5, **static()), mtu="9000")
+    assert _boot(records).topology.links["eth0"].mtu == 9000
+
+
+def test_500_vlans_are_one_bridge() -> None:
+    """With all their networks on it."""
+    records = _cache()
+    nic = records.nic(0)
+    for tag in range(1, 501):
+        records.vlan(nic, tag, **static(f"10.{tag // 250}.{tag % 250}.2", ""))
+    desired = _boot(records)
+    assert len(desired.topology.ip_devices) == 501
+    uuids = desired.topology.bridges["xenbr0"].external_ids["xs-network-uuids"]
+    assert uuids is not None
+    assert len(uuids.split(";")) == 501

@@ -1,0 +1,67 @@
+"""Bridges of networks without PIFs."""
+
+from __future__ import annotations
+
+import pytest
+from records_builder import HOST, NETLINK, Records, warnings
+
+from xsagent.desired.internal import build_internal_desired
+from xsagent.errors import InputError, NotFoundError
+from xsagent.model.records import Network, Ref
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import KEEP, ObjectKey, ObjectKind
+
+_REF = Ref("net-internal")
+
+
+def _desire(action: str = "up", **fields: object) -> Desired:
+    records = Records()
+    records.nic(0)
+    values = {"uuid": "uuid-internal", "bridge": "xapi9", "mtu": "1500", **fields}
+    records.networks[_REF] = Network(ref=_REF, **values)
+    return build_internal_desired(records.snapshot(), _REF, action, HOST, NETLINK)
+
+
+def test_up_wants_a_bridge_with_its_mark_and_no_port() -> None:
+    """The switch chooses its MAC."""
+    desired = _desire()
+    bridge = desired.topology.bridges["xapi9"]
+    assert set(bridge.ports) == {"xapi9"}
+    assert bridge.hwaddr is KEEP
+    assert bridge.external_ids == {"xs-network-uuids": "uuid-internal"}
+    assert desired.topology.ip_devices["xapi9"].addresses == ()
+    assert desired.topology.links["xapi9"].up is True
+    assert not warnings(desired)
+
+
+def test_down_wants_it_gone_and_owns_it() -> None:
+    """The planner still refuses while VIFs are plugged."""
+    desired = _desire("down")
+    assert desired.topology.absent == {
+        ObjectKey(kind=ObjectKind.BRIDGE, name="xapi9"),
+        ObjectKey(kind=ObjectKind.IP_DEVICE, name="xapi9"),
+    }
+    assert desired.ownership.bridges == {"xapi9"}
+
+
+def test_the_guest_installer_network_gives_its_bridge_an_address() -> None:
+    """One that is none is warned about, and the bridge is wanted all the same."""
+    config = {"is_guest_installer_network": "true", "ip_begin": "169.254.0.1", "netmask": "255.255.0.0"}
+    device = _desire(other_config=config).topology.ip_devices["xapi9"]
+    assert [str(address.interface) for address in device.addresses] == ["169.254.0.1/16"]
+    desired = _desire(other_config={**config, "netmask": "16"})
+    assert desired.topology.ip_devices["xapi9"].addresses == ()
+    assert any("'16' is no netmask" in text for text in warnings(desired))
+
+
+def test_what_is_no_internal_network_is_refused() -> None:
+    """Bridgeless, unmanaged, with a PIF here, unknown."""
+    for fields in ({"bridge": ""}, {"managed": False}, {"bridge": "much-too-long-a-name"}):
+        with pytest.raises(InputError):
+            _desire(**fields)
+    records = Records()
+    records.nic(0)
+    with pytest.raises(InputError, match="is not internal"):
+        build_internal_desired(records.snapshot(), Ref("net-eth0"), "up", HOST, NETLINK)
+    with pytest.raises(NotFoundError):
+        build_internal_desired(records.snapshot(), Ref("nothing"), "up", HOST, NETLINK)

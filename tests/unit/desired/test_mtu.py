@@ -1,0 +1,134 @@
+"""MTU over the whole stack."""
+
+from __future__ import annotations
+
+import pytest
+from records_builder import IFCFG, Records, management, warnings
+
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import KEEP
+
+
+def _mtus(desired: Desired) -> dict[str, object]:
+    links = {name: link.mtu for name, link in desired.topology.links.items()}
+    requests = {
+        name: interface.mtu_request
+        for bridge in desired.topology.bridges.values()
+        for port in bridge.ports.values()
+        for name, interface in port.interfaces.items()
+    }
+    assert {
+        name: mtu for name, mtu in links.items() if name in requests and mtu is not KEEP
+    }.items() <= requests.items()
+    return {**links, **requests}
+
+
+@pytest.mark.parametrize(
+    ("pif", "network", "record", "wanted"),
+    [
+        ("9000", "8000", "7000", 9000),
+        (None, "8000", "7000", 8000),
+        (None, None, "7000", 7000),
+        (None, None, "", 1500),
+        ("67", "65536", "68", 68),
+        (" 1_500 ", None, "65535", 65535),
+        ("1500.0", "0x5dc", "-1", 1500),
+    ],
+)
+def test_the_first_valid_value_counts(pif: str | None, network: str | None, record: str, wanted: int) -> None:
+    """PIF other_config, network other_config, network.MTU, 1500; NIC, bridge and file agree (F25)."""
+    records = Records()
+    nic = records.nic(0, other_config={} if pif is None else {"mtu": pif})
+    records.change_network(nic, mtu=record, other_config={} if network is None else {"mtu": network})
+    desired = records.up(nic, options=IFCFG)
+    assert _mtus(desired) == {"eth0": wanted, "xenbr0": wanted}
+    text = desired.topology.files["/etc/sysconfig/network-scripts/ifcfg-xenbr0"] or ""
+    assert f"\nMTU={wanted}\n" in text
+
+
+def test_f04_an_mtu_with_blanks_or_underscores_is_warned_about() -> None:
+    """The legacy scripts took ` 1_500 ` for a number (F15: and left the link down for others)."""
+    records = Records()
+    assert any(
+        "' 1_500 ' is no decimal number" in text
+        for text in warnings(records.up(records.nic(0, other_config={"mtu": " 1_500 "})))
+    )
+
+
+def test_a_carrier_is_as_wide_as_its_widest_vlan_that_is_up() -> None:
+    """NIC >= VLAN; the bridge's own device has its own network's MTU; a VLAN that is down does not count."""
+    records = Records()
+    nic = records.nic(1)
+    records.change_network(records.vlan(nic, 5, currently_attached=True), mtu="9000")
+    records.change_network(records.vlan(nic, 6), mtu="9100")
+    assert _mtus(records.up(nic)) == {"eth1": 9000, "xenbr1": 1500}
+
+
+def test_raising_a_wide_vlan_raises_its_carrier() -> None:
+    """At once, where no management is on the way."""
+    records = Records()
+    nic = records.nic(1, currently_attached=True)
+    vlan = records.vlan(nic, 5)
+    records.change_network(vlan, mtu="9000")
+    assert _mtus(records.up(vlan)) == {"eth1": 9000, "xenbr1": 1500, "xapi5": 9000}
+
+
+def test_bond_members_have_the_bonds_mtu() -> None:
+    """Whatever their own networks say."""
+    records = Records()
+    first, second = records.nic(0), records.nic(1)
+    bond = records.bond(first, second)
+    records.change_network(first, mtu="9216")
+    records.change_network(bond, mtu="8000")
+    assert _mtus(records.up(bond)) == {"eth0": 8000, "eth1": 8000, "xapi0": 8000, "bond0": KEEP}
+
+
+def test_a_vlan_on_a_bond_raises_all_members() -> None:
+    """The whole stack below it."""
+    records = Records()
+    bond = records.bond(records.nic(0), records.nic(1), currently_attached=True)
+    vlan = records.vlan(bond, 7)
+    records.change_network(vlan, mtu="9000")
+    mtus = _mtus(records.up(vlan))
+    assert {name: mtus[name] for name in ("eth0", "eth1", "xapi7")} == {"eth0": 9000, "eth1": 9000, "xapi7": 9000}
+
+
+def test_the_carrier_of_management_is_not_changed_on_the_way() -> None:
+    """Then a person is told which command does it."""
+    records = Records()
+    nic = records.nic(0, **management())
+    vlan = records.vlan(nic, 5)
+    records.change_network(vlan, mtu="9000")
+    desired = records.up(vlan)
+    assert _mtus(desired) == {"eth0": KEEP, "xenbr0": KEEP, "xapi5": 9000}
+    assert any("interface-reconfigure --pif-uuid uuid-eth0 up" in text for text in warnings(desired))
+    records.change(vlan, currently_attached=True)
+    assert _mtus(records.up(nic))["eth0"] == 9000
+
+
+def test_a_carrier_below_managements_vlan_is_not_changed_on_the_way() -> None:
+    """The way of management is the NIC below its VLAN, too."""
+    records = Records()
+    nic = records.nic(0, currently_attached=True)
+    records.vlan(nic, 10, **management())
+    vlan = records.vlan(nic, 5)
+    records.change_network(vlan, mtu="9000")
+    assert _mtus(records.up(vlan))["eth0"] is KEEP
+
+
+def test_management_that_is_not_up_yet_hinders_nothing() -> None:
+    """At boot the carrier comes up with what its VLANs need."""
+    records = Records(source="cache")
+    nic = records.nic(0)
+    vlan = records.vlan(nic, 10, management=True, ip_mode="DHCP")
+    records.change_network(vlan, mtu="9000")
+    assert _mtus(records.up(vlan, origin="force"))["eth0"] == 9000
+
+
+def test_a_bridgeless_vlan_needs_its_nic_as_wide() -> None:
+    """The 8021q device cannot be wider than what it is on."""
+    records = Records()
+    nic = records.nic(1, bridge="")
+    vlan = records.vlan(nic, 5, bridge="")
+    records.change_network(vlan, mtu="9000")
+    assert _mtus(records.up(vlan)) == {"eth1": 9000, "eth1.5": 9000}
