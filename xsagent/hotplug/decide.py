@@ -109,7 +109,8 @@ def decide(
         vif: as the toolstack describes it now; may be None where nothing is to be attached.
         observed: the switch and the netdevs.
         others: kinds of the same VIF that will be in the switch beside this one; None takes those observed.
-        placed: for Action.REPAIR: the bridge on which we put the port last; None when we do not know.
+        placed: for Action.REPAIR: the bridge on which we put the port last; None when we do not know: then the
+            port's mark of its network counts.
     """
     if event.want is Want.NOTHING:
         return Decision(event=event, verdict=Verdict.IGNORE, reason=f"{event.action} asks for nothing")
@@ -219,10 +220,21 @@ class _Attach:
         """A resync leaves alone what somebody put elsewhere; it follows only a wanted bridge that changed."""
         if self._event.action is not Action.REPAIR or self._present is None or self._is_there(place):
             return None
-        if self._placed is not None and self._placed != place.name:
+        if self._wish_changed(place, self._present.port):
             return None
         here = self._present.place.name
         return self._refuse(Verdict.IGNORE, f"somebody moved it from bridge {place.name} to {here}; it was left there")
+
+    def _wish_changed(self, place: Place, port: Port) -> bool:
+        """Whether the toolstack wants another place than when we put the port where it was.
+
+        Without a memory of that the port's own mark tells: it names the network for which it was plugged in.
+        """
+        if self._placed is not None:
+            return self._placed != place.name
+        interface = port.interfaces.get(self._event.device)
+        mark = interface.external_ids.get("xs-network-uuid") if interface else None
+        return bool(mark and self._vif.network_uuid and mark != self._vif.network_uuid)
 
     def _is_there(self, place: Place) -> bool:
         """Whether the port is where it belongs; a tag set by hand is reported, not taken back."""
