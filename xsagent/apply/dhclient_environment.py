@@ -13,12 +13,13 @@ from typing import Final
 
 from xsagent.errors import InputError
 from xsagent.observed.lease_results import LeaseResult
-from xsagent.topology.values import IpAddress, IpInterface, Resolver, Route
+from xsagent.topology.values import IPV4, IpAddress, IpInterface, Resolver, Route
 
 PROTOCOL_DHCP: Final = 16
 """RTPROT_DHCP of linux/rtnetlink.h."""
 
-_DOMAIN: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9_-]{0,62}\.?)*", re.IGNORECASE | re.ASCII)
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE | re.ASCII)
+_LONGEST_DOMAIN: Final = 253
 _REQUEST: Final = re.compile(r"^\s*(?:also\s+)?request\s+([^;]*);", re.MULTILINE)
 _MAX_SERVERS: Final = 6
 _MAX_DOMAINS: Final = 6
@@ -107,15 +108,11 @@ def _domains(text: str) -> Iterator[str]:
 
 def is_domain(text: str) -> bool:
     """Return whether a text is a domain name of letters, digits, hyphens and underscores."""
-    labels = text.split(".")
-    return len(text) <= 253 and all(_LABEL.fullmatch(label) for label in labels)  # noqa: PLR2004 - RFC 1035
-
-
-_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE | re.ASCII)
+    return len(text) <= _LONGEST_DOMAIN and all(_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def _mtu(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) <= 5 and int(text) >= _LEAST_MTU else None  # noqa: PLR2004 - 65535
+    return int(text) if re.fullmatch(r"[0-9]{2,5}", text) and int(text) >= _LEAST_MTU else None
 
 
 def _routes(values: Mapping[str, str], requested: frozenset[str]) -> Iterator[Route]:
@@ -144,7 +141,7 @@ def parse_classless_routes(text: str) -> list[Route]:
     An option that does not come out even is dropped whole: what it means is unknown.
     """
     words = re.split(r"[\s.,]+", text.strip()) if text.strip() else []
-    if not all(word.isdecimal() and len(word) <= 3 and int(word) <= _BYTE for word in words):  # noqa: PLR2004 - digits
+    if not all(re.fullmatch(r"[0-9]{1,3}", word) and int(word) <= _BYTE for word in words):
         return []
     octets = [int(word) for word in words]
     routes: list[Route] = []
@@ -161,7 +158,7 @@ def _classless_route(octets: list[int]) -> tuple[Route | None, int]:
     length = octets[0]
     covered = (length + 7) // 8
     used = 1 + covered + 4
-    if length > 32 or len(octets) < used:  # noqa: PLR2004 - bits of an address
+    if length > ipaddress.IPV4LENGTH or len(octets) < used:
         return None, 0
     network = bytes(octets[1 : 1 + covered]) + bytes(4 - covered)
     gateway = ipaddress.IPv4Address(bytes(octets[1 + covered : used]))
@@ -173,7 +170,7 @@ def _classless_route(octets: list[int]) -> tuple[Route | None, int]:
 def leased_interface(environment: Mapping[str, str], family: int, which: str) -> IpInterface | None:
     """Return the address that dhclient's ``new`` or ``old`` variables name; None when they name none."""
     try:
-        parse = parse_lease4 if family == 4 else parse_lease6  # noqa: PLR2004 - IP version
+        parse = parse_lease4 if family == IPV4 else parse_lease6
         return parse(environment, frozenset(), which).interface
     except InputError:
         return None

@@ -38,12 +38,15 @@ from xsagent.errors import CommandError, XsagentError
 from xsagent.observed.dhclient_leases import parse_leases
 from xsagent.observed.dhcp_clients import IFINDEX_VARIABLE, ClientFiles, client_files
 from xsagent.observed.lease_results import LeaseResult, read_lease_result, render_lease_result
-from xsagent.topology.values import IpAddress, IpInterface, Route
+from xsagent.topology.values import IPV4, IPV6, IpAddress, IpInterface, Route
 
 ROOT_VARIABLE: Final = "XSAGENT_ROOT"
 """Given to dhclient with -e: the root prefix."""
 
 _REASON: Final = "reason"
+_POINT_TO_POINT: Final = 31
+"""RFC 3021: no broadcast address."""
+
 _IP_S: Final = 10.0
 _PROBE_S: Final = 2.0
 _LINK_LOCAL_S: Final = 5.0
@@ -66,7 +69,7 @@ def main() -> int:
 def run_reason(environment: Mapping[str, str]) -> int:
     """Do what the variable ``reason`` asks for; errors are the caller's to log. Returns the exit status."""
     reason, device = environment.get(_REASON, ""), environment.get("interface", "")
-    family = 6 if reason.endswith("6") else 4
+    family = IPV6 if reason.endswith("6") else IPV4
     paths = Paths.from_environ(environment.get(ROOT_VARIABLE, "/"), environment)
     if not _is_own_device(device, environment.get(IFINDEX_VARIABLE, "")):
         return 0
@@ -106,7 +109,7 @@ def _set_lease(environment: Mapping[str, str], paths: Paths, files: ClientFiles,
     requested = requested_options(files.configuration.read_text(encoding="utf-8", errors="replace"))
     before = read_lease_result(files.result)
     try:
-        parse = parse_lease4 if family == 4 else parse_lease6  # noqa: PLR2004 - IP version
+        parse = parse_lease4 if family == IPV4 else parse_lease6
         lease = parse(environment, requested)
         if lease.interface is not None:
             _exchange_address(paths, device, lease.interface, _former(environment, files, device, family))
@@ -138,7 +141,7 @@ def _former(environment: Mapping[str, str], files: ClientFiles, device: str, fam
     """
     old = leased_interface(environment, family, "old")
     former = {old.ip} if old is not None else set()
-    if family == 4:  # noqa: PLR2004 - IP version
+    if family == IPV4:
         with contextlib.suppress(OSError):
             text = files.leases.read_text(encoding="utf-8", errors="replace")
             former |= {lease.address for lease in parse_leases(text) if lease.device == device}
@@ -149,7 +152,7 @@ def _exchange_address(paths: Paths, device: str, new: IpInterface, former: set[I
     """Set the leased address, then remove former ones; an equal address is not touched."""
     present = _addresses(device)
     if new not in present:
-        extra = ["broadcast", "+"] if new.version == 4 and new.network.prefixlen < 31 else []  # noqa: PLR2004 - RFC 3021
+        extra = ["broadcast", "+"] if new.version == IPV4 and new.network.prefixlen < _POINT_TO_POINT else []
         _ip("address", "add", str(new), *extra, "dev", device)
     old = [interface for interface in sorted(present - {new}, key=str) if interface.ip in former]
     _remove_addresses(paths, device, old)

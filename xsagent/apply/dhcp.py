@@ -26,6 +26,7 @@ from xsagent.observed.dhcp_clients import IFINDEX_VARIABLE, ClientFiles, client_
 from xsagent.observed.lease_results import LeaseResult, read_lease_result
 from xsagent.observed.netlink import dump_kernel
 from xsagent.plan.steps import StartDhcpStep, StopDhcpStep
+from xsagent.topology.values import IPV6
 
 _START_S: Final = 15.0
 _STOP_S: Final = 5.0
@@ -65,7 +66,7 @@ def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResul
     if not _is_right(files, step, ifindex, paths.proc):
         stop_processes(files, device, paths.proc)
         _write_files(files, step.client.configuration, paths)
-        if family == 6:  # noqa: PLR2004 - IP version
+        if family == IPV6:
             _wait_link_local(device)
         _start(_command(files, device, family, ifindex, paths), paths)
     return _wait_lease(files, device, ifindex, paths.proc, wait_s)
@@ -136,7 +137,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 def _command(files: ClientFiles, device: str, family: int, ifindex: int, paths: Paths) -> list[str]:
     command = [find_program("dhclient", "/sbin/dhclient"), f"-{family}", "-q", "-nw"]
-    if family == 6:  # noqa: PLR2004 - IP version
+    if family == IPV6:
         command += ["-D", "LL"]  # a DUID made of the MAC stays the same when the host is built anew
     command += ["-cf", str(files.configuration), "-lf", str(files.leases), "-pf", str(files.pid)]
     command += ["-sf", str(_launcher(paths))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,10 @@ from xsagent.plan.steps import (
     SysctlStep,
     WaitCarrierStep,
 )
-from xsagent.topology.values import ROUTE_PROTOCOL, IpInterface, Route
+from xsagent.topology.values import IPV4, IPV6, ROUTE_PROTOCOL, IpInterface, Route
+
+_POINT_TO_POINT: Final = 31
+"""A network with this prefix length has two hosts and no broadcast address (RFC 3021)."""
 
 _CARRIER_POLL_S: Final = 0.05
 _RT_SCOPE_LINK: Final = 253
@@ -179,7 +183,7 @@ def _wanted(step: LinkStep) -> str:
 
 def _address_fields(interface: IpInterface) -> dict[str, Any]:
     fields: dict[str, Any] = {"address": str(interface.ip), "mask": _length(interface)}
-    if interface.version == 4 and interface.network.prefixlen < 31:  # noqa: PLR2004 - RFC 3021: no broadcast in a /31
+    if interface.version == IPV4 and interface.network.prefixlen < _POINT_TO_POINT:
         fields["broadcast"] = str(interface.network.broadcast_address)
     return fields
 
@@ -195,14 +199,14 @@ def _route_fields(route: Route, index: int) -> dict[str, Any]:
         "oif": index,
         "table": _MAIN_TABLE,
         "proto": route.protocol or ROUTE_PROTOCOL,
-        "family": 2 if version == 4 else 10,  # noqa: PLR2004 - AF_INET and AF_INET6 of linux/socket.h
+        "family": int(socket.AF_INET if version == IPV4 else socket.AF_INET6),
     }
-    metric = route.metric or (_IPV6_METRIC if version == 6 else 0)  # noqa: PLR2004 - IP version
+    metric = route.metric or (_IPV6_METRIC if version == IPV6 else 0)
     if metric:
         fields["priority"] = metric
     if route.gateway is not None:
         fields["gateway"] = str(route.gateway)
-    elif version == 4:  # noqa: PLR2004 - IP version
+    elif version == IPV4:
         fields["scope"] = _RT_SCOPE_LINK
     return fields
 

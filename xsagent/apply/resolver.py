@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +17,11 @@ from xsagent.apply.files import replace_file
 from xsagent.config import Paths
 from xsagent.observed.lease_results import read_leased_resolvers
 from xsagent.observed.resolver import read_resolver_text
-from xsagent.topology.resolv_conf import merge_sources, parse_resolv_conf, render_resolv_conf
+from xsagent.topology.resolv_conf import guess_static, merge_sources, parse_resolv_conf, render_resolv_conf
 from xsagent.topology.values import Resolver
 
-_STATIC: Final = "resolver.conf"
+_LEASED_SEARCH: Final = "leased-search"
+"""Remembers the search domains that came from a lease, over reboots as resolv.conf does: others are somebody's own."""
 
 
 def apply_resolver(resolver: Resolver, paths: Paths) -> bool:
@@ -34,22 +36,24 @@ def apply_resolver(resolver: Resolver, paths: Paths) -> bool:
 
 
 def merge_leases(paths: Paths) -> bool:
-    """Bring a changed lease's servers into resolv.conf; static ones come from /var/lib/xsagent/resolver.conf.
+    """Bring a changed lease's servers and search domains into resolv.conf.
 
-    Without that file, servers of a family that no lease names are taken for static. Otherwise as `apply_resolver`.
+    What is static is not known here: servers of a family that no lease names, and search domains that came from no
+    lease, are taken for it and stay. Otherwise as `apply_resolver`.
     """
-    try:
-        static = parse_resolv_conf((paths.state_dir / _STATIC).read_text(encoding="utf-8", errors="replace"))
-    except OSError:
-        static = None
-    return _merge(static, paths)
+    return _merge(None, paths)
 
 
 def _merge(static: Resolver | None, paths: Paths) -> bool:
     with _lock(paths.run_dir):
         text = read_resolver_text(paths.resolv_conf, paths.root)
-        present = parse_resolv_conf(text)
-        wanted = merge_sources(static, read_leased_resolvers(paths.run_dir), Resolver(), present)
+        present, leased = parse_resolv_conf(text), read_leased_resolvers(paths.run_dir)
+        if static is None:
+            search = () if present.search == _read_leased_search(paths) else present.search
+            static = guess_static(leased, replace(present, search=search))
+        wanted = merge_sources(static, leased, Resolver(), present)
+        if not static.search:
+            _write_leased_search(paths, wanted.search)
         changed = render_resolv_conf(text, wanted)
         if changed == text:
             return False
@@ -57,6 +61,19 @@ def _merge(static: Resolver | None, paths: Paths) -> bool:
         paths.resolv_conf.parent.mkdir(parents=True, exist_ok=True)
         replace_file(paths.resolv_conf, data, follow_links_below=paths.root)
         return True
+
+
+def _read_leased_search(paths: Paths) -> tuple[str, ...]:
+    try:
+        return tuple((paths.state_dir / _LEASED_SEARCH).read_text(encoding="ascii", errors="replace").split())
+    except OSError:
+        return ()
+
+
+def _write_leased_search(paths: Paths, search: tuple[str, ...]) -> None:
+    if search != _read_leased_search(paths):
+        paths.state_dir.mkdir(parents=True, exist_ok=True)
+        replace_file(paths.state_dir / _LEASED_SEARCH, f"{' '.join(search)}\n".encode())
 
 
 @contextlib.contextmanager

@@ -15,13 +15,12 @@ from typing import Final
 
 from xsagent.observed.dhclient_leases import parse_leases
 from xsagent.observed.lease_results import read_lease_result
-from xsagent.topology.values import DhcpClient, IpAddress
+from xsagent.topology.values import IPV4, IPV6, DhcpClient, IpAddress
 
 IFINDEX_VARIABLE: Final = "XSAGENT_IFINDEX"
 """Given to dhclient with -e: it tells the hook, and on the command line tells us, which netdev was meant."""
 
 _CONFIGURATION: Final = re.compile(r"dhclient(6?)-([^/\s]{1,15})\.conf")
-_VERSION_6: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ def client_files(state: Path, run: Path, device: str, family: int) -> ClientFile
     Arguments:
         state, run: /var/lib/xsagent and /run/xsagent below the root prefix.
     """
-    stem = f"dhclient{'6' if family == _VERSION_6 else ''}-{device}"
+    stem = f"dhclient{'6' if family == IPV6 else ''}-{device}"
     return ClientFiles(
         configuration=state / f"{stem}.conf",
         leases=state / f"{stem}.leases",
@@ -80,7 +79,7 @@ def read_dhcp_clients(
         match = _CONFIGURATION.fullmatch(path.name)
         text = _read(path) if match else None
         if match and text is not None:
-            device, family = match[2], _VERSION_6 if match[1] else 4
+            device, family = match[2], IPV6 if match[1] else IPV4
             files = client_files(state, run, device, family)
             found[device, family] = _found(files, text, device, family, proc, ifindexes.get(device, 0))
     return found

@@ -170,7 +170,7 @@ def read_settings(device: str) -> dict[str, str]:
     """
     settings: dict[str, str] = {}
     with _unless_refused():
-        settings |= _link_words(read_link_settings(device))
+        settings |= link_words(read_link_settings(device))
     with _unless_refused():
         settings["wol"] = wol_letters(read_wol(device)[1])
     for group in GROUPS:
@@ -234,7 +234,7 @@ def bitmap(raw: bytes) -> int:
     return sum(word << 32 * place for place, word in enumerate(struct.unpack(f"={len(raw) // 4}I", raw)))
 
 
-def _link_words(link: LinkSettings) -> dict[str, str]:
+def link_words(link: LinkSettings) -> dict[str, str]:
     """Speed and duplex are what is asked for, where autonegotiation may choose among several what it chose.
 
     A peer that negotiates less than we ask for is no drift: setting it again would only bounce the link.

@@ -12,7 +12,7 @@ from typing import Final
 
 from xsagent.observed.dhcp_clients import FoundClient, read_dhcp_clients
 from xsagent.observed.netlink import AddressRow, KernelDump
-from xsagent.topology.values import KEEP, Address, DhcpClient, IpAddress, IpDevice, IpInterface, Origin
+from xsagent.topology.values import IPV4, IPV6, KEEP, Address, DhcpClient, IpAddress, IpDevice, IpInterface, Origin
 
 # linux/if_addr.h
 _IFA_F_PERMANENT: Final = 0x80
@@ -46,7 +46,7 @@ def read_ip_devices(dump: KernelDump, *, state: Path, run: Path, proc: Path) -> 
 
 def _ip_device(dump: KernelDump, ifindex: int, name: str, clients: dict[tuple[str, int], FoundClient]) -> IpDevice:
     rows = [row for row in dump.addresses if row.ifindex == ifindex]
-    client4, client6 = clients.get((name, 4)), clients.get((name, 6))
+    client4, client6 = clients.get((name, IPV4)), clients.get((name, IPV6))
     leased = frozenset[IpAddress]().union(*(client.addresses for client in (client4, client6) if client))
     return IpDevice(
         device=name,
@@ -74,10 +74,11 @@ def tell_origin(row: AddressRow, leased: Collection[IpAddress]) -> Origin:
     """
     if row.interface.ip in leased:
         return Origin.DHCP
-    if row.protocol == _IFAPROT_KERNEL_LL or (row.interface.version == 6 and row.interface.ip.is_link_local):  # noqa: PLR2004 - IP version
+    is_v6 = row.interface.version == IPV6
+    if row.protocol == _IFAPROT_KERNEL_LL or (is_v6 and row.interface.ip.is_link_local):
         return Origin.LINK_LOCAL
     if row.protocol == _IFAPROT_KERNEL_RA or row.flags & _IFA_F_MANAGETEMPADDR:
         return Origin.ROUTER
-    if row.interface.version == 6 and row.flags & _IFA_F_TEMPORARY:  # noqa: PLR2004 - IP version; IPv4 uses that bit for secondary addresses
+    if is_v6 and row.flags & _IFA_F_TEMPORARY:  # IPv4 has that bit on secondary addresses
         return Origin.ROUTER
     return Origin.STATIC if row.flags & _IFA_F_PERMANENT else Origin.DHCP

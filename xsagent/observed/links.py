@@ -72,9 +72,11 @@ def read_sysctls(proc: Path, paths: Collection[str]) -> dict[str, str]:
 def _by_device(sysctls: Collection[str]) -> dict[str, list[str]]:
     asked: dict[str, list[str]] = {}
     for path in sysctls:
-        parts = path.split("/")
-        if len(parts) > 3:  # noqa: PLR2004 - family/conf/DEVICE/name and family/neigh/DEVICE/name
-            asked.setdefault(parts[2], []).append(path)
+        match path.split("/"):
+            case [_family, "conf" | "neigh", device, _name]:
+                asked.setdefault(device, []).append(path)
+            case _:
+                continue
     return asked
 
 

@@ -7,6 +7,7 @@ IPRoute only: NDB mirrors everything in SQL and has threads and roll-back rules 
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -128,9 +129,9 @@ def _route_rows(messages: Iterable[Any]) -> Iterator[RouteRow]:
 
 
 def _route(message: Any, hop: Any) -> Route:  # noqa: ANN401 - as _link_row
-    version = 4 if message["family"] == 2 else 6  # noqa: PLR2004 - AF_INET of linux/socket.h
-    default = "0.0.0.0" if version == 4 else "::"  # noqa: PLR2004, S104 - a default route's network, nothing is bound
-    destination = message.get("RTA_DST") or default
+    # A default route has no RTA_DST; the address 0 of its family is meant.
+    none = ipaddress.IPv4Address(0) if message["family"] == socket.AF_INET else ipaddress.IPv6Address(0)
+    destination = message.get("RTA_DST") or none
     return Route(
         destination=ipaddress.ip_network(f"{destination}/{message['dst_len']}"),
         gateway=_gateway(hop),

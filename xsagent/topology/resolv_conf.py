@@ -27,38 +27,44 @@ def parse_resolv_conf(text: str) -> Resolver:
     return Resolver(servers=_unique(servers), search=search)
 
 
-def merge_sources(static: Resolver | None, leased: Sequence[Resolver], learnt: Resolver, present: Resolver) -> Resolver:
+def merge_sources(static: Resolver, leased: Sequence[Resolver], learnt: Resolver, present: Resolver) -> Resolver:
     """Return what resolv.conf must name: static servers before DHCP's before routers', for each family by itself.
 
     A family takes its servers from the first source that has any, so a static IPv4 server does not hide what
     DHCPv6 gave. A list that works is never replaced by an empty one (pains.md 7).
 
     Arguments:
-        static: from the record; None when it is not known here, then servers of families that no other source
-            has are taken for static.
+        static: from the record, or guessed (`guess_static`).
         leased: from DHCP clients on the DNS device, IPv4's before IPv6's.
         learnt: from router advertisements.
         present: what resolv.conf names now.
     """
-    given = Resolver(
-        servers=_unique(server for source in leased for server in source.servers),
-        search=_unique(domain for source in leased for domain in source.search),
-    )
-    known = _guess_static(given, learnt, present) if static is None else static
-    families = {_family(server) for server in known.servers}
-    servers = list(known.servers)
+    given = _joined(leased)
+    families = {_family(server) for server in static.servers}
+    servers = list(static.servers)
     for source in (given, learnt):
         servers += [server for server in source.servers if _family(server) not in families]
         families |= {_family(server) for server in source.servers}
+    search = static.search or given.search or learnt.search or present.search
+    return Resolver(servers=_unique(servers) or present.servers, search=search)
+
+
+def guess_static(leased: Sequence[Resolver], present: Resolver) -> Resolver:
+    """Return what in a resolv.conf no lease accounts for: servers of families that leases do not name, and its search.
+
+    Arguments:
+        present: without the search domains when they are known to have come from a lease.
+    """
+    covered = {_family(server) for server in _joined(leased).servers}
+    servers = tuple(server for server in present.servers if _family(server) not in covered)
+    return Resolver(servers=servers, search=present.search)
+
+
+def _joined(sources: Sequence[Resolver]) -> Resolver:
     return Resolver(
-        servers=_unique(servers) or present.servers,
-        search=known.search or given.search or learnt.search or present.search,
+        servers=_unique(server for source in sources for server in source.servers),
+        search=_unique(domain for source in sources for domain in source.search),
     )
-
-
-def _guess_static(given: Resolver, learnt: Resolver, present: Resolver) -> Resolver:
-    covered = {_family(server) for server in (*given.servers, *learnt.servers)}
-    return Resolver(servers=tuple(server for server in present.servers if _family(server) not in covered))
 
 
 def render_resolv_conf(text: str, resolver: Resolver) -> str:

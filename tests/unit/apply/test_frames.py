@@ -1,0 +1,96 @@
+"""Frames for neighbours and routers, against bytes written down from the RFCs."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address
+
+from xsagent.apply.frames import (
+    UNSPECIFIED,
+    arp_request,
+    is_arp_answer,
+    is_neighbour_answer,
+    neighbour_advertisement,
+    neighbour_solicitation,
+    router_solicitation,
+)
+
+MAC = bytes.fromhex("001b21005a01")
+HOST, GATEWAY = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.1")
+HOST6, GATEWAY6 = IPv6Address("fe80::1"), IPv6Address("2001:db8::abcd:1234")
+
+
+def arp_reply(sender: IPv4Address) -> bytes:
+    """An ARP reply as a gateway sends it."""
+    body = bytes.fromhex("0001080006040002") + bytes.fromhex("0200000000fe") + sender.packed + MAC + HOST.packed
+    return MAC + bytes.fromhex("0200000000fe") + b"\x08\x06" + body
+
+
+def test_an_arp_request_is_a_broadcast_with_our_address() -> None:
+    """RFC 826, byte by byte."""
+    assert arp_request(MAC, HOST, GATEWAY).hex() == (
+        "ffffffffffff001b21005a010806" + "0001080006040001" + "001b21005a01c000020a" + "000000000000c0000201"
+    )
+
+
+def test_only_an_arp_packet_in_which_the_gateway_speaks_is_an_answer() -> None:
+    """Not another host's reply, not our own question, not half a packet; a VLAN tag does not matter."""
+    reply = arp_reply(GATEWAY)
+
+    assert is_arp_answer(reply, GATEWAY)
+    assert is_arp_answer(reply[:12] + b"\x81\x00\x00\x05" + reply[12:], GATEWAY)
+    assert not is_arp_answer(arp_reply(IPv4Address("192.0.2.2")), GATEWAY)
+    assert not is_arp_answer(arp_request(MAC, HOST, GATEWAY), GATEWAY)
+    assert not is_arp_answer(reply[:30], GATEWAY)
+    assert not is_arp_answer(b"", GATEWAY)
+
+
+def checksum_is_right(frame: bytes) -> bool:
+    """Whether an ICMPv6 message adds up with its pseudo header (RFC 4443 section 2.3)."""
+    message = frame[54:]
+    data = frame[22:54] + len(message).to_bytes(4, "big") + (58).to_bytes(4, "big") + message
+    total = sum(int.from_bytes(data[place : place + 2], "big") for place in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total == 0xFFFF
+
+
+def test_a_solicitation_goes_to_the_groups_of_its_target() -> None:
+    """Destination MAC and address are made of the target's last three bytes (RFC 4291 section 2.7.1)."""
+    frame = neighbour_solicitation(MAC, HOST6, GATEWAY6)
+
+    assert frame[:6].hex() == "3333ffcd1234"
+    assert IPv6Address(frame[38:54]) == IPv6Address("ff02::1:ffcd:1234")
+    assert frame[21] == 255
+    assert frame[54] == 135
+    assert checksum_is_right(frame)
+
+
+def test_an_advertisement_overrides_what_neighbours_know() -> None:
+    """Override flag set, solicited flag not; the target's own MAC is named (RFC 4861 section 4.4)."""
+    frame = neighbour_advertisement(MAC, HOST6)
+
+    assert (frame[54], frame[58]) == (136, 0x20)
+    assert frame[62:78] == HOST6.packed
+    assert frame[78:80] + frame[80:86] == b"\x02\x01" + MAC
+    assert checksum_is_right(frame)
+    assert is_neighbour_answer(frame, HOST6)
+    assert not is_neighbour_answer(frame, GATEWAY6)
+    assert not is_neighbour_answer(neighbour_solicitation(MAC, HOST6, HOST6), HOST6)
+
+
+def test_a_forwarded_advertisement_is_no_answer() -> None:
+    """A hop limit below 255 means that it came through a router (RFC 4861 section 7.1.2)."""
+    frame = bytearray(neighbour_advertisement(MAC, HOST6))
+    frame[21] = 254
+
+    assert not is_neighbour_answer(bytes(frame), HOST6)
+
+
+def test_a_solicitation_of_routers_names_its_sender_only_when_it_has_an_address() -> None:
+    """RFC 4861 section 4.1: no link-layer option from the unspecified address."""
+    known, unknown = router_solicitation(MAC, HOST6), router_solicitation(MAC, UNSPECIFIED)
+
+    assert (known[54], len(known) - 54) == (133, 16)
+    assert (unknown[54], len(unknown) - 54) == (133, 8)
+    assert checksum_is_right(known)
+    assert checksum_is_right(unknown)
