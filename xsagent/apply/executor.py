@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from xsagent.apply.outcome import RolledBack, Stuck
-from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, XsagentError
+from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, SwitchDeadError, XsagentError
 from xsagent.plan.steps import Plan, Step
 
 RunStep = Callable[[Step], None]
@@ -86,6 +86,9 @@ def run_undo(undo: Sequence[Step], run_step: RunStep, report: Report) -> tuple[S
         except DhcpSilentError as error:
             # the client runs again, which is all that an undo can bring back
             report("wait_for_lease", step, str(error))
+        except SwitchDeadError as error:
+            # the database is as it was; a switch that comes up again reads it
+            report("undo_unconfirmed", step, str(error))
         except (XsagentError, OSError) as error:
             report("undo_failed", step, str(error))
             if step.required:

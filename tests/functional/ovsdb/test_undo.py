@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from host_state import configuration
 
 from xsagent.apply.ovsdb import OvsdbResult
 from xsagent.observed.ovsdb import read_ovsdb
@@ -29,16 +30,6 @@ from xsagent.topology.values import Bridge, Interface, Port
 
 Runner = Callable[..., OvsdbResult]
 
-EPHEMERAL_OR_REPORTED = {
-    "statistics", "status", "rstp_status", "rstp_statistics", "datapath_id", "datapath_version", "ifindex",
-    "mac_in_use", "link_state", "link_speed", "link_resets", "admin_state", "duplex", "mtu", "ofport", "error",
-    "lacp_current", "bfd_status", "cfm_fault", "cfm_fault_status", "cfm_flap_count", "cfm_health",
-    "cfm_remote_mpids", "cfm_remote_opstate", "is_connected", "role", "next_cfg", "cur_cfg", "datapaths",
-    "ovs_version", "db_version", "datapath_types", "iface_types", "dpdk_initialized", "dpdk_version", "_uuid",
-    "_version",
-}  # fmt: skip
-
-
 def nic(name: str, *, tag: int | None = None, trunks: tuple[int, ...] = ()) -> Port:
     """A port with the interface of its own name."""
     return Port(name=name, interfaces={name: Interface(name=name)}, tag=tag, trunks=trunks)
@@ -48,35 +39,6 @@ def bridge(name: str, *ports: Port) -> Bridge:
     """A bridge of the userspace datapath with its internal port and others."""
     own = Port(name=name, interfaces={name: Interface(name=name, type="internal")})
     return Bridge(name=name, datapath_type="netdev", ports={port.name: port for port in (own, *ports)})
-
-
-def configuration(sandbox: Sandbox) -> dict[str, object]:
-    """The whole configuration with each reference replaced by the row referred to: no UUID is left in it."""
-    database = f"unix:{sandbox.root}/run/openvswitch/db.sock"
-    dumps = sandbox.run(["ovsdb-client", "-f", "json", "dump", database, "Open_vSwitch"]).stdout.splitlines()
-    rows: dict[str, dict[str, object]] = {}
-    tables: dict[str, list[str]] = {}
-    for dump in map(json.loads, dumps):
-        table = dump["caption"].removesuffix(" table")
-        named = [dict(zip(dump["headings"], values, strict=True)) for values in dump["data"]]
-        tables[table] = [row["_uuid"][1] for row in named]
-        for row in named:
-            kept = {name: value for name, value in row.items() if name not in EPHEMERAL_OR_REPORTED}
-            rows[row["_uuid"][1]] = kept | {"table": table}
-    return {table: sorted(repr(_expand(rows[uuid], rows, {uuid})) for uuid in uuids) for table, uuids in tables.items()}
-
-
-def _expand(value: object, rows: dict[str, dict[str, object]], seen: set[str]) -> object:
-    match value:
-        case ["uuid", str(uuid)]:
-            return ("cycle", rows[uuid].get("name")) if uuid in seen else _expand(rows[uuid], rows, {*seen, uuid})
-        case ["set", list(members)]:
-            return sorted(repr(_expand(member, rows, seen)) for member in members)
-        case list():
-            return [_expand(item, rows, seen) for item in value]
-        case dict():
-            return {key: _expand(item, rows, seen) for key, item in sorted(value.items())}
-    return value
 
 
 FURNISH = """
