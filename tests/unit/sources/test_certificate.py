@@ -128,5 +128,5 @@ def test_the_ca_of_a_listening_host_must_be_there(tls: TlsFiles) -> None:
 @pytest.mark.parametrize("der", [b"", b"\x30", b"\x30\x82\xff\xff\x00", b"\x30\x02\x30\x00", b"\x30\x80\x00"])
 def test_cut_off_der_is_refused(der: bytes) -> None:
     """No length makes the parser read on."""
-    with pytest.raises(ValueError, match="^it "):
+    with pytest.raises(ValueError, match=r"^it "):
         parse_end_date(der)
