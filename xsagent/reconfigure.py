@@ -20,12 +20,13 @@ from xsagent.apply.run_step import StepRunner
 from xsagent.config import Paths, Settings
 from xsagent.errors import VerifyError, XsagentError
 from xsagent.log import Logger, get_logger, log_reasons
-from xsagent.observed.host import interest_of, observe_host
+from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
+from xsagent.plan.safety_flows import secure_management_bridge
 from xsagent.plan.settle import settle_undo
 from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
 from xsagent.sources.host_files import read_boot_id
@@ -92,6 +93,19 @@ class Host:
     def report(self, event: str, step: Step, text: str) -> None:
         """Log what the executor does."""
         self.logger.info(event, step=type(step).__name__, subject=getattr(step, "device", ""), reason=text)
+
+
+def interest_of(desired: Desired) -> Interest:
+    """What must be read to compare the host with this desired state."""
+    links = desired.topology.links.values()
+    secure = secure_management_bridge(desired)
+    return Interest(
+        ethtool=frozenset(link.name for link in links if link.features or link.settings),
+        sysctls=frozenset(path for link in links for path in link.sysctls),
+        files=frozenset(desired.topology.files),
+        flows=frozenset() if secure is None else frozenset({secure}),
+        virtual_functions=desired.virtual_functions,
+    )
 
 
 def make_plan(operation: Operation, host: Host, observed: Topology | None = None) -> Plan:

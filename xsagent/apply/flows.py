@@ -53,7 +53,7 @@ def replace_flows(
     lines += [f"add {line}" for of_port in flows.values() for line in of_port]
     text = "".join(f"{line}\n" for line in lines)
     try:
-        _ofctl(rundir, bridge, ["--bundle", "add-flows"], ["-"], deadline_s, text)
+        run_ofctl(rundir, bridge, ["--bundle", "add-flows"], ["-"], deadline_s, text)
     except CommandError as error:
         if _NO_BUNDLE not in str(error):
             raise
@@ -69,7 +69,7 @@ def _replace_without_bundle(rundir: Path, bridge: str, flows: Mapping[int, Colle
         stale = read_flows(rundir, bridge, deadline_s).get(in_port, frozenset()) - {parse_flow(line) for line in lines}
         text += [f"delete_strict {_strict_match(flow)}" for flow in stale]
     text += [f"delete_strict {cut}".replace(f"cookie={COOKIE:#x},", "") for cut in cuts]
-    _ofctl(rundir, bridge, ["add-flows"], ["-"], deadline_s, "".join(f"{line}\n" for line in text))
+    run_ofctl(rundir, bridge, ["add-flows"], ["-"], deadline_s, "".join(f"{line}\n" for line in text))
 
 
 def _strict_match(flow: Flow) -> str:
@@ -83,7 +83,7 @@ def delete_flows(rundir: Path, bridge: str, in_ports: Collection[int], deadline_
 
 def read_flows(rundir: Path, bridge: str, deadline_s: float = FLOWS_DEADLINE_S) -> dict[int, frozenset[Flow]]:
     """The locking flows that the switch holds, by port number. Changes nothing; errors as `replace_flows`."""
-    done = _ofctl(
+    done = run_ofctl(
         rundir, bridge, ["--no-stats", "--no-names", "dump-flows"], [f"cookie={COOKIE}/{_ANY_COOKIE}"], deadline_s
     )
     found: dict[int, set[Flow]] = {}
@@ -110,9 +110,14 @@ def _match(in_port: int) -> str:
     return f"cookie={COOKIE}/{_ANY_COOKIE},in_port={in_port}"
 
 
-def _ofctl(
+def run_ofctl(
     rundir: Path, bridge: str, command: list[str], arguments: list[str], deadline_s: float, text: str | None = None
 ) -> ChildResult:
+    """Run ovs-ofctl on one of this host's bridges, by its management socket.
+
+    Raises:
+        CommandError: it failed or passed its deadline.
+    """
     program = find_program("ovs-ofctl", _DEFAULT)
     target = f"unix:{rundir / parse_device_name(bridge)}.mgmt"
     # Its own limit ends it in order; ours comes after, for a process that does not even look at the clock.

@@ -13,6 +13,8 @@ from xsagent.apply import dhcp, ethtool, ifcfg, netlink
 from xsagent.apply.files import remove_file, replace_file
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.resolver import apply_resolver
+from xsagent.apply.safety_flows import replace_safety_flows
+from xsagent.apply.virtual_functions import enable_virtual_functions
 from xsagent.config import Paths, Settings
 from xsagent.log import Logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
@@ -30,11 +32,13 @@ from xsagent.plan.steps import (
     OvsdbStep,
     ResolverStep,
     RouteStep,
+    SafetyFlowsStep,
     StartDhcpStep,
     Step,
     StopDhcpStep,
     SysctlStep,
     UpdateIssueStep,
+    VirtualFunctionsStep,
     WaitCarrierStep,
 )
 
@@ -65,6 +69,10 @@ class StepRunner:
         match step:
             case OvsdbStep():
                 apply_ovsdb(self.connection, step, time.monotonic() + _SWITCH_S)
+            case SafetyFlowsStep():
+                replace_safety_flows(self.paths.ovs_rundir, step)
+            case VirtualFunctionsStep():
+                enable_virtual_functions(step, self.paths.sys)
             case LinkStep() | CreateVlanLinkStep() | DeleteLinkStep() | WaitCarrierStep() | SysctlStep():
                 self._run_link(step)
             case FeaturesStep() | LinkSettingsStep():

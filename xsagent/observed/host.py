@@ -7,17 +7,17 @@ system call per device or file is read only for those that the desired topology 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xsagent.config import Paths
+from xsagent.observed.flows import count_flows
 from xsagent.observed.ip_devices import read_ip_devices
-from xsagent.observed.links import read_links
+from xsagent.observed.links import read_links, read_virtual_functions
 from xsagent.observed.netlink import dump_kernel
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.resolver import read_resolver
-from xsagent.topology.desired import Desired
-from xsagent.topology.values import Bridge, Topology
+from xsagent.topology.values import SAFETY_COOKIE, Bridge, Topology
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,21 +28,15 @@ class Interest:
         ethtool: devices whose offloads and link settings matter.
         sysctls: paths below /proc/sys/net.
         files: absolute paths without root prefix.
+        flows: real bridges whose safety flows are counted (a child program each, so only where they matter).
+        virtual_functions: NICs whose sriov_numvfs matters.
     """
 
     ethtool: frozenset[str] = frozenset()
     sysctls: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
-
-
-def interest_of(desired: Desired) -> Interest:
-    """What must be read to compare the host with this desired state."""
-    links = desired.topology.links.values()
-    return Interest(
-        ethtool=frozenset(link.name for link in links if link.features or link.settings),
-        sysctls=frozenset(path for link in links for path in link.sysctls),
-        files=frozenset(desired.topology.files),
-    )
+    flows: frozenset[str] = frozenset()
+    virtual_functions: frozenset[str] = frozenset()
 
 
 def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Interest, deadline: float) -> Topology:
@@ -57,11 +51,20 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
     """
     bridges: Mapping[str, Bridge] = read_ovsdb(connection, deadline).bridges if connection is not None else {}
     dump = dump_kernel()
+    links = read_links(dump, sysfs=paths.sys, proc=paths.proc, ethtool=interest.ethtool, sysctls=interest.sysctls)
     return Topology(
-        bridges=bridges,
-        links=read_links(
-            dump, sysfs=paths.sys, proc=paths.proc, ethtool=interest.ethtool, sysctls=interest.sysctls
-        ),
+        bridges={
+            name: replace(bridge, safety_flows=count_flows(paths.ovs_rundir, name, SAFETY_COOKIE))
+            if name in interest.flows
+            else bridge
+            for name, bridge in bridges.items()
+        },
+        links={
+            name: replace(link, virtual_functions=read_virtual_functions(paths.sys, name))
+            if name in interest.virtual_functions
+            else link
+            for name, link in links.items()
+        },
         ip_devices=read_ip_devices(dump, state=paths.state_dir, run=paths.run_dir, proc=paths.proc),
         resolver=read_resolver(paths.resolv_conf),
         files={path: _read_text(paths, path) for path in sorted(interest.files)},

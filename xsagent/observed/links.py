@@ -58,6 +58,14 @@ def read_links(
     }
 
 
+def read_virtual_functions(sysfs: Path, device: str) -> int | None:
+    """sriov_numvfs of a NIC; None where it has no SR-IOV."""
+    try:
+        return int((sysfs / "class/net" / device / "device/sriov_numvfs").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
 def read_sysctls(proc: Path, paths: Collection[str]) -> dict[str, str]:
     """Return the values of sysctls by path below /proc/sys/net; absent ones are left out."""
     values: dict[str, str] = {}

@@ -14,7 +14,17 @@ from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
 from xsagent.plan.ovsdb import diff_ovsdb
 from xsagent.plan.ovsdb_model import apply_operation, find_interface, invert_operations
-from xsagent.plan.steps import OvsdbStep, Plan, ResolverStep, Step, UpdateIssueStep, WaitCarrierStep
+from xsagent.plan.safety_flows import build_safety_flows
+from xsagent.plan.steps import (
+    OvsdbStep,
+    Plan,
+    ResolverStep,
+    SafetyFlowsStep,
+    Step,
+    UpdateIssueStep,
+    VirtualFunctionsStep,
+    WaitCarrierStep,
+)
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import ObjectKind, Resolver, Topology
 
@@ -28,6 +38,8 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     present, warnings = check_host(desired, observed, options)
     phases = Phases()
     phases.switch += _switch_steps(present, observed)
+    phases.switch += _safety_steps(present, observed, phases.switch)
+    phases.before += _virtual_function_steps(present, observed)
     _plan_links(present, observed, options, phases)
     _plan_ip(present, observed, phases)
     phases.files += diff_files(present.topology, observed)
@@ -53,6 +65,37 @@ def _switch_steps(desired: Desired, observed: Topology) -> list[Step]:
     ports = tuple(sorted(name for name in wanted if find_interface(bridges, name)))
     return [
         OvsdbStep(operations=operations, relied=relied, ports=ports, reason="the switch's configuration", undo=(undo,))
+    ]
+
+
+def _safety_steps(desired: Desired, observed: Topology, switch: list[Step]) -> list[Step]:
+    """Safety flows where they are not whole, and after each transaction on their bridge that may flush them."""
+    wanted = build_safety_flows(desired)
+    if wanted is None:
+        return []
+    present = observed.bridges.get(wanted.bridge)
+    if not switch and present is not None and present.safety_flows == len(wanted.lines):
+        return []
+    # an undo of the transaction flushes them again, or keeps a bridge that had them before
+    undo: tuple[Step, ...] = ()
+    if present is None or not present.safety_flows:
+        undo = (SafetyFlowsStep(bridge=wanted.bridge, lines=(), required=False),)
+    return [
+        SafetyFlowsStep(
+            bridge=wanted.bridge,
+            lines=wanted.lines,
+            management=True,
+            reason="a secure bridge forwards nothing by itself",
+            undo=undo,
+        )
+    ]
+
+
+def _virtual_function_steps(desired: Desired, observed: Topology) -> list[Step]:
+    return [
+        VirtualFunctionsStep(device=device, reason="an SR-IOV network is plugged")
+        for device in sorted(desired.virtual_functions)
+        if device in observed.links and observed.links[device].virtual_functions == 0
     ]
 
 

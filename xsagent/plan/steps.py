@@ -165,6 +165,25 @@ class OvsdbStep(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyFlowsStep(_Step):
+    """Make the flows with SAFETY_COOKIE on a bridge exactly these, in one bundle; other flows stay.
+
+    Attributes:
+        lines: as ``ovs-ofctl --names add-flows`` reads them, without cookie; empty takes them out.
+    """
+
+    bridge: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualFunctionsStep(_Step):
+    """Give a NIC all its virtual functions, where it has none (sriov_numvfs is 0)."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinkStep(_Step):
     """Set attributes of a netdev: MTU in bytes, IFF_UP, MAC; None leaves one alone."""
 
@@ -302,6 +321,8 @@ class UpdateIssueStep(_Step):
 
 Step = (
     OvsdbStep
+    | SafetyFlowsStep
+    | VirtualFunctionsStep
     | LinkStep
     | CreateVlanLinkStep
     | DeleteLinkStep

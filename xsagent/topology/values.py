@@ -104,6 +104,7 @@ class Bridge:
         ports: by name; includes the bridge's own internal port and VLAN bridges' ports. A desired Bridge lists
             the ports it speaks about; others' stay.
         controllers: targets of its Controller rows (observed only).
+        safety_flows: number of flows with our safety cookie (observed only; None: not read).
         extra: as Interface.extra; rows referred to (Controller, Mirror, NetFlow ...) nested under their column.
     """
 
@@ -116,6 +117,7 @@ class Bridge:
     other_config: Keys = field(default_factory=dict)
     external_ids: Keys = field(default_factory=dict)
     controllers: tuple[str, ...] = ()
+    safety_flows: int | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -136,6 +138,7 @@ class Link:
         sysctls: per-device sysctls by path below /proc/sys/net, for example
             ``ipv6/conf/xenbr0/accept_ra``.
         parent: for a VLAN netdev the device below; None otherwise.
+        virtual_functions: observed: sriov_numvfs; None where the NIC has no SR-IOV, or it was not asked for.
     """
 
     name: str
@@ -152,6 +155,11 @@ class Link:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     parent: str | None = None
     vlan: int | None = None
+    virtual_functions: int | None = None
+
+
+SAFETY_COOKIE: Final = 0x7873
+"""Cookie of the flows that keep management reachable on a secure bridge (features.md section 11)."""
 
 
 class Origin(enum.StrEnum):
