@@ -26,7 +26,7 @@ from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.safety_flows import secure_management_bridge
+from xsagent.plan.secure_bridge import secure_management_bridge
 from xsagent.plan.settle import settle_undo
 from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
 from xsagent.sources.host_files import read_boot_id

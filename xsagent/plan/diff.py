@@ -14,7 +14,7 @@ from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
 from xsagent.plan.ovsdb import diff_ovsdb
 from xsagent.plan.ovsdb_model import apply_operation, find_interface, invert_operations
-from xsagent.plan.safety_flows import build_safety_flows
+from xsagent.plan.secure_bridge import build_safety_flows
 from xsagent.plan.steps import (
     OvsdbStep,
     Plan,
