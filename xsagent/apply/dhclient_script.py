@@ -38,7 +38,7 @@ from xsagent.errors import CommandError, XsagentError
 from xsagent.observed.dhclient_leases import parse_leases
 from xsagent.observed.dhcp_clients import IFINDEX_VARIABLE, ClientFiles, client_files
 from xsagent.observed.lease_results import LeaseResult, read_lease_result, render_lease_result
-from xsagent.topology.values import IPV4, IPV6, IpAddress, IpInterface, Route
+from xsagent.topology.values import IPV4, IPV6, ROUTE_PROTOCOL, IpAddress, IpInterface, Route
 
 ROOT_VARIABLE: Final = "XSAGENT_ROOT"
 """Given to dhclient with -e: the root prefix."""
@@ -223,9 +223,15 @@ def _addresses(device: str) -> set[IpInterface]:
 
 
 def _routes(device: str) -> set[tuple[str, str]]:
-    """Return destination and gateway of the device's IPv4 routes."""
+    """Return destination and gateway of the device's IPv4 routes.
+
+    One that a static configuration set is as good as missing: it goes with that configuration, so the lease takes it
+    over under its own protocol.
+    """
     found: set[tuple[str, str]] = set()
-    for item in _ip_json("-4", "route", "show", "dev", device):
+    for item in _ip_json("-N", "-4", "route", "show", "dev", device):
+        if item.get("protocol") == str(ROUTE_PROTOCOL):
+            continue
         destination = "0.0.0.0/0" if item["dst"] == "default" else item["dst"]
         if "/" not in destination:
             destination += "/32"

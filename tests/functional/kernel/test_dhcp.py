@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from kernel_dom0 import Dom0, Monitor, dnsmasq, route, running_dom0, wait_until
+from kernel_dom0 import Dom0, Monitor, address, dnsmasq, route, running_dom0, wait_until
 
-from xsagent.plan.steps import ResolverStep, StartDhcpStep, StopDhcpStep
+from xsagent.plan.steps import AddressStep, ResolverStep, RouteStep, StartDhcpStep, StopDhcpStep
 from xsagent.sandbox.spec import Segment
 from xsagent.topology.values import DhcpClient, IpDevice, Origin, Resolver
 
@@ -60,6 +60,20 @@ def test_a_lease_gives_address_route_and_servers(dom0: Dom0) -> None:
     assert [item for item in device.routes if item.destination.prefixlen == 0] == [default]
     assert "nameserver 192.0.2.1\n" in dom0.text("etc/resolv.conf")
     assert "search gateway.example\n" in dom0.text("etc/resolv.conf")
+
+
+def test_a_lease_takes_over_the_route_of_the_static_configuration_before(dom0: Dom0) -> None:
+    """With the gateway of before, the default route is the lease's and stays when the static one is taken away."""
+    dom0.sandbox.far("gateway").dhcp.start()
+    former, gateway = address("192.0.2.10/24"), route("0.0.0.0/0", "192.0.2.1")
+    dom0.run(AddressStep(device="eth0", add=(former,)), RouteStep(device="eth0", add=(gateway,)))
+
+    done = dom0.run(start(), AddressStep(device="eth0", remove=(former,)), RouteStep(device="eth0", remove=(gateway,)))
+
+    assert done.error is None
+    assert "192.0.2.10/24" not in dom0.addresses("eth0")
+    shown = dom0.ip("-N", "route", "show", "default")
+    assert [(item["gateway"], item["protocol"]) for item in shown] == [("192.0.2.1", "16")]
 
 
 def test_a_device_that_is_neither_gateway_nor_dns_takes_the_address_alone(dom0: Dom0) -> None:
@@ -319,3 +333,67 @@ def test_the_client_outlives_its_starter(dom0: Dom0) -> None:
     assert session == str(pid)
     assert "memfd" not in shown
     assert "pipe" not in shown
+
+
+@pytest.mark.parametrize("bus", ["works", "is away"])
+def test_the_client_has_a_scope_of_its_own_where_systemd_runs(dom0: Dom0, bus: str) -> None:
+    """It is started through systemd-run; where that fails it is started all the same, once."""
+    (dom0.sandbox.root / "run/systemd/system").mkdir(parents=True)
+    called = dom0.sandbox.root / "called"
+    script = dom0.sandbox.bin / "systemd-run"
+    rest = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"' if bus == "works" else "exit 1"
+    script.write_text(f'#!/bin/sh\necho "$@" > {called}\n{rest}\n', encoding="utf-8")
+    script.chmod(0o755)
+
+    done = dom0.run(start(), wait_s=0)
+
+    assert called.read_text(encoding="utf-8").startswith("--scope --quiet --collect -- ")
+    assert done.error == "DhcpSilentError"
+    assert len(inner_pids(dom0)) == 1
+
+
+def test_a_renewal_keeps_search_domains_of_the_record(dom0: Dom0) -> None:
+    """They came from no lease, so a lease does not replace them, today or after the next start."""
+    dom0.sandbox.far("gateway").dhcp.start()
+    (dom0.sandbox.root / "etc/resolv.conf").write_text("search lease.example\n", encoding="utf-8")
+    dom0.run(start(configuration=RENEWING))
+    dom0.run(ResolverStep(resolver=Resolver(search=("record.example",))))
+    acknowledged = dom0.server_log().count("DHCPACK")
+
+    wait_until(lambda: dom0.server_log().count("DHCPACK") >= acknowledged + 2, "two renewals")
+
+    assert "search record.example\n" in dom0.text("etc/resolv.conf")
+    assert "nameserver 192.0.2.1\n" in dom0.text("etc/resolv.conf")
+
+
+def test_a_lease_that_ran_out_takes_its_address_along(dom0: Dom0) -> None:
+    """Dhclient says EXPIRE: the address must not be used any more, others on the device stay."""
+    dom0.sandbox.far("gateway").dhcp.start()
+    dom0.run(start())
+    (leased,) = dom0.addresses("eth0")
+    dom0.sandbox.run(["ip", "address", "add", "203.0.113.10/24", "dev", "eth0"])
+    index = dom0.ip("link", "show", "dev", "eth0")[0]["ifindex"]
+    told = {"interface": "eth0", "XSAGENT_IFINDEX": str(index), "XSAGENT_ROOT": str(dom0.sandbox.root)}
+    old = {"old_ip_address": leased.split("/", maxsplit=1)[0], "old_subnet_mask": "255.255.255.0"}
+    script = str(dom0.sandbox.root / "var/lib/xsagent/dhclient-script")
+
+    dom0.sandbox.run([script], env={**told, **old, "reason": "FAIL", "XSAGENT_IFINDEX": "999"})
+    assert leased in dom0.addresses("eth0"), "a script of another netdev touches nothing"
+    dom0.sandbox.run([script], env={**told, **old, "reason": "EXPIRE"})
+
+    assert dom0.addresses("eth0") == ["203.0.113.10/24"]
+
+
+@pytest.mark.parametrize(("router", "status"), [("192.0.2.1", 0), ("192.0.2.77", 1)])
+def test_an_old_lease_is_used_only_where_its_router_is(dom0: Dom0, router: str, status: int) -> None:
+    """No server answered and a recorded lease is still valid: a host that was moved must not take it up."""
+    dom0.run(start(), wait_s=0)
+    index = dom0.ip("link", "show", "dev", "eth0")[0]["ifindex"]
+    told = {"interface": "eth0", "XSAGENT_IFINDEX": str(index), "XSAGENT_ROOT": str(dom0.sandbox.root)}
+    lease = {"new_ip_address": "192.0.2.50", "new_subnet_mask": "255.255.255.0", "new_routers": router}
+    script = str(dom0.sandbox.root / "var/lib/xsagent/dhclient-script")
+
+    done = dom0.sandbox.run([script], env={**told, **lease, "reason": "TIMEOUT"}, check=False)
+
+    assert done.returncode == status
+    assert dom0.addresses("eth0") == (["192.0.2.50/24"] if status == 0 else [])
