@@ -89,6 +89,15 @@ def _four_nics() -> Topology:
         _port("gone", refused),
     )
     foreign = _bridge(Bridge(name="br-admin"), _port("p\x1b[2J", Interface(name="p\x1b[2J")))
+    return Topology(
+        bridges={bridge.name: bridge for bridge in (management, storage, foreign)},
+        links={link.name: link for link in _links()},
+        ip_devices=_ip_devices(),
+        resolver=Resolver(servers=("192.0.2.53", "192.0.2.54"), search=("example.com",)),
+    )
+
+
+def _ip_devices() -> dict[str, IpDevice]:
     address = IpDevice(
         device="xenbr0",
         addresses=(
@@ -104,8 +113,12 @@ def _four_nics() -> Topology:
         dhcp4=DhcpClient(family=4, configuration="", pid=1234),
     )
     vlan_address = IpDevice(device="xapi1", addresses=(Address(interface=IPv4Interface("10.0.0.2/24")),))
+    return {"xenbr0": address, "xapi1": vlan_address}
+
+
+def _links() -> tuple[Link, ...]:
     vlan_netdev = Link(name="eth3.7", mac="52:54:00:00:00:03", mtu=1500, up=True, carrier=True, parent="eth3", vlan=7)
-    links = (
+    return (
         _nic("eth0"),
         _nic("eth1"),
         _nic("eth2", mtu=9000, carrier=False),
@@ -114,12 +127,6 @@ def _four_nics() -> Topology:
         Link(name="xenbr0", mac="52:54:00:00:00:00", mtu=1500, up=True, carrier=True),
         *(_netdev(name) for name in ("lo", "ovs-system", "xapi1", "vif1.0", "vif9.0")),
         _netdev("vif2.0", carrier=False),
-    )
-    return Topology(
-        bridges={bridge.name: bridge for bridge in (management, storage, foreign)},
-        links={link.name: link for link in links},
-        ip_devices={"xenbr0": address, "xapi1": vlan_address},
-        resolver=Resolver(servers=("192.0.2.53", "192.0.2.54"), search=("example.com",)),
     )
 
 
