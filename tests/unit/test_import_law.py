@@ -58,8 +58,8 @@ _CLAIMS_PURITY = re.compile(r"\b[Pp]ure\.")
 PURE_STDLIB = frozenset(
     {
         "__future__", "abc", "base64", "bisect", "collections", "copy", "dataclasses", "enum", "fnmatch", "functools",
-        "getopt", "graphlib", "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "operator", "re", "shlex", "string",
-        "struct", "textwrap", "types", "typing",
+        "getopt", "graphlib", "hashlib", "heapq", "ipaddress", "itertools", "json", "math", "operator", "re", "shlex",
+        "string", "struct", "textwrap", "types", "typing",
     }
 )  # fmt: skip
 PURE_NAMES: Mapping[str, frozenset[str]] = {
