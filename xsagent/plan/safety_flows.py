@@ -1,74 +1,92 @@
 """A secure bridge that carries management -> the few flows without which nobody reaches this host. Pure.
 
 A bridge whose fail mode becomes secure drops its flows and then everything. These let management through until a
-controller says more (features.md section 11): lowest priority, so each flow of a controller goes before them; a cookie
-of ours. `apply/flows.py` puts them in right after the switch has taken the change over.
+controller says more (features.md section 11): lowest priority, so each flow of a controller goes before them.
+`apply/safety_flows.py` puts them in, with a cookie of ours, right after the switch has taken the change over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
 from typing import Final
 
+from xsagent.plan.steps import SafetyFlowsStep
+from xsagent.topology.desired import Desired
 from xsagent.topology.values import Bridge, Port
 
-COOKIE: Final = 0x78736167
-"""Of every safety flow ("xsag"); locking flows have another one."""
-_HEAD: Final = f"cookie={COOKIE:#x},priority=0,idle_timeout=0"
-_MULTICAST: Final = ("arp,arp_op=1", "icmp6,icmp_type=134", "icmp6,icmp_type=135", "icmp6,icmp_type=136", "udp,tp_dst=68")
+_HEAD: Final = "priority=0,idle_timeout=0"
+_MULTICAST: Final = (
+    "arp,arp_op=1",
+    "icmp6,icmp_type=134",
+    "icmp6,icmp_type=135",
+    "icmp6,icmp_type=136",
+    "udp,tp_dst=68",
+)
 """What comes to a host under another address than its own: ARP requests, router and neighbour discovery, DHCP."""
 
 
-def find_management_bridge(bridges: Mapping[str, Bridge], device: str) -> Bridge | None:
-    """The real bridge of the management interface, which is its own port or a VLAN bridge's (legacy-faults F09)."""
-    return next((bridge for bridge in bridges.values() if device in bridge.ports), None)
+def secure_management_bridge(desired: Desired) -> str | None:
+    """The real bridge below management, if it is to be secure; management may be on a VLAN (legacy-faults F09)."""
+    if desired.management is None:
+        return None
+    device = desired.management.device
+    for bridge in desired.topology.bridges.values():
+        if bridge.fail_mode == "secure" and (bridge.name == device or device in bridge.ports):
+            return bridge.name
+    return None
+
+
+def build_safety_flows(desired: Desired) -> SafetyFlowsStep | None:
+    """The flows of the management bridge that is to be secure; None without one, or without a MAC to let through."""
+    name = secure_management_bridge(desired)
+    if name is None or desired.management is None:
+        return None
+    bridge, device = desired.topology.bridges[name], desired.management.device
+    port = bridge.ports.get(device)
+    mac = bridge.hwaddr if device == name else port.interfaces[device].mac if port is not None else None
+    if not isinstance(mac, str):
+        return None
+    return SafetyFlowsStep(bridge=name, lines=render_safety_flows(bridge, device, mac, desired.ownership.devices))
 
 
 def render_safety_flows(bridge: Bridge, device: str, mac: str, nics: frozenset[str]) -> tuple[str, ...]:
-    """Lines for ``ovs-ofctl add-flows``; none when the bridge has no port of a NIC with a number yet.
+    """Lines for ``ovs-ofctl --names add-flows``, each with a match of its own; none without a NIC on the bridge.
 
     Args:
-        bridge: as observed, so that its ports have their numbers.
+        bridge: desired or observed.
         device: the management interface: the bridge itself or a VLAN bridge on it.
         mac: of that device.
-        nics: names of this host's NICs.
+        nics: names of this host's NICs and bonds.
     """
     own = bridge.ports.get(device)
-    uplinks = [_numbers(port) for port in bridge.ports.values() if port.interfaces.keys() & nics]
-    local = _local(bridge, device, own)
-    if own is None or local is None:
-        return ()
-    tag = own.tag if isinstance(own.tag, int) else None
-    lines: list[str] = []
-    for numbers in uplinks:
-        way_out = _way_out(numbers, tag)
-        lines += [f"in_port={local},arp,dl_src={mac},actions={way_out}", f"in_port={local},dl_src={mac},actions={way_out}"]
-        for number in numbers:
-            lines += _inbound(number, local, mac, tag)
-    return tuple(f"{_HEAD},{line}" for line in dict.fromkeys(lines))
+    tag = own.tag if own is not None and isinstance(own.tag, int) and own.fake_bridge is True else None
+    local = "LOCAL" if device == bridge.name else _quoted(device)
+    lines: dict[str, str] = {}
+    for port in bridge.ports.values():
+        if port.name != device and port.interfaces.keys() & nics:
+            lines |= _outbound(port, local, mac, tag)
+            for interface in sorted(port.interfaces):
+                lines |= dict(_inbound(interface, local, mac, tag))
+    return tuple(f"{_HEAD},{match},actions={action}" for match, action in lines.items())
 
 
-def _local(bridge: Bridge, device: str, own: Port | None) -> str | None:
-    if device == bridge.name:
-        return "LOCAL"
-    numbers = _numbers(own) if own is not None else ()
-    return str(numbers[0]) if numbers else None
-
-
-def _numbers(port: Port) -> tuple[int, ...]:
-    numbers = (interface.ofport for _, interface in sorted(port.interfaces.items()))
-    return tuple(number for number in numbers if number is not None and number > 0)
-
-
-def _way_out(numbers: tuple[int, ...], tag: int | None) -> str:
+def _outbound(port: Port, local: str, mac: str, tag: int | None) -> dict[str, str]:
     """One NIC is named; among a bond's members the switch chooses."""
-    if len(numbers) != 1:
-        return "NORMAL"
-    return f"output:{numbers[0]}" if tag is None else f"mod_vlan_vid:{tag},output:{numbers[0]}"
+    nic, *others = sorted(port.interfaces)
+    action = "NORMAL"
+    if not others:
+        action = f"output:{_quoted(nic)}" if tag is None else f"mod_vlan_vid:{tag},output:{_quoted(nic)}"
+    return {f"in_port={local},arp,dl_src={mac}": action, f"in_port={local},dl_src={mac}": action}
 
 
-def _inbound(number: int, local: str, mac: str, tag: int | None) -> Iterator[str]:
-    where = f"in_port={number}" if tag is None else f"in_port={number},dl_vlan={tag}"
+def _inbound(nic: str, local: str, mac: str, tag: int | None) -> Iterator[tuple[str, str]]:
+    where = f"in_port={_quoted(nic)}" if tag is None else f"in_port={_quoted(nic)},dl_vlan={tag}"
     action = f"output:{local}" if tag is None else f"strip_vlan,output:{local}"
     for match in (*_MULTICAST, f"dl_dst={mac}"):
-        yield f"{where},{match},actions={action}"
+        yield f"{where},{match}", action
+
+
+def _quoted(name: str) -> str:
+    """A port's name as ovs-ofctl reads every one."""
+    return json.dumps(name)
