@@ -1,0 +1,83 @@
+"""Probes of a gateway through an internal port of a real switch, and through a NIC."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.spec import SandboxSpec, default_segments
+
+PROBE = """
+import ipaddress, json, sys
+from xsagent.apply.probe import probe_gateway
+device, gateway, deadline = sys.argv[1:]
+try:
+    print(json.dumps(probe_gateway(device, ipaddress.ip_address(gateway), deadline_s=float(deadline))))
+except Exception as error:
+    print(json.dumps(type(error).__name__))
+print(json.dumps("pyroute2" in sys.modules))
+"""
+
+
+@pytest.fixture(scope="module")
+def switch() -> Iterator[Sandbox]:
+    """xenbr0 over eth0, without an address."""
+    with Sandbox(SandboxSpec(segments=default_segments(dhcp=False))) as running:
+        running.build_bridge("xenbr0", "eth0")
+        yield running
+
+
+def probe(switch: Sandbox, device: str, gateway: str, deadline_s: float = 20) -> bool | str:
+    """Whether a gateway answers, or the error's name."""
+    lines = switch.run([sys.executable, "-c", PROBE, device, gateway, str(deadline_s)]).stdout.splitlines()
+    answer: bool | str = json.loads(lines[0])
+    assert json.loads(lines[1]) is False, "a probe must not cost the import of pyroute2"
+    return answer
+
+
+@pytest.mark.parametrize("gateway", ["192.0.2.1", "2001:db8::1"])
+def test_a_gateway_answers_through_the_bridge(switch: Sandbox, gateway: str) -> None:
+    """ARP without an address of our own (RFC 5227), neighbour discovery from the link-local one."""
+    assert probe(switch, "xenbr0", gateway) is True
+
+
+@pytest.mark.parametrize("gateway", ["192.0.2.77", "2001:db8::77", "198.51.100.1"])
+def test_a_wrong_gateway_does_not_answer(switch: Sandbox, gateway: str) -> None:
+    """Nor does one that is on another wire."""
+    assert probe(switch, "xenbr0", gateway, 0.6) is False
+
+
+def test_a_gateway_behind_a_cut_wire_does_not_answer(switch: Sandbox) -> None:
+    """The flows of the bridge are gone: the control run."""
+    switch.delete_flows("xenbr0")
+
+    assert probe(switch, "xenbr0", "192.0.2.1", 0.6) is False
+
+    switch.run(["ovs-ofctl", "add-flow", "xenbr0", "actions=normal"])
+    assert probe(switch, "xenbr0", "192.0.2.1") is True
+
+
+def test_a_gateway_that_comes_later_is_found_before_the_deadline(switch: Sandbox) -> None:
+    """Questions are asked again and again."""
+    switch.delete_flows("xenbr0")
+    running = switch.spawn([sys.executable, "-c", PROBE, "xenbr0", "192.0.2.1", "30"])
+    switch.run(["sleep", "1"])
+    switch.run(["ovs-ofctl", "add-flow", "xenbr0", "actions=normal"])
+
+    assert running.communicate()[0].splitlines()[0] == "true"
+
+
+def test_a_device_that_is_not_there_is_named(switch: Sandbox) -> None:
+    """The caller tells a missing device from a silent gateway."""
+    assert probe(switch, "eth9", "192.0.2.1") == "DeviceAbsentError"
+
+
+def test_our_own_address_is_no_gateway(switch: Sandbox) -> None:
+    """A host that asks for itself hears its own packets leave; they are no answer."""
+    switch.run(["ip", "address", "add", "192.0.2.10/24", "dev", "xenbr0"])
+
+    assert probe(switch, "xenbr0", "192.0.2.10", 0.6) is False
