@@ -11,6 +11,7 @@ from xsagent.desired.kind import label, refusal
 from xsagent.desired.nic import nic_interface, nic_link, nic_name, nic_port, pif_mac
 from xsagent.desired.scene import Scene
 from xsagent.model.records import Bond, Pif
+from xsagent.model.values import shown
 from xsagent.topology.values import KEEP, Keep, Link, Port
 
 _MANY_MEMBERS = 4
@@ -36,7 +37,7 @@ def bond_record(scene: Scene, pif: Pif) -> Bond:
     """The bond whose device the PIF is; InputError when it is in no record."""
     bond = scene.snapshot.bond_of(pif)
     if bond is None:
-        raise refusal(pif, f"its Bond {pif.bond} is in no record")
+        raise refusal(pif, f"its Bond {shown(str(pif.bond))} is in no record")
     return bond
 
 

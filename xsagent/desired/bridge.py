@@ -67,7 +67,7 @@ def _snooping_keys(scene: Scene) -> Keys:
 def _mac_table_size(scene: Scene, pif: Pif, name: str, notes: Notes) -> str:
     """The configured size, or a larger one that the network's other_config asks for."""
     size = scene.options.mac_table_size
-    text = scene.snapshot.network_of(pif).other_config.get(_MAC_TABLE_KEY)
+    text = scene.network_of(pif).other_config.get(_MAC_TABLE_KEY)
     if text is None:
         return str(size)
     try:

@@ -15,7 +15,7 @@ def network_uuids(scene: Scene, pif: Pif) -> str:
     A tunnel's bridge has exactly one: XO's SDN plugin compares the whole value with a uuid.
     """
     networks = scene.snapshot.networks
-    own = scene.snapshot.network_of(pif).uuid
+    own = scene.network_of(pif).uuid
     refs = {vlan.network for vlan in scene.snapshot.vlan_pifs_on(pif) if vlan.network is not None}
     above = {networks[ref].uuid for ref in refs if ref in networks}
     return ";".join([own, *sorted(above - {own})])
@@ -23,4 +23,4 @@ def network_uuids(scene: Scene, pif: Pif) -> str:
 
 def own_network_uuid(scene: Scene, pif: Pif) -> str:
     """Value for a VLAN bridge: its own network alone."""
-    return scene.snapshot.network_of(pif).uuid
+    return scene.network_of(pif).uuid

@@ -17,7 +17,7 @@ _DEFAULT = "standalone"
 
 def fail_mode(scene: Scene, pif: Pif, bridge: str, notes: Notes) -> str:
     """``standalone`` or ``secure``: the first valid word of the PIF's, network's and pool's other_config."""
-    return choose_fail_mode(bridge, pif, scene.snapshot.network_of(pif), scene.snapshot.pool, notes)
+    return choose_fail_mode(bridge, pif, scene.network_of(pif), scene.snapshot.pool, notes)
 
 
 def choose_fail_mode(bridge: str, pif: Pif | None, network: Network, pool: Pool | None, notes: Notes) -> str:
@@ -36,7 +36,7 @@ def choose_fail_mode(bridge: str, pif: Pif | None, network: Network, pool: Pool 
 
 def disable_in_band(scene: Scene, pif: Pif, bridge: str, notes: Notes) -> str | None:
     """Bridge.other_config:disable-in-band; None when the key must be absent, also for a word that is none (F30)."""
-    return choose_disable_in_band(bridge, scene.snapshot.network_of(pif), notes)
+    return choose_disable_in_band(bridge, scene.network_of(pif), notes)
 
 
 def choose_disable_in_band(bridge: str, network: Network, notes: Notes) -> str | None:

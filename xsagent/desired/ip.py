@@ -23,7 +23,7 @@ from xsagent.desired.routes import static_routes
 from xsagent.desired.scene import Scene
 from xsagent.errors import InputError
 from xsagent.model.records import AddressType, IpMode, Ipv6Mode, Pif
-from xsagent.model.values import parse_domains, parse_host_list, parse_ipv4_host, parse_ipv4_interface
+from xsagent.model.values import parse_domains, parse_host_list, parse_ipv4_host, parse_ipv4_interface, shown
 from xsagent.topology.values import (
     IPV4,
     ROUTE_PROTOCOL,
@@ -82,7 +82,7 @@ def ip_device(scene: Scene, pif: Pif, roles: Roles, notes: Notes) -> IpDevice:
     interfaces: list[IpInterface] = [*_static_ipv4(pif, mode4), *(static_ipv6(pif) if mode6 is Ipv6Mode.STATIC else ())]
     routes = [*_default_routes(scene, pif, name, notes, is_gateway=is_gateway)]
     if mode4 is not IpMode.NONE or mode6 is not Ipv6Mode.NONE:
-        routes += static_routes(pif, scene.snapshot.network_of(pif), name, tuple(interfaces), notes)
+        routes += static_routes(pif, scene.network_of(pif), name, tuple(interfaces), notes)
     ours = scene.options.ip_backend == "netlink"
     dhcp4: DhcpClient | None = None
     dhcp6: DhcpClient | None = None
@@ -151,7 +151,7 @@ def _parse_ip_mode(pif: Pif) -> IpMode:
     try:
         return IpMode(pif.ip_mode)
     except ValueError as error:
-        raise refusal(pif, f"'{pif.ip_mode}' is no IP configuration mode") from error
+        raise refusal(pif, f"{shown(pif.ip_mode)} is no IP configuration mode") from error
 
 
 def _static_ipv4(pif: Pif, mode: IpMode) -> tuple[ipaddress.IPv4Interface, ...]:
@@ -217,10 +217,10 @@ def _default_routes(scene: Scene, pif: Pif, device: str, notes: Notes, *, is_gat
 def _network_features(scene: Scene, pif: Pif, device: str, notes: Notes) -> dict[str, bool]:
     if not scene.bridge_name(pif):
         return {}
-    return bridge_features(scene.snapshot.network_of(pif).other_config, device, notes)
+    return bridge_features(scene.network_of(pif).other_config, device, notes)
 
 
 def _network_settings(scene: Scene, pif: Pif, device: str, notes: Notes) -> dict[str, str]:
     if not scene.bridge_name(pif):
         return {}
-    return link_settings(scene.snapshot.network_of(pif).other_config, device, notes)
+    return link_settings(scene.network_of(pif).other_config, device, notes)

@@ -11,7 +11,7 @@ from xsagent.desired.kind import refusal
 from xsagent.desired.scene import Scene, has_ip
 from xsagent.errors import InputError
 from xsagent.model.records import Ipv6Mode, Pif
-from xsagent.model.values import parse_ipv6, parse_ipv6_interface
+from xsagent.model.values import parse_ipv6, parse_ipv6_interface, shown
 
 _LINK_LOCAL_KEY = "ipv6-link-local"
 """PIF or network other_config: ``true`` keeps link-local addresses on a device without any IP mode."""
@@ -22,7 +22,7 @@ def parse_ipv6_mode(pif: Pif) -> Ipv6Mode:
     try:
         return Ipv6Mode(pif.ipv6_mode)
     except ValueError as error:
-        raise refusal(pif, f"'{pif.ipv6_mode}' is no IPv6 configuration mode") from error
+        raise refusal(pif, f"{shown(pif.ipv6_mode)} is no IPv6 configuration mode") from error
 
 
 def static_ipv6(pif: Pif) -> tuple[ipaddress.IPv6Interface, ...]:
@@ -77,5 +77,5 @@ def _by_path(device: str, values: dict[str, str]) -> dict[str, str]:
 
 
 def _keeps_link_local(scene: Scene, pif: Pif) -> bool:
-    network = scene.snapshot.network_of(pif)
+    network = scene.network_of(pif)
     return "true" in {pif.other_config.get(_LINK_LOCAL_KEY), network.other_config.get(_LINK_LOCAL_KEY)}

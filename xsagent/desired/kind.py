@@ -10,6 +10,7 @@ import enum
 from xsagent.errors import InputError, InUseError
 from xsagent.model.records import UNTAGGED, Pif
 from xsagent.model.snapshot import Snapshot
+from xsagent.model.values import shown
 
 
 class PifKind(enum.Enum):
@@ -26,7 +27,7 @@ class PifKind(enum.Enum):
 def label(pif: Pif) -> str:
     """How messages name a PIF."""
     device = pif.device if pif.vlan == UNTAGGED else f"{pif.device}.{pif.vlan}"
-    return f"PIF {pif.uuid} ({device})"
+    return f"PIF {_on_one_line(pif.uuid)} ({_on_one_line(device)})"
 
 
 def refusal(pif: Pif, cause: object) -> InputError:
@@ -37,6 +38,11 @@ def refusal(pif: Pif, cause: object) -> InputError:
 def cause_of(error: InputError | InUseError) -> str:
     """An error's sentence as the text of a warning: what follows is not left unchanged then."""
     return str(error).removesuffix("; nothing was changed")
+
+
+def _on_one_line(text: str) -> str:
+    """The text itself where it is an ordinary name; a record can hold anything."""
+    return text if text.isprintable() else shown(text)
 
 
 def is_tagged(pif: Pif) -> bool:
@@ -56,7 +62,7 @@ def kind_of(snapshot: Snapshot, pif: Pif) -> PifKind:
         return _kind_of_vlan(snapshot, pif)
     if pif.bond is not None:
         if snapshot.bond_of(pif) is None:
-            raise refusal(pif, f"its Bond {pif.bond} is in no record")
+            raise refusal(pif, f"its Bond {shown(pif.bond)} is in no record")
         return PifKind.BOND
     return PifKind.TUNNEL if snapshot.is_tunnel_access(pif) else PifKind.NIC
 

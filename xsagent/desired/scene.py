@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from xsagent.desired.kind import PifKind, is_tagged, kind_of, refusal
 from xsagent.desired.request import BuildOptions, HostFacts, Origin
 from xsagent.errors import InputError
-from xsagent.model.records import Bond, IpMode, Ipv6Mode, Pif, Ref
+from xsagent.model.records import Bond, IpMode, Ipv6Mode, Network, Pif, Ref
 from xsagent.model.snapshot import Snapshot
-from xsagent.model.values import parse_device_name, parse_vlan_tag
+from xsagent.model.values import parse_device_name, parse_vlan_tag, shown
 
 XAPI_SOURCE = "xapi"
 """Snapshot.source of records that XAPI itself just gave."""
@@ -81,13 +81,20 @@ class Scene:
         carrier = self.snapshot.carrier_of(self.management)
         return pif.ref in {self.management.ref, carrier.ref if carrier else None}
 
+    def network_of(self, pif: Pif) -> Network:
+        """The PIF's network; InputError when the record names none that exists."""
+        network = self.snapshot.networks.get(pif.network) if pif.network else None
+        if network is None:
+            raise refusal(pif, f"it refers to network {shown(pif.network or '')}, which is in no record")
+        return network
+
     def bridge_name(self, pif: Pif) -> str:
         """The PIF's bridge, checked; empty on a bridgeless network.
 
         Raises:
             InputError: no name that a device can have, or one that several networks share (legacy-faults F04).
         """
-        name = self.snapshot.network_of(pif).bridge
+        name = self.network_of(pif).bridge
         if not name:
             return ""
         try:

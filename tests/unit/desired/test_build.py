@@ -168,7 +168,7 @@ def test_a_missing_network_is_refused() -> None:
     records = Records()
     nic = records.nic(0)
     del records.networks[Ref("net-eth0")]
-    with pytest.raises(InputError, match=r"PIF uuid-eth0 .* refers to network net-eth0"):
+    with pytest.raises(InputError, match=r"PIF uuid-eth0 .* refers to network 'net-eth0'"):
         records.up(nic)
 
 
