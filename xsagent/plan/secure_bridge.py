@@ -1,74 +1,83 @@
-"""A secure bridge that carries management -> the few flows without which nobody reaches this host. Pure.
+"""Desired -> the flows that keep management reachable on a bridge that forwards nothing by itself. Pure.
 
-A bridge whose fail mode becomes secure drops its flows and then everything. These let management through until a
-controller says more (features.md section 11): lowest priority, so each flow of a controller goes before them; a cookie
-of ours. `apply/flows.py` puts them in right after the switch has taken the change over.
+A change of fail_mode or of controllers flushes all flows, so these go in right after the transaction, as one bundle
+(features.md section 11). Matches are those of the peers, with IPv6's neighbour discovery added; ports go by name, since
+numbers are known only to the switch; the cookie is ours, so that they can be counted and replaced without touching a
+controller's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from xsagent.topology.desired import Desired
 from xsagent.topology.values import Bridge, Port
 
-COOKIE: Final = 0x78736167
-"""Of every safety flow ("xsag"); locking flows have another one."""
-_HEAD: Final = f"cookie={COOKIE:#x},priority=0,idle_timeout=0"
-_MULTICAST: Final = ("arp,arp_op=1", "icmp6,icmp_type=134", "icmp6,icmp_type=135", "icmp6,icmp_type=136", "udp,tp_dst=68")
-"""What comes to a host under another address than its own: ARP requests, router and neighbour discovery, DHCP."""
+SECURE = "secure"
+_NEIGHBOUR_TYPES = (134, 135, 136)
+"""Router advertisement, neighbour solicitation, neighbour advertisement (RFC 4861)."""
+_HEAD = "priority=0,idle_timeout=0"
 
 
-def find_management_bridge(bridges: Mapping[str, Bridge], device: str) -> Bridge | None:
-    """The real bridge of the management interface, which is its own port or a VLAN bridge's (legacy-faults F09)."""
-    return next((bridge for bridge in bridges.values() if device in bridge.ports), None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafetyFlows:
+    """Flow lines for one real bridge, as ``ovs-ofctl --names add-flows`` reads them, without cookie."""
+
+    bridge: str
+    lines: tuple[str, ...]
 
 
-def render_safety_flows(bridge: Bridge, device: str, mac: str, nics: frozenset[str]) -> tuple[str, ...]:
-    """Lines for ``ovs-ofctl add-flows``; none when the bridge has no port of a NIC with a number yet.
-
-    Args:
-        bridge: as observed, so that its ports have their numbers.
-        device: the management interface: the bridge itself or a VLAN bridge on it.
-        mac: of that device.
-        nics: names of this host's NICs.
-    """
-    own = bridge.ports.get(device)
-    uplinks = [_numbers(port) for port in bridge.ports.values() if port.interfaces.keys() & nics]
-    local = _local(bridge, device, own)
-    if own is None or local is None:
-        return ()
-    tag = own.tag if isinstance(own.tag, int) else None
-    lines: list[str] = []
-    for numbers in uplinks:
-        way_out = _way_out(numbers, tag)
-        lines += [f"in_port={local},arp,dl_src={mac},actions={way_out}", f"in_port={local},dl_src={mac},actions={way_out}"]
-        for number in numbers:
-            lines += _inbound(number, local, mac, tag)
-    return tuple(f"{_HEAD},{line}" for line in dict.fromkeys(lines))
+def secure_management_bridge(desired: Desired) -> str | None:
+    """The real bridge below management, when it is to be secure; None otherwise."""
+    flows = build_safety_flows(desired)
+    return flows.bridge if flows is not None else None
 
 
-def _local(bridge: Bridge, device: str, own: Port | None) -> str | None:
-    if device == bridge.name:
-        return "LOCAL"
-    numbers = _numbers(own) if own is not None else ()
-    return str(numbers[0]) if numbers else None
+def build_safety_flows(desired: Desired) -> SafetyFlows | None:
+    """The flows that this desired state needs; None where management is on no secure bridge."""
+    if desired.management is None:
+        return None
+    device = desired.management.device
+    for bridge in desired.topology.bridges.values():
+        own = bridge.ports.get(device)
+        if bridge.fail_mode != SECURE or own is None:
+            continue
+        if device == bridge.name and isinstance(bridge.hwaddr, str):
+            return SafetyFlows(bridge=bridge.name, lines=tuple(_untagged(bridge, bridge.hwaddr)))
+        if isinstance(own.tag, int):
+            return SafetyFlows(bridge=bridge.name, lines=tuple(_tagged(bridge, own, own.tag)))
+    return None
 
 
-def _numbers(port: Port) -> tuple[int, ...]:
-    numbers = (interface.ofport for _, interface in sorted(port.interfaces.items()))
-    return tuple(number for number in numbers if number is not None and number > 0)
+def _untagged(bridge: Bridge, mac: str) -> Iterator[str]:
+    nics = _nics(bridge)
+    out = f"output:{nics[0]}" if len(nics) == 1 else "NORMAL"
+    yield f"{_HEAD},arp,in_port=LOCAL,dl_src={mac},actions={out}"
+    yield f"{_HEAD},in_port=LOCAL,dl_src={mac},actions={out}"
+    for nic in nics:
+        yield f"{_HEAD},arp,in_port={nic},arp_op=1,actions=LOCAL"
+        yield f"{_HEAD},in_port={nic},dl_dst={mac},actions=LOCAL"
+        for kind in _NEIGHBOUR_TYPES:
+            yield f"{_HEAD},icmp6,in_port={nic},icmp_type={kind},actions=LOCAL"
 
 
-def _way_out(numbers: tuple[int, ...], tag: int | None) -> str:
-    """One NIC is named; among a bond's members the switch chooses."""
-    if len(numbers) != 1:
-        return "NORMAL"
-    return f"output:{numbers[0]}" if tag is None else f"mod_vlan_vid:{tag},output:{numbers[0]}"
+def _tagged(bridge: Bridge, own: Port, tag: int) -> Iterator[str]:
+    """Management on a VLAN (legacy-faults F09): NORMAL puts the tag on, the way back takes it off."""
+    mac = next((item.mac for item in own.interfaces.values() if isinstance(item.mac, str)), bridge.hwaddr)
+    yield f"{_HEAD},in_port={own.name},dl_src={mac},actions=NORMAL"
+    back = f"actions=strip_vlan,output:{own.name}"
+    for nic in _nics(bridge):
+        yield f"{_HEAD},arp,in_port={nic},dl_vlan={tag},arp_op=1,{back}"
+        yield f"{_HEAD},in_port={nic},dl_vlan={tag},dl_dst={mac},{back}"
+        for kind in _NEIGHBOUR_TYPES:
+            yield f"{_HEAD},icmp6,in_port={nic},dl_vlan={tag},icmp_type={kind},{back}"
 
 
-def _inbound(number: int, local: str, mac: str, tag: int | None) -> Iterator[str]:
-    where = f"in_port={number}" if tag is None else f"in_port={number},dl_vlan={tag}"
-    action = f"output:{local}" if tag is None else f"strip_vlan,output:{local}"
-    for match in (*_MULTICAST, f"dl_dst={mac}"):
-        yield f"{where},{match},actions={action}"
+def _nics(bridge: Bridge) -> list[str]:
+    return sorted(
+        name
+        for port in bridge.ports.values()
+        for name, interface in port.interfaces.items()
+        if interface.type != "internal"
+    )
