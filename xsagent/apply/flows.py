@@ -101,6 +101,12 @@ def parse_flow(line: str) -> Flow:
     return frozenset(parts - {"", "table=0"} | {f"actions={actions.strip()}"})
 
 
+def render_flow(flow: Flow) -> str:
+    """The line of a flow that was read, for `replace_flows`."""
+    actions = "".join(part for part in flow if part.startswith("actions="))
+    return f"{','.join(sorted(flow - {actions}))} {actions}"
+
+
 def is_same(wanted: Collection[str], present: Collection[Flow]) -> bool:
     """Whether the flows of a port are exactly the wanted lines."""
     return {parse_flow(line) for line in wanted} == set(present)
