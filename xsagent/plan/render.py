@@ -1,7 +1,7 @@
 """Plan -> the text that a dry run and `xsagent plan` print. Pure.
 
 One numbered line a step: what changes, in the field's words, and after `#` why. The operations of an OVSDB
-transaction stand below their step; with `verbose` also what it relies on and how each step is undone.
+transaction and flows stand below their step; with `verbose` also what it relies on and how each step is undone.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from xsagent.plan.steps import (
     Plan,
     ResolverStep,
     RouteStep,
+    SafetyFlowsStep,
     StartDhcpStep,
     Step,
     StopDhcpStep,
     SysctlStep,
     UpdateIssueStep,
+    VirtualFunctionsStep,
     WaitCarrierStep,
 )
 from xsagent.topology.desired import Reason
@@ -66,6 +68,8 @@ def _below(step: Step, indent: str, *, verbose: bool) -> Iterator[str]:
             yield from (indent + line for line in describe_operation(operation))
         if verbose:
             yield from (f"{indent}relies on {describe_relied(relied)}" for relied in step.relied)
+    if isinstance(step, SafetyFlowsStep):
+        yield from (f"{indent}flow {line}" for line in step.lines)
     if not verbose:
         return
     for undo in step.undo:
@@ -98,6 +102,10 @@ def _warnings(warnings: Iterable[str]) -> Iterator[str]:
         yield f"WARNING {warning}"
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 @functools.singledispatch
 def describe_step(step: Step) -> str:
     """What a step does, in one clause; also what the log and an error say about it.
@@ -110,8 +118,19 @@ def describe_step(step: Step) -> str:
 
 @describe_step.register
 def _(step: OvsdbStep) -> str:
-    count = len(step.operations)
-    return f"change Open vSwitch in one transaction of {count} operation{'' if count == 1 else 's'}"
+    return f"change Open vSwitch in one transaction of {_counted(len(step.operations), 'operation')}"
+
+
+@describe_step.register
+def _(step: SafetyFlowsStep) -> str:
+    if not step.lines:
+        return f"take our safety flows out of bridge {step.bridge}"
+    return f"put {_counted(len(step.lines), 'safety flow')} into bridge {step.bridge}"
+
+
+@describe_step.register
+def _(step: VirtualFunctionsStep) -> str:
+    return f"give {step.device} its virtual functions"
 
 
 @describe_step.register
@@ -188,8 +207,7 @@ def _client(client: DhcpClient) -> str:
 def _(step: FileStep) -> str:
     if step.text is None:
         return f"remove file {step.path}"
-    lines = len(step.text.splitlines())
-    return f"write file {step.path} ({lines} line{'' if lines == 1 else 's'})"
+    return f"write file {step.path} ({_counted(len(step.text.splitlines()), 'line')})"
 
 
 @describe_step.register

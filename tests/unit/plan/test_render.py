@@ -34,6 +34,7 @@ from xsagent.plan.steps import (
     RemoveInterface,
     ResolverStep,
     RouteStep,
+    SafetyFlowsStep,
     SetColumns,
     SetKeys,
     StartDhcpStep,
@@ -41,6 +42,7 @@ from xsagent.plan.steps import (
     StopDhcpStep,
     SysctlStep,
     UpdateIssueStep,
+    VirtualFunctionsStep,
     WaitCarrierStep,
 )
 from xsagent.topology.desired import Reason
@@ -148,6 +150,16 @@ def test_verbose_adds_what_is_relied_on_and_the_undo() -> None:
     ]
 
 
+def test_flows_stand_below_their_step() -> None:
+    """Each flow in full: whoever reads the plan can judge what will pass."""
+    step = SafetyFlowsStep(bridge="xenbr0", lines=("priority=0,arp actions=LOCAL",), reason="it becomes secure")
+
+    assert render_plan(Plan(steps=(step,))).splitlines() == [
+        "1. put 1 safety flow into bridge xenbr0  # it becomes secure",
+        "   flow priority=0,arp actions=LOCAL",
+    ]
+
+
 def test_an_empty_plan_says_that_nothing_is_to_do() -> None:
     """No output would look like a failure; a warning is printed all the same."""
     assert render_plan(Plan()) == "Nothing to do: the host is as it should be.\n"
@@ -160,6 +172,9 @@ _ROUTES = (
 )
 
 _STEPS: list[tuple[Step, str]] = [
+    (SafetyFlowsStep(bridge="xenbr0", lines=("a", "b")), "put 2 safety flows into bridge xenbr0"),
+    (SafetyFlowsStep(bridge="xenbr0", lines=()), "take our safety flows out of bridge xenbr0"),
+    (VirtualFunctionsStep(device="eth0"), "give eth0 its virtual functions"),
     (LinkStep(device="eth0", mac="52:54:00:00:00:01"), "set link eth0 mac 52:54:00:00:00:01"),
     (CreateVlanLinkStep(device="eth0.5", parent="eth0", tag=5), "create VLAN device eth0.5 with tag 5 on eth0"),
     (DeleteLinkStep(device="eth0.5"), "delete device eth0.5"),
