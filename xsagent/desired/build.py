@@ -40,7 +40,7 @@ def build_desired(snapshot: Snapshot, request: Request, host: HostFacts, options
     check_managed(pif)
     scene = _scene(snapshot, request, host, options, pif)
     draft = Draft()
-    if _is_network_booted(host, pif):
+    if _is_network_booted(snapshot, host, pif):
         draft.notes.decide("skip_network_boot", label(pif), "the host booted over this NIC; it is left as it is")
         return _finish(scene, draft, Roles())
     roles = choose_roles(scene, draft.notes)
@@ -59,7 +59,7 @@ def build_boot_desired(snapshot: Snapshot, host: HostFacts, options: BuildOption
     A member that cannot be brought up is reported and left out; the rest is wanted all the same.
     """
     notes = Notes()
-    members = [pif for pif in boot_set(snapshot, host, notes) if not _is_network_booted(host, pif)]
+    members = [pif for pif in boot_set(snapshot, host, notes) if not _is_network_booted(snapshot, host, pif)]
     snapshot = without_repeated_addresses(snapshot, members, notes)
     members = [snapshot.pifs[pif.ref] for pif in members]
     failed: set[Ref] = set()
@@ -125,8 +125,14 @@ def _without_managements_address(scene: Scene, notes: Notes, pif: Pif) -> Scene:
     return dataclasses.replace(scene, snapshot=without_repeated_addresses(scene.snapshot, (management, pif), notes))
 
 
-def _is_network_booted(host: HostFacts, pif: Pif) -> bool:
-    return host.network_boot_mac is not None and pif.mac.lower() == host.network_boot_mac.lower()
+def _is_network_booted(snapshot: Snapshot, host: HostFacts, pif: Pif) -> bool:
+    """Whether the PIF is, or rides on, the NIC that the host booted over."""
+    if host.network_boot_mac is None:
+        return False
+    base = snapshot.carrier_of(pif) or pif
+    bond = snapshot.bond_of(base)
+    below = (pif, base, *(snapshot.members_of(bond) if bond is not None else ()))
+    return host.network_boot_mac.lower() in {one.mac.lower() for one in below}
 
 
 def _finish(scene: Scene, draft: Draft, roles: Roles) -> Desired:

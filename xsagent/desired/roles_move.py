@@ -30,7 +30,7 @@ def build_other_holders(scene: Scene, draft: Draft, roles: Roles) -> None:
         pair for pair in ((before.dns, roles.dns), (before.gateway, roles.gateway)) if _ref(pair[0]) != _ref(pair[1])
     ]
     for pif in _distinct(pif for pair in moved for pif in pair if pif is not None):
-        if pif.ref in scene.raised | scene.lowered or not scene.was_up(pif):
+        if pif.ref in scene.raised | scene.lowered or not scene.was_up(pif) or not _is_there(scene, pif):
             continue
         try:
             if scene.ip_device_name(pif) not in _names(draft, ObjectKind.IP_DEVICE):
@@ -55,6 +55,12 @@ def build_role_file(scene: Scene, draft: Draft, roles: Roles) -> None:
             text = set_role(text, key, device)
     if text != scene.host.sysconfig_network:
         draft.files[SYSCONFIG_NETWORK] = text
+
+
+def _is_there(scene: Scene, pif: Pif) -> bool:
+    """Whether the PIF's bridge is on the switch, whatever its record says: another's drift must not stop this PIF."""
+    present, bridge = scene.host.present_bridges, scene.snapshot.bridge_of(pif)
+    return present is None or not bridge or bridge in present
 
 
 def _device(scene: Scene, pif: Pif | None) -> str | None:

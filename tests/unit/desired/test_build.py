@@ -139,6 +139,15 @@ def test_a_network_booted_nic_is_left_alone() -> None:
         assert desired.reasons[-1].event == "skip_network_boot"
 
 
+def test_a_bond_over_the_network_booted_nic_is_left_alone_too() -> None:
+    """And a VLAN on it."""
+    records = Records()
+    host = dataclasses.replace(HOST, network_boot_mac="00:16:3e:00:00:01")
+    bond = records.bond(records.nic(0), records.nic(1))
+    for pif in (bond, records.vlan(bond, 5)):
+        assert not records.up(pif, host).topology.bridges
+
+
 def test_an_unknown_pif_is_not_found() -> None:
     """The sentence names it."""
     request = Request(action="up", pif=Ref("nobody"))

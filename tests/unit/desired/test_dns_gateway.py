@@ -201,6 +201,15 @@ def test_an_interface_that_cannot_be_adapted_is_warned_about() -> None:
     assert any("nonsense" in text for text in warnings(desired))
 
 
+def test_an_interface_that_is_not_there_is_not_adapted() -> None:
+    """Whatever its record says: drift of another PIF must not stop this one."""
+    records = Records()
+    records.nic(0, **management())
+    nic = records.nic(1, **static("198.51.100.5", "198.51.100.1", other_config=_BOTH))
+    host = dataclasses.replace(HOST, present_bridges=frozenset({"xenbr1"}))
+    assert set(records.up(nic, host).topology.ip_devices) == {"xenbr1"}
+
+
 def test_with_ifcfg_the_file_of_roles_is_enough() -> None:
     """Recorded case 20: all lines name the new interface, no other file is touched."""
     records = Records()
