@@ -15,13 +15,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xsagent.plan.steps import Step
+from xsagent.plan.steps import StartDhcpStep, Step, StopDhcpStep
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.spec import SandboxSpec, Segment
 from xsagent.topology.codec import from_json, to_json
-from xsagent.topology.values import Address, IpDevice, Link, Route
+from xsagent.topology.values import Address, DhcpClient, IpDevice, Link, Route
 
 RUNNER = Path(__file__).with_name("run_steps.py")
+
+
+QUICK = "timeout 60; retry 1; initial-interval 1; backoff-cutoff 2; reboot 2;\n"
+EVERYTHING = (
+    QUICK
+    + "option rfc3442-classless-static-routes code 121 = array of unsigned integer 8;\n"
+    + "request subnet-mask, broadcast-address, routers, domain-name, domain-name-servers, "
+    + "domain-search, rfc3442-classless-static-routes;\n"
+)
+ADDRESS_ALONE = QUICK + "request subnet-mask, broadcast-address;\n"
+RENEWING = EVERYTHING + "supersede dhcp-renewal-time 1; supersede dhcp-rebinding-time 100;\n"
+SIX = "request dhcp6.name-servers, dhcp6.domain-search;\n"
 
 
 @dataclass(frozen=True)
@@ -163,3 +175,31 @@ def has_link_local(dom0: Dom0, nic: str) -> bool:
     """Whether IPv6 works on a NIC."""
     found = dom0.ip("-6", "address", "show", "dev", nic, "scope", "link", "-tentative")
     return any(link.get("addr_info") for link in found)
+
+
+def start_dhcp(device: str = "eth0", configuration: str = EVERYTHING, family: int = 4) -> StartDhcpStep:
+    """A client to start."""
+    return StartDhcpStep(device=device, client=DhcpClient(family=family, configuration=configuration))
+
+
+def stop_dhcp(device: str = "eth0", family: int = 4) -> StopDhcpStep:
+    """A client to stop."""
+    return StopDhcpStep(device=device, family=family)
+
+
+def client(device: IpDevice) -> DhcpClient:
+    """The IPv4 client seen on a device."""
+    assert device.dhcp4 is not None
+    return device.dhcp4
+
+
+def inner_pids(dom0: Dom0) -> list[int]:
+    """Process ids, as the sandbox counts, of every live dhclient."""
+    shown = dom0.sandbox.run(["ps", "-e", "-o", "pid=,stat=,comm="]).stdout.splitlines()
+    rows = [line.split() for line in shown]
+    return [int(row[0]) for row in rows if row[2] == "dhclient" and not row[1].startswith("Z")]
+
+
+def gateway_segment(*options: str) -> Segment:
+    """The gateway's segment with DHCP and these options in dnsmasq's form."""
+    return Segment(name="gateway", nics=("eth0",), addresses=("192.0.2.1/24",), dhcp=True, dhcp_options=options)
