@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from xsagent.desired.bond_options import bond_options
 from xsagent.desired.draft import Draft
-from xsagent.desired.kind import label, refusal
+from xsagent.desired.kind import PifKind, kind_of, label, refusal
 from xsagent.desired.nic import nic_interface, nic_link, nic_name, nic_port, pif_mac
 from xsagent.desired.scene import Scene
 from xsagent.model.records import Bond, Pif
@@ -21,12 +21,15 @@ def bond_members(scene: Scene, pif: Pif) -> tuple[Pif, ...]:
     """Member PIFs of a bond's PIF.
 
     Raises:
-        InputError: no member has a record, or two are the same device.
+        InputError: no member has a record, one is no NIC, or two are the same device.
     """
     bond = bond_record(scene, pif)
     members = scene.snapshot.members_of(bond)
     if not members:
         raise refusal(pif, f"bond {bond.uuid} has no members")
+    for member in members:
+        if kind_of(scene.snapshot, member) is not PifKind.NIC:
+            raise refusal(pif, f"{label(member)}, a member of bond {bond.uuid}, is no NIC")
     names = [nic_name(member) for member in members]
     if len(set(names)) < len(names):
         raise refusal(pif, f"bond {bond.uuid} has several members with one device name")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from xsagent.desired.notes import Notes
+from xsagent.errors import InputError
 from xsagent.model.records import Ref
 from xsagent.topology.values import (
     KEEP,
@@ -29,6 +30,7 @@ class Draft:
 
     Attributes:
         built: PIFs whose datapath is in the draft already.
+        claims: interface name -> the bridge and port that it is wanted in.
         moves: as Desired.moves.
         virtual_functions: as Desired.virtual_functions.
     """
@@ -44,14 +46,28 @@ class Draft:
     resolver: Resolver | None = None
     virtual_functions: set[str] = field(default_factory=set)
     built: set[Ref] = field(default_factory=set)
+    claims: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def put_bridge(self, bridge: Bridge) -> None:
         """Want a bridge; its ports join those already wanted there."""
         self.bridges[bridge.name] = bridge
-        self.ports.setdefault(bridge.name, {}).update(bridge.ports)
+        self.ports.setdefault(bridge.name, {})
+        for port in bridge.ports.values():
+            self.put_port(bridge.name, port)
 
     def put_port(self, bridge: str, port: Port) -> None:
-        """Want a port on a bridge that is put too."""
+        """Want a port on a bridge that is put too.
+
+        Raises:
+            InputError: one of its interfaces is wanted elsewhere: the records give two PIFs one device.
+        """
+        for name in port.interfaces:
+            claim = self.claims.setdefault(name, (bridge, port.name))
+            if claim != (bridge, port.name):
+                raise InputError(
+                    f"{name} is wanted on bridge {claim[0]} and on bridge {bridge}: two PIFs claim it; "
+                    "nothing was changed"
+                )
         self.ports.setdefault(bridge, {})[port.name] = port
 
     def put_link(self, link: Link) -> None:

@@ -160,6 +160,14 @@ def test_a_bond_without_members_is_an_error_with_its_uuid() -> None:
         records.up(records.bond())
 
 
+def test_a_member_that_is_no_nic_is_refused() -> None:
+    """A VLAN's device is its carrier's, which would end in two bridges."""
+    records = Records()
+    vlan = records.vlan(records.nic(0), 5)
+    with pytest.raises(InputError, match=r"uuid-eth0.5 .* is no NIC"):
+        records.up(records.bond(vlan, records.nic(1)))
+
+
 def test_more_than_four_members_are_warned_about() -> None:
     """Open vSwitch has no limit, the product's documentation has."""
     records = Records()

@@ -131,6 +131,16 @@ def test_the_nic_that_the_host_booted_from_is_left_alone() -> None:
     assert set(_boot(records, host).topology.bridges) == {"xenbr1"}
 
 
+def test_two_pifs_with_one_device_do_not_share_it() -> None:
+    """The first one, management before all, gets it; the other is reported."""
+    records = _cache()
+    records.nic(0, **static())
+    records.nic(1, device="eth0", management=True, ip_mode="DHCP")
+    desired = _boot(records)
+    assert set(desired.topology.bridges) == {"xenbr1"}
+    assert any("two PIFs claim it" in text for text in warnings(desired))
+
+
 def test_an_empty_cache_wants_nothing() -> None:
     """And is no error here."""
     assert _boot(_cache()).topology.bridges == {}
