@@ -135,7 +135,7 @@ def test_two_pifs_with_one_device_do_not_share_it() -> None:
     """The first one, management before all, gets it; the other is reported."""
     records = _cache()
     records.nic(0, **static())
-    records.nic(1, device="eth0", management=True, ip_mode="DHCP")
+    records.change(records.nic(1, management=True, ip_mode="DHCP"), device="eth0")
     desired = _boot(records)
     assert set(desired.topology.bridges) == {"xenbr1"}
     assert any("two PIFs claim it" in text for text in warnings(desired))
