@@ -17,6 +17,7 @@ from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.work import Outcome, Result
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType
+from xsagent.observed.netdev import read_netdevs
 from xsagent.sources.host_files import check_backend
 from xsagent.sources.vif_reader import read_backend_state
 
@@ -71,16 +72,21 @@ def is_ignored(peers: Peers, event: Event) -> bool:
 
 
 def _exists(peers: Peers, outcome: Outcome) -> bool:
-    """Whether it is worth going on: a vif whose backend directory is gone will never be attached.
+    """Whether it is worth going on with an attach that did not work.
 
-    An unreachable xenstored is not "no vifs" (DESIGN.md section 6).
+    A vif whose backend directory is gone or closing, or a tap without netdev, will not be attached: its next event
+    tells of it, and udev holds that back until we end. An unreachable xenstored is not "no vifs" (DESIGN.md section 6).
     """
-    if outcome.event.want is not Want.ATTACHED or outcome.event.kind is DeviceType.TAP or outcome.paths is None:
+    event = outcome.event
+    if event.want is not Want.ATTACHED:
         return True
+    if event.kind is DeviceType.TAP:
+        return bool(read_netdevs(peers.paths.sys, [event.device]))
     try:
-        return read_backend_state(peers.store, outcome.paths).exists
+        state = read_backend_state(peers.store, outcome.paths) if outcome.paths else None
     except XsagentError:
         return True
+    return state is None or (state.exists and not state.closing)
 
 
 def report_failure(peers: Peers, outcome: Outcome) -> None:

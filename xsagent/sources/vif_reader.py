@@ -19,6 +19,7 @@ from xsagent.sources.vif_values import parse_text, parse_uuid
 from xsagent.sources.xenstore import Xenstore
 
 _VM_PATH = re.compile(r"/vm/[A-Za-z0-9-]{1,64}", re.ASCII)
+_CLOSING = frozenset({"5", "6"})
 _BACKEND_NAME = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
 
 
@@ -28,12 +29,14 @@ class BackendState:
 
     Attributes:
         exists: the directory is there: the device exists or is about to (DESIGN.md section 6).
+        closing: netback is taking the device away (XenbusStateClosing and XenbusStateClosed of Xen's io/xenbus.h).
         status: ``hotplug-status``; empty when absent.
         error: ``hotplug-error``; empty when absent.
         online: ``hotplug`` below HOTPLUG: the value for which xenopsd waits; empty when absent.
     """
 
     exists: bool = False
+    closing: bool = False
     status: str = ""
     error: str = ""
     online: str = ""
@@ -71,6 +74,7 @@ def read_backend_state(store: Xenstore, paths: VifPaths) -> BackendState:
         view = _View(store, transaction)
         return BackendState(
             exists=view.names(paths.backend) is not None,
+            closing=view.text(f"{paths.backend}/state") in _CLOSING,
             status=view.text(f"{paths.backend}/hotplug-status"),
             error=view.text(f"{paths.backend}/hotplug-error"),
             online=view.text(f"{paths.hotplug}/hotplug"),

@@ -263,6 +263,18 @@ def test_remove_works_when_device_and_domain_are_gone_and_again(dom0: Dom0) -> N
     assert hook.read_text().splitlines()[1] == f"-action remove -vifuuid {VIF_UUID} -vmuuid {VM}"
 
 
+@pytest.mark.parametrize(("kind", "action"), [("vif", "online"), ("tap", "add")])
+def test_an_event_of_a_device_that_is_going_ends_at_once(dom0: Dom0, kind: str, action: str) -> None:
+    """Udev holds the device's remove back until we end; a closing vif or a tap without netdev is not waited for."""
+    dom0.sandbox.run(["ip", "link", "del", "vif1.0"])
+    dom0.write(f"{KEYS.backend}/state", "6")
+
+    done = dom0.vif(kind, "1", "0", action, XSAGENT_HOTPLUG_S="3000")
+
+    assert done.returncode == 0
+    assert dom0.read(f"{KEYS.backend}/hotplug-error") is None
+
+
 def test_a_vif_whose_backend_is_gone_is_not_reported_as_failed(dom0: Dom0) -> None:
     """A late event for a device that no longer exists ends quietly, and creates nothing."""
     dom0.sandbox.run(["ip", "link", "del", "vif1.0"])
