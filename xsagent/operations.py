@@ -15,6 +15,7 @@ from xsagent.apply.rolled_back import read_rolled_back
 from xsagent.config import Paths, Settings
 from xsagent.desired.build import build_boot_desired, build_desired
 from xsagent.desired.request import Action, BuildOptions, HostFacts, Origin, Request
+from xsagent.desired.retire import build_retirement
 from xsagent.errors import CacheError
 from xsagent.model.keep_out import keep_out
 from xsagent.model.records import Pif, Ref
@@ -66,7 +67,8 @@ def build_operation(
         origin=asked.origin,
         even_if_in_use=asked.even_if_in_use,
     )
-    desired = build_desired(snapshot, request, facts, build_options(paths, settings))
+    options = build_options(paths, settings)
+    desired = build_desired(snapshot, request, facts, options)
     window = compute_window(
         settings.deadman_s,
         dhcp=desired.management is not None and desired.management.dhcp,
@@ -79,6 +81,7 @@ def build_operation(
         dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
         deadman_s=window if asked.deadman and asked.origin != "force" else 0.0,
         probe=asked.deadman and settings.deadman_s != 0,
+        retirement=build_retirement(snapshot, request, facts, options),
     )
 
 

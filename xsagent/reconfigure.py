@@ -49,6 +49,7 @@ class Operation:
         dhcp_wait_s: how long a DHCP client may take before the run goes on without a lease, seconds.
         deadman_s: the deadman's window, seconds; 0 for none.
         probe: look for the gateway afterwards, and say so when it does not answer.
+        retirement: what the former management interface gives up once the new path was seen to work (pains.md 1).
     """
 
     name: str
@@ -57,6 +58,7 @@ class Operation:
     dhcp_wait_s: float = 60.0
     deadman_s: float = 0.0
     probe: bool = True
+    retirement: Desired | None = None
 
 
 @dataclass(slots=True)
@@ -165,6 +167,8 @@ def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman
     done = execute(plan, runner.run, journal.begin, host.report, host.settle)
     if isinstance(done, Executed):
         cause = _check(operation, host, done, deadman)
+        if cause is None and operation.retirement is not None:
+            done, cause = _retire(operation, operation.retirement, host, runner, journal, done, deadman)
         if cause is None:
             journal.commit()
             return _kept(operation, done, plan, deadman)
@@ -173,6 +177,33 @@ def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman
         journal.commit()
     journal.close()
     return done
+
+
+def _retire(
+    operation: Operation,
+    retirement: Desired,
+    host: Host,
+    runner: StepRunner,
+    journal: Journal,
+    done: Executed,
+    deadman: Deadman,
+) -> tuple[Executed, str | None]:
+    """Take from the former management interface what the new one has now: a second plan, under the same deadman.
+
+    Returns:
+        Everything begun so far, and why it must be taken back (None: it may stay).
+    """
+    log_reasons(host.logger, retirement.reasons)
+    second = Operation(name=f"{operation.name}: retire", desired=retirement, keep_vif_ports=False)
+    try:
+        plan = make_plan(second, host)
+    except XsagentError as error:
+        return done, str(error)
+    retired = execute(plan, runner.run, journal.begin, host.report, host.settle)
+    if not isinstance(retired, Executed):
+        return done, retired.cause
+    whole = Executed(begun=(*done.begun, *retired.begun), silent_dhcp=done.silent_dhcp)
+    return whole, _check(second, host, retired, deadman)
 
 
 def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -> str | None:

@@ -6,6 +6,9 @@ holds best-effort steps alone, means that the host is what was wanted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from xsagent.plan.check import check_host
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, remove_ifcfg_device
 from xsagent.plan.ip import diff_ip_device, remove_ip_device
@@ -16,6 +19,7 @@ from xsagent.plan.ovsdb import diff_ovsdb
 from xsagent.plan.ovsdb_model import apply_operation, find_interface, invert_operations
 from xsagent.plan.secure_bridge import build_safety_flows
 from xsagent.plan.steps import (
+    LinkStep,
     OvsdbStep,
     Plan,
     ResolverStep,
@@ -26,7 +30,7 @@ from xsagent.plan.steps import (
     WaitCarrierStep,
 )
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import ObjectKind, Resolver, Topology
+from xsagent.topology.values import Bridge, ObjectKind, Resolver, Topology
 
 
 def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Plan:
@@ -52,10 +56,11 @@ def _switch_steps(desired: Desired, observed: Topology) -> list[Step]:
     operations, relied = diff_ovsdb(desired, observed)
     if not operations:
         return []
-    undo = OvsdbStep(operations=invert_operations(operations, observed.bridges))
     bridges = dict(observed.bridges)
     for operation in operations:
         bridges = apply_operation(operation, bridges)
+    undo: tuple[Step, ...] = (OvsdbStep(operations=invert_operations(operations, observed.bridges)),)
+    undo += _undo_of_devices(_internal_devices(observed.bridges) - _internal_devices(bridges), observed)
     wanted = [
         name
         for bridge in desired.topology.bridges.values()
@@ -64,8 +69,27 @@ def _switch_steps(desired: Desired, observed: Topology) -> list[Step]:
     ]
     ports = tuple(sorted(name for name in wanted if find_interface(bridges, name)))
     return [
-        OvsdbStep(operations=operations, relied=relied, ports=ports, reason="the switch's configuration", undo=(undo,))
+        OvsdbStep(operations=operations, relied=relied, ports=ports, reason="the switch's configuration", undo=undo)
     ]
+
+
+def _internal_devices(bridges: Mapping[str, Bridge]) -> set[str]:
+    return {
+        name
+        for bridge in bridges.values()
+        for port in bridge.ports.values()
+        for name, interface in port.interfaces.items()
+        if interface.type == "internal"
+    }
+
+
+def _undo_of_devices(names: set[str], observed: Topology) -> tuple[Step, ...]:
+    """Devices that go with their ports come back down and with their defaults: what they were must be set again."""
+    return tuple(
+        LinkStep(device=name, mtu=link.mtu if isinstance(link.mtu, int) else None, up=link.up is True)
+        for name in sorted(names)
+        if (link := observed.links.get(name)) is not None
+    )
 
 
 def _safety_steps(desired: Desired, observed: Topology, switch: list[Step]) -> list[Step]:
@@ -103,13 +127,17 @@ def _plan_links(desired: Desired, observed: Topology, options: PlanOptions, phas
     raised: list[str] = []
     for name in sorted(desired.topology.links):
         link, present = desired.topology.links[name], observed.links.get(name)
+        if present is None and _is_bond_without_device(name, observed):
+            continue
         steps = diff_link(link, present, options)
+        if present is None and _is_bond(name, desired):
+            steps = tuple(replace(step, required=False) for step in steps)
         made_by_switch = present is None or not _is_nic(name, desired)
         (phases.devices if made_by_switch else phases.before).extend(steps)
         if present is not None and present.carrier is not True and name in _bond_members(desired):
             raised.append(name)
     if raised and phases.switch:
-        phases.before.append(
+        phases.carrier.append(
             WaitCarrierStep(
                 devices=tuple(raised),
                 seconds=options.carrier_wait_s,
@@ -120,6 +148,21 @@ def _plan_links(desired: Desired, observed: Topology, options: PlanOptions, phas
     for key in sorted(desired.topology.absent):
         if key.kind is ObjectKind.LINK and key.name in observed.links:
             phases.after.extend(take_link_down(observed.links[key.name], "no longer used"))
+
+
+def _is_bond(name: str, desired: Desired) -> bool:
+    return any(
+        port.name == name and port.bond_fake_iface is True
+        for bridge in desired.topology.bridges.values()
+        for port in bridge.ports.values()
+    )
+
+
+def _is_bond_without_device(name: str, observed: Topology) -> bool:
+    """Whether the switch has the bond and makes no device for it: the userspace datapath does not."""
+    return any(
+        name in bridge.ports and bridge.ports[name].bond_fake_iface is True for bridge in observed.bridges.values()
+    )
 
 
 def _is_nic(name: str, desired: Desired) -> bool:

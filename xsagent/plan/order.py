@@ -33,7 +33,9 @@ class Phases:
     """Steps by the time at which they must run; `plan/diff.py` fills it."""
 
     before: list[Step] = field(default_factory=list)
-    """NICs come up: link, MTU, offloads, waiting for carrier."""
+    """NICs come up: link, MTU, offloads."""
+    carrier: list[Step] = field(default_factory=list)
+    """Waiting for the carrier of bond members that have just come up."""
     retire: list[Step] = field(default_factory=list)
     """IP devices that go: DHCP clients, addresses, ifdown."""
     files: list[Step] = field(default_factory=list)
@@ -52,6 +54,7 @@ def order_steps(phases: Phases, management: ManagementPath | None, warnings: tup
     ordered: list[Step] = []
     for phase in (
         phases.before,
+        phases.carrier,
         phases.retire,
         phases.files,
         phases.switch,

@@ -1,0 +1,260 @@
+"""Moving between NIC, bond and VLAN, in both directions, with others' traffic going on (issue: every topology)."""
+
+from __future__ import annotations
+
+import json
+
+from host_records import HostRecords, static
+from host_state import addresses, bridges, configuration, ip, settle, transactions, vsctl, watched
+from xapi_host import XapiHost
+
+from xsagent.sandbox.root_prefix import record_uuid
+from xsagent.sandbox.spec import shared_segment
+
+ONE_WIRE = shared_segment(nics=2)
+
+
+def two_nics(**fields: object) -> HostRecords:
+    """eth0 is management, eth1 has no IP; both are plugged into one wire."""
+    records = HostRecords()
+    records.nic("eth0", management=True, **{**static("192.0.2.10"), **fields})
+    records.nic("eth1")
+    return records
+
+
+def pif(records: HostRecords, device: str, vlan: str = "-1") -> dict[str, object]:
+    """A PIF's record."""
+    return next(p for p in records.classes["PIF"].values() if (p["device"], p["VLAN"]) == (device, vlan))
+
+
+def make_bond(records: HostRecords, mode: str = "active-backup") -> dict[str, object]:
+    """Move eth0's role and address to a bond of both NICs, as XAPI's Bond.create does."""
+    nic = pif(records, "eth0")
+    moved = {key: nic[key] for key in ("ip_configuration_mode", "IP", "netmask", "gateway", "DNS", "management")}
+    bond = records.bond("bond0", ["eth0", "eth1"], "xapi0", mode=mode, **moved)
+    for member in ("eth0", "eth1"):
+        pif(records, member).update(
+            {"ip_configuration_mode": "None", "IP": "", "netmask": "", "gateway": "", "management": False}
+        )
+    return bond
+
+
+def break_bond(records: HostRecords) -> dict[str, object]:
+    """Move the bond's role and address back to eth0 and forget the bond, as XAPI's Bond.destroy does."""
+    bond, nic = pif(records, "bond0"), pif(records, "eth0")
+    for key in ("ip_configuration_mode", "IP", "netmask", "gateway", "DNS", "management"):
+        nic[key] = bond[key]
+    return nic
+
+
+def bond_port(host: XapiHost) -> dict[str, object]:
+    """The bond's Port row."""
+    shown = json.loads(vsctl(host.sandbox, "--format=json", "list", "Port", "bond0"))
+    return dict(zip(shown["headings"], shown["data"][0], strict=True))
+
+
+def test_management_moves_onto_a_bond_in_one_transaction_and_its_vif_comes_along() -> None:
+    """The members' bridges are gone, the VIF port stands on the bond's bridge, the old address is nowhere else."""
+    records = two_nics()
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        host.up(pif(records, "eth0"))
+        guest = host.sandbox.add_guest("guest", "xenbr0", "192.0.2.77/24")
+        before = transactions(host.sandbox)
+
+        host.up(make_bond(records))
+
+        assert transactions(host.sandbox) <= before + 2
+        assert bridges(host.sandbox) == ["xapi0"]
+        assert set(vsctl(host.sandbox, "list-ports", "xapi0").split()) == {"bond0", guest.vif}
+        assert addresses(host.sandbox, "xapi0") == ["192.0.2.10/24"]
+        assert [a["ifname"] for a in ip(host.sandbox, "-4", "address") if a["ifname"] != "lo"] == ["xapi0"]
+        assert guest.run(["ping", "-c2", "-W2", "192.0.2.1"], check=False).returncode == 0
+
+
+def test_a_second_up_of_a_bond_changes_nothing() -> None:
+    """A bond that is right is as idempotent as a NIC."""
+    records = two_nics()
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        bond = make_bond(records)
+        host.up(bond, "--no-deadman")
+        settle(host.sandbox)
+        before = transactions(host.sandbox)
+
+        with watched(host.sandbox) as changes:
+            host.up(bond)
+
+        assert transactions(host.sandbox) == before
+        assert changes == []
+
+
+def test_management_moves_back_from_the_bond_to_its_nic() -> None:
+    """--management on the member takes the bond apart; what stood on the bond's bridge stands on the NIC's."""
+    records = two_nics()
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        host.up(make_bond(records), "--no-deadman")
+        host.sandbox.add_guest("guest", "xapi0", "192.0.2.77/24")
+
+        host.up(break_bond(records), "--management")
+
+        assert bridges(host.sandbox) == ["xenbr0"]
+        assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
+        assert host.sandbox.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+
+
+def test_bond_options_and_members_change_in_place() -> None:
+    """The bond's row stays when its mode changes or a member leaves and comes back."""
+    records = two_nics()
+    records.nic("eth2")
+    with XapiHost(records, segments=shared_segment(nics=3)) as host:
+        bond = make_bond(records)
+        host.up(bond, "--no-deadman")
+        row = vsctl(host.sandbox, "get", "Port", "bond0", "_uuid")
+        assert bond_port(host)["bond_mode"] == "active-backup"
+
+        records.bond_of("bond0")["mode"] = "balance-slb"
+        host.up(bond)
+        assert (vsctl(host.sandbox, "get", "Port", "bond0", "_uuid"), bond_port(host)["bond_mode"]) == (
+            row,
+            "balance-slb",
+        )
+
+        slaves = records.bond_of("bond0")["slaves"]
+        third = next(ref for ref, p in records.classes["PIF"].items() if p["device"] == "eth2")
+        slaves.append(third)
+        records.classes["PIF"][third]["bond_slave_of"] = bond["bond_master_of"][0]
+        host.up(bond)
+        assert vsctl(host.sandbox, "get", "Port", "bond0", "_uuid") == row
+        assert len(bond_port(host)["interfaces"][1]) == 3
+
+
+def test_a_vlan_comes_up_beside_management_and_goes_again_without_a_trace() -> None:
+    """VLAN bridge, tag and network mark are there; down brings back what was before."""
+    records = two_nics()
+    vlan = records.vlan("eth0", 100, "xapi100")
+    with XapiHost(records) as host:
+        host.up(pif(records, "eth0"))
+        settle(host.sandbox)
+        before = configuration(host.sandbox)
+
+        host.up(vlan)
+        assert vsctl(host.sandbox, "br-to-parent", "xapi100") == "xenbr0"
+        assert vsctl(host.sandbox, "br-to-vlan", "xapi100") == "100"
+        assert vsctl(host.sandbox, "br-get-external-id", "xapi100", "xs-network-uuids") == record_uuid(
+            "network xapi100"
+        )
+        host.down(vlan)
+
+        assert configuration(host.sandbox) == before
+
+
+def test_re_up_of_a_vlan_keeps_every_vif_on_it() -> None:
+    """Legacy scripts deleted them all, exit 0 (legacy-faults F05)."""
+    records = two_nics()
+    vlan = records.vlan("eth0", 100, "xapi100")
+    with XapiHost(records) as host:
+        host.up(pif(records, "eth0"))
+        host.up(vlan)
+        guest = host.sandbox.add_guest("guest", "xapi100", "203.0.113.7/24")
+        before = transactions(host.sandbox)
+
+        host.up(vlan)
+
+        assert transactions(host.sandbox) == before
+        assert guest.vif in vsctl(host.sandbox, "list-ports", "xapi100").split()
+
+
+def test_downing_one_vlan_from_the_cache_leaves_the_other_and_management() -> None:
+    """--force down of one VLAN must not take the base bridge with it (legacy-faults F06)."""
+    records = two_nics()
+    first, second = records.vlan("eth0", 100, "xapi100"), records.vlan("eth0", 200, "xapi200")
+    with XapiHost(records) as host:
+        for each in (pif(records, "eth0"), first, second):
+            host.up(each)
+        done = host.sandbox.run(
+            ["interface-reconfigure", f"--root-prefix={host.sandbox.root}", "--force", "xapi100", "down"], check=False
+        )
+
+        assert done.returncode == 0, done.stderr
+        assert bridges(host.sandbox) == ["xapi200", "xenbr0"]
+        assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
+
+
+def test_a_vlan_moves_from_a_nic_onto_the_bond_over_it_with_its_vifs() -> None:
+    """XAPI moves the VLAN to the bond; its bridge and VIF follow, the tag stays."""
+    records = two_nics()
+    vlan = records.vlan("eth0", 100, "xapi100")
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        host.up(pif(records, "eth0"))
+        host.up(vlan)
+        guest = host.sandbox.add_guest("guest", "xapi100", "203.0.113.7/24")
+        bond = make_bond(records)
+        carrier = next(ref for ref, p in records.classes["PIF"].items() if p["device"] == "bond0")
+        below = pif(records, "eth0")
+        records.classes["PIF"][carrier]["VLAN_slave_of"], below["VLAN_slave_of"] = below["VLAN_slave_of"], []
+        for record in records.classes["VLAN"].values():
+            record["tagged_PIF"] = carrier
+        vlan["device"] = "bond0"
+
+        host.up(bond)
+        host.up(vlan)
+
+        assert vsctl(host.sandbox, "br-to-parent", "xapi100") == "xapi0"
+        assert guest.vif in vsctl(host.sandbox, "list-ports", "xapi100").split()
+        assert bridges(host.sandbox) == ["xapi0", "xapi100"]
+
+
+def test_management_moves_between_two_nics_and_leaves_one_address() -> None:
+    """The old NIC gives its address up only after the new path was seen to work (pains.md 1)."""
+    records = two_nics()
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        host.up(pif(records, "eth0"))
+        new = pif(records, "eth1")
+        new.update(static("192.0.2.10"))
+
+        host.up(new, "--management")
+
+        held = [a["ifname"] for a in ip(host.sandbox, "-4", "address") if a["ifname"] != "lo" and a["addr_info"]]
+        assert held == ["xenbr1"]
+        assert [route["dev"] for route in ip(host.sandbox, "route", "show", "default")] == ["xenbr1"]
+        assert host.sandbox.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+
+
+def test_a_tunnel_keeps_what_a_controller_put_on_its_bridge() -> None:
+    """Ports, controllers and flows of SDN software survive a re-up (pains.md 13)."""
+    records = two_nics()
+    tunnel = records.tunnel("tunnel0", "eth0", "xapi9")
+    with XapiHost(records) as host:
+        host.up(pif(records, "eth0"))
+        host.up(tunnel)
+        vsctl(
+            host.sandbox, "add-port", "xapi9", "gre1", "--", "set", "Interface", "gre1", "type=gre",
+            "options:remote_ip=192.0.2.20", "--", "set-controller", "xapi9", "tcp:127.0.0.1:6653",
+        )  # fmt: skip
+        before = configuration(host.sandbox)
+
+        host.up(tunnel)
+
+        assert configuration(host.sandbox) == before
+
+
+def test_the_boot_set_comes_up_in_one_transaction_management_included() -> None:
+    """--force-interface all: NICs, a bond with its members, and what they carry, in one plan."""
+    records = two_nics()
+    records.vlan("eth0", 100, "xapi100", **static("203.0.113.10", gateway=""))
+    with XapiHost(records) as host:
+        before = transactions(host.sandbox)
+        done = host.sandbox.run(
+            ["interface-reconfigure", f"--root-prefix={host.sandbox.root}", "--force-interface", "all", "up"],
+            check=False,
+        )
+
+        assert done.returncode == 0, done.stderr
+        assert bridges(host.sandbox) == ["xapi100", "xenbr0", "xenbr1"]
+        assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
+        assert addresses(host.sandbox, "xapi100") == ["203.0.113.10/24"]
+        # the plan's transaction, and what ovs-vswitchd writes of its own afterwards
+        log = host.sandbox.run(
+            ["ovsdb-tool", "-mm", "show-log", str(host.sandbox.root / "run/openvswitch/conf.db")]
+        ).stdout
+        ours = [record for record in log.split("\nrecord ")[before:] if "table Bridge insert" in record]
+        assert len(ours) == 1
