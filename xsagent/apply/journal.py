@@ -12,9 +12,9 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from xsagent.errors import InputError
+from xsagent.errors import ApplyError, InputError
+from xsagent.model.keep_out import PifConfiguration
 from xsagent.plan.steps import FileStep, Plan, Step
 from xsagent.topology.codec import from_json, to_json
 from xsagent.topology.desired import Desired
@@ -33,6 +33,7 @@ class JournalEntries:
         begun: steps whose effect may have happened, in order.
         desired: what the run wanted; None when the line was cut off.
         armed: the run was under the deadman: what it did may stay only if the gateway answers.
+        configuration: of the PIF that was brought up: to be remembered when it is taken back.
     """
 
     boot: str
@@ -40,6 +41,7 @@ class JournalEntries:
     armed: bool = False
     begun: tuple[Step, ...] = ()
     desired: Desired | None = None
+    configuration: PifConfiguration | None = None
 
     def undo_steps(self, present_boot: str) -> tuple[Step, ...]:
         """Steps that take back what was begun, the last first; after a reboot only files."""
@@ -51,56 +53,84 @@ class JournalEntries:
 
 @dataclass(slots=True)
 class Journal:
-    """An open journal; nothing is on disk before the first step begins."""
+    """An open journal; nothing is on disk before the first step begins.
+
+    Attributes:
+        begun: steps that were put on disk.
+    """
 
     directory: Path
     boot: str
     operation: str
-    desired: Desired
+    desired: Desired | None
     armed: bool = False
-    _stream: Any = field(default=None, init=False)
+    configuration: PifConfiguration | None = None
+    begun: list[Step] = field(default_factory=list, init=False)
+    _descriptor: int | None = field(default=None, init=False)
 
     def begin(self, step: Step) -> None:
         """Put the step on disk before its effect.
 
         Raises:
-            OSError: it cannot be written (disk full, read-only): the effect must not happen.
+            ApplyError: it cannot be written (disk full, read-only): the effect must not happen.
         """
-        if self._stream is None:
-            self._open()
-        self._write({"begin": to_json(step)})
+        try:
+            if self._descriptor is None:
+                self._descriptor = self._open()
+                self._write(self._descriptor, self._head())
+            self._write(self._descriptor, {"begin": to_json(step)})
+        except OSError as error:
+            raise ApplyError(f"the journal {self.directory / NAME} could not be written: {error.strerror}") from error
+        self.begun.append(step)
 
     def commit(self) -> None:
-        """The operation ended well, or was wholly undone: nothing is left to take back."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-            remove_journal(self.directory)
+        """The operation ended well, or was wholly undone: nothing is left to take back.
+
+        Raises:
+            OSError: it could be neither emptied nor removed; the next run looks at it.
+        """
+        if self._descriptor is None:
+            return
+        # emptied first: that works without room, and says the same as removed
+        os.ftruncate(self._descriptor, 0)
+        os.fsync(self._descriptor)
+        self.close()
+        remove_journal(self.directory)
 
     def close(self) -> None:
         """Leave the journal for the next run (Stuck, or this process ends)."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
-    def _open(self) -> None:
+    def _open(self) -> int:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._stream = (self.directory / NAME).open("w", encoding="utf-8")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self.directory / NAME, flags, 0o600)
         _sync_directory(self.directory)
-        self._write(
-            {"boot": self.boot, "operation": self.operation, "armed": self.armed, "desired": to_json(self.desired)}
-        )
+        return descriptor
 
-    def _write(self, entry: dict[str, Json]) -> None:
-        self._stream.write(json.dumps(entry) + "\n")
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+    def _head(self) -> dict[str, Json]:
+        return {
+            "boot": self.boot,
+            "operation": self.operation,
+            "armed": self.armed,
+            "desired": to_json(self.desired),
+            "configuration": to_json(self.configuration),
+        }
+
+    def _write(self, descriptor: int, entry: dict[str, Json]) -> None:
+        """One line, unbuffered: what could not be written must not come out later by itself."""
+        data = json.dumps(entry).encode() + b"\n"
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
 
 
 def read_journal(directory: Path) -> JournalEntries | None:
     """What an earlier run left; None when it left nothing. A cut-off last line was never acted on."""
     try:
-        lines = (directory / NAME).read_text(encoding="utf-8").splitlines()
+        lines = (directory / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return None
     entries: list[dict[str, Json]] = []
@@ -123,10 +153,13 @@ def remove_journal(directory: Path) -> None:
 
 def _parse(head: dict[str, Json], rest: list[dict[str, Json]]) -> JournalEntries:
     desired: Desired | None = None
+    configuration: PifConfiguration | None = None
     begun: tuple[Step, ...] = ()
     # another version of xsagent may have written it: what cannot be read is passed over, the rest still counts
     with contextlib.suppress(InputError, KeyError):
         desired = from_json(Desired, head["desired"])
+    with contextlib.suppress(InputError, KeyError):
+        configuration = from_json(PifConfiguration, head["configuration"])
     for entry in rest:
         with contextlib.suppress(InputError, KeyError):
             begun += from_json(Plan, {"steps": [entry["begin"]]}).steps
@@ -136,6 +169,7 @@ def _parse(head: dict[str, Json], rest: list[dict[str, Json]]) -> JournalEntries
         armed=head.get("armed") is True,
         begun=begun,
         desired=desired,
+        configuration=configuration,
     )
 
 

@@ -16,6 +16,7 @@ from xsagent.desired.bond_options import bond_options
 from xsagent.desired.bridge import real_bridge
 from xsagent.desired.fail_mode import choose_disable_in_band, choose_fail_mode
 from xsagent.desired.kind import cause_of, is_tagged
+from xsagent.desired.management import management_pif
 from xsagent.desired.notes import Notes
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.request import BuildOptions, HostFacts
@@ -82,6 +83,7 @@ def build_control(
         bridges=_bridges(scene, notes),
         ports=_bond_keys(scene, notes),
         devices=ownership_of(snapshot).devices,
+        management=_management_device(scene),
         reasons=notes.as_reasons(),
     )
 
@@ -174,7 +176,12 @@ def _is_ipv6(text: str) -> bool:
         return False
 
 
-# --- bridges and bonds -----------------------------------------------------------------------------------
+# --- management, bridges and bonds -----------------------------------------------------------------------------------
+
+
+def _management_device(scene: Scene) -> str:
+    pif = management_pif(scene, becoming=None)
+    return (scene.snapshot.bridge_of(pif) or pif.device) if pif is not None else scene.host.management_bridge
 
 
 def _bridges(scene: Scene, notes: Notes) -> dict[str, BridgeControl]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from xsagent.errors import OvsdbError
@@ -37,7 +37,12 @@ def read_control(connection: OvsdbConnection, deadline: float | None = None) -> 
     """
     end = time.monotonic() + READ_DEADLINE_S if deadline is None else deadline
     schema = connection.schema(end)
-    switches, *tables = _select(connection, end, [("Open_vSwitch", _RECORD), ("Manager", None), ("SSL", None)])
+    wanted: list[tuple[str, tuple[str, ...] | None]] = [
+        ("Open_vSwitch", (*_RECORD, "external_ids")),
+        ("Manager", None),
+        ("SSL", None),
+    ]
+    switches, *tables = _select(connection, end, wanted)
     if not switches:
         raise OvsdbError("the Open vSwitch database was never initialised (ovs-vsctl init); nothing was changed")
     switch, rows = switches[0], {uuid_of(row["_uuid"]): row for table in tables for row in table}
@@ -49,6 +54,7 @@ def read_control(connection: OvsdbConnection, deadline: float | None = None) -> 
         tls=None if tls is None else _tls_files(tls),
         columns={column: _nested(schema, column, switch[column], rows) for column in _TABLES},
         stored={column: switch[column] for column in _RECORD},
+        external_ids=text_map(switch["external_ids"]),
     )
 
 
@@ -60,7 +66,7 @@ def read_managers(connection: OvsdbConnection, deadline: float | None = None) ->
 
 
 def _select(
-    connection: OvsdbConnection, deadline: float, wanted: list[tuple[str, tuple[str, ...] | None]]
+    connection: OvsdbConnection, deadline: float, wanted: Sequence[tuple[str, tuple[str, ...] | None]]
 ) -> list[list[Row]]:
     selects: list[Operation] = []
     for table, columns in wanted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from xsagent.plan.columns import EMPTY_SET, to_column
@@ -22,6 +22,8 @@ _RESET_BRIDGE: Final = ("controller", "mirrors", "netflow", "sflow", "ipfix", "f
 """Columns that an emer-reset empties, and the Flow_Sample_Collector_Set rows (observed/ovsdb_rows.py)."""
 _RESET_INTERFACE: Final = ("ingress_policing_rate", "ingress_policing_burst")
 _IN_BAND: Final = "disable-in-band"
+_CA_KEY: Final = "xsagent-ca-of"
+"""Key of Open_vSwitch.external_ids: the manager that an emergency reset took away while its CA stayed."""
 _DEFAULT_PORT: Final = 6640
 _WITHOUT_PORT = re.compile(r"(?:(?:ssl|tcp):(?:\[[^\]]*\]|[^:\[\]]+)|p(?:ssl|tcp)):?")
 
@@ -33,14 +35,14 @@ class ControlChange:
     Attributes:
         step: None when the switch is right already.
         manager: what becomes of XAPI's manager; None when it stays as it is.
-        new_target: the manager's target changes, or it goes, so that the CA taken over from it counts no more.
+        new_ca: the manager is another one, or it goes, so that the CA taken over from the old one counts no more.
         in_band, fail_mode: some bridge that XAPI knows changes in this.
         flushed: bridges whose flows the switch drops at this change.
     """
 
     step: OvsdbStep | None = None
     manager: Literal["set", "removed"] | None = None
-    new_target: bool = False
+    new_ca: bool = False
     in_band: bool = False
     fail_mode: bool = False
     flushed: frozenset[str] = frozenset()
@@ -62,10 +64,12 @@ def diff_control(desired: DesiredControl, observed: SwitchControl) -> ControlCha
 
 
 def diff_emergency_reset(desired: DesiredControl, observed: SwitchControl) -> ControlChange:
-    """What ``ovs-vsctl emer-reset`` does, XAPI's own values kept; the manager goes, as it does there."""
-    return _change(
-        DesiredControl(bridges=desired.bridges, ports=desired.ports), observed, reset=True, manager="removed"
-    )
+    """What ``ovs-vsctl emer-reset`` does, XAPI's own values kept; the manager goes, as it does there.
+
+    Its CA stays: the next update most likely sets the same manager again.
+    """
+    kept = DesiredControl(bridges=desired.bridges, ports=desired.ports)
+    return replace(_change(kept, observed, reset=True, manager="removed", keeps_ca=True), new_ca=False)
 
 
 def normalise_target(target: str) -> str:
@@ -89,6 +93,12 @@ class _Draft:
         if columns:
             self.operations.append(SetColumns(table=table, record=record, columns=columns))
 
+    def note_ca_owner(self, target: str | None) -> None:
+        """Remember, or forget, whose CA is there."""
+        if self.observed.external_ids.get(_CA_KEY) != target:
+            keys = {_CA_KEY: target}
+            self.operations.append(SetKeys(table="Open_vSwitch", record=".", column="external_ids", keys=keys))
+
     def set_keys(self, table: Table, record: str, wanted: Keys, present: Keys) -> None:
         """Set keys of other_config that differ."""
         keys = {key: value for key, value in sorted(wanted.items()) if present.get(key) != value}
@@ -97,7 +107,12 @@ class _Draft:
 
 
 def _change(
-    desired: DesiredControl, observed: SwitchControl, *, reset: bool, manager: Literal["set", "removed"]
+    desired: DesiredControl,
+    observed: SwitchControl,
+    *,
+    reset: bool,
+    manager: Literal["set", "removed"],
+    keeps_ca: bool = False,
 ) -> ControlChange:
     draft = _Draft(observed)
     record = _manager_columns(desired.manager, observed, reset=reset)
@@ -106,11 +121,14 @@ def _change(
         if reset:
             _reset_ports(draft, bridge, desired.ports)
     draft.set_columns("Open_vSwitch", ".", record)
+    if "manager_options" in record:
+        draft.note_ca_owner(observed.managers[0].target if keeps_ca else None)
+    target = desired.manager.target if desired.manager else None
     reason = _reason(desired.manager, record=record, reset=reset)
     return ControlChange(
         step=_step(draft, reason) if draft.operations else None,
         manager=manager if record else None,
-        new_target="manager_options" in record,
+        new_ca="manager_options" in record and observed.external_ids.get(_CA_KEY, "") != target,
         in_band=draft.in_band,
         fail_mode=draft.fail_mode,
         flushed=frozenset(draft.flushed),
@@ -194,10 +212,7 @@ def _step(draft: _Draft, reason: str) -> OvsdbStep:
     ]
     on_rows = [operation for operation in draft.operations if not _is_on_record(operation)]
     undo = [*invert_operations(on_rows, observed.bridges)]
-    for operation in draft.operations:
-        if isinstance(operation, SetColumns) and _is_on_record(operation):
-            before = {column: observed.columns.get(column, EMPTY_SET) for column in operation.columns}
-            undo.append(SetColumns(table="Open_vSwitch", record=".", columns=before))
+    undo += [_inverse_on_record(operation, observed) for operation in draft.operations if _is_on_record(operation)]
     return OvsdbStep(
         operations=tuple(draft.operations),
         relied=(*stored, *draft.relied),
@@ -207,7 +222,16 @@ def _step(draft: _Draft, reason: str) -> OvsdbStep:
 
 
 def _is_on_record(operation: OvsdbOperation) -> bool:
-    return isinstance(operation, SetColumns) and operation.table == "Open_vSwitch"
+    return isinstance(operation, SetColumns | SetKeys) and operation.table == "Open_vSwitch"
+
+
+def _inverse_on_record(operation: OvsdbOperation, observed: SwitchControl) -> OvsdbOperation:
+    match operation:
+        case SetColumns(columns=columns):
+            return replace(operation, columns={name: observed.columns.get(name, EMPTY_SET) for name in columns})
+        case SetKeys(keys=keys):
+            return replace(operation, keys={key: observed.external_ids.get(key) for key in keys})
+    raise TypeError(f"{type(operation).__name__} is not about the switch's own record")
 
 
 def _reason(wanted: ManagerTarget | None, *, record: Mapping[str, Json], reset: bool) -> str:

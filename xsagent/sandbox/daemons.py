@@ -90,9 +90,11 @@ def wait_for(condition: Callable[[], bool], deadline_s: float, sentence: str) ->
 
 
 def ovsdb_server(rundir: Path, logdir: Path, run: Run) -> Daemon:
-    """ovsdb-server on ``RUNDIR/db.sock``, with the database's own manager targets as on a host."""
+    """ovsdb-server on ``RUNDIR/db.sock``, with the database's managers and TLS files, as ovs-ctl(8) starts it."""
     argv = ["ovsdb-server", str(rundir / "conf.db"), f"--remote=punix:{rundir}/db.sock"]
     argv += ["--remote=db:Open_vSwitch,Open_vSwitch,manager_options"]
+    argv += ["--private-key=db:Open_vSwitch,SSL,private_key", "--certificate=db:Open_vSwitch,SSL,certificate"]
+    argv += ["--bootstrap-ca-cert=db:Open_vSwitch,SSL,ca_cert"]
     return _ovs_daemon("ovsdb-server", argv, rundir, logdir, run)
 
 

@@ -65,6 +65,7 @@ class SwitchControl:
         columns: ``manager_options`` and ``ssl`` of the Open_vSwitch record with their rows nested (as
             Bridge.extra), for an undo.
         stored: ``bridges``, ``manager_options`` and ``ssl`` of that record as OVSDB has them, for a guard.
+        external_ids: of that record.
     """
 
     bridges: Mapping[str, Bridge] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class SwitchControl:
     tls: TlsFiles | None = None
     columns: Mapping[str, Json] = field(default_factory=dict)
     stored: Mapping[str, Json] = field(default_factory=dict)
+    external_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ class DesiredControl:
         bridges: by name; others are not spoken about, but by an emer-reset.
         ports: by name XAPI's keys of a Port's other_config, which an emer-reset must leave as they are.
         devices: netdevs of this host's PIFs.
+        management: the device that has management's addresses; empty for none.
         reasons: decisions in the order they were taken.
     """
 
@@ -104,4 +107,5 @@ class DesiredControl:
     bridges: Mapping[str, BridgeControl] = field(default_factory=dict)
     ports: Mapping[str, Keys] = field(default_factory=dict)
     devices: frozenset[str] = frozenset()
+    management: str = ""
     reasons: tuple[Reason, ...] = ()

@@ -1,0 +1,257 @@
+"""A ControlChange -> the switch: one transaction, the flows that it flushes put back, under the deadman. Effects.
+
+Called by `reconcile/manager.py`, which decides. Precondition: the caller holds the lock. Undo: the steps' own, run here
+when a step fails or the gateway falls silent, and from the journal when this process dies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from xsagent.apply.deadman import arm_deadman, compute_window, default_gateways
+from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.flows import read_flows, render_flow, replace_flows
+from xsagent.apply.journal import Journal
+from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
+from xsagent.config import Paths
+from xsagent.errors import CommandError, ConflictError, InputError, XsagentError
+from xsagent.observed.host import Interest, observe_host
+from xsagent.observed.ovsdb_control import read_control
+from xsagent.observed.switch_alive import wait_for_switch
+from xsagent.plan.manager import ControlChange
+from xsagent.plan.secure_bridge import SECURE, build_safety_flows
+from xsagent.plan.steps import FileStep, OvsdbStep, Plan, SafetyFlowsStep, SetColumns, Step
+from xsagent.reconfigure import Host
+from xsagent.sources.host_files import is_high_availability_running, read_boot_id, read_mac
+from xsagent.topology.control import DesiredControl, SwitchControl
+from xsagent.topology.desired import Desired, ManagementPath
+from xsagent.topology.values import Bridge, Topology
+
+_READ_S: Final = 20.0
+_CONFLICTS: Final = 5
+BOOTSTRAPPED_CA: Final = "/etc/openvswitch/vswitchd.cacert"
+"""Where ovsdb-server puts the CA of an ssl manager (wire.md section 6); without root prefix."""
+
+Decide = Callable[[SwitchControl], ControlChange]
+LockingFlows = Mapping[str, Mapping[int, tuple[str, ...]]]
+"""Lines by bridge and port number."""
+
+
+class FlowsRefusedError(XsagentError):
+    """The switch did not take the flows that keep management reachable; the change was taken back.
+
+    Attributes:
+        bridge: on which.
+        flow: the first of them.
+    """
+
+    def __init__(self, sentence: str, *, bridge: str, flow: str) -> None:
+        super().__init__(sentence)
+        self.bridge = bridge
+        self.flow = flow
+
+
+class ControlRefusedError(XsagentError):
+    """The change was taken back, or what is left of it is in the journal; the sentence says which, and why."""
+
+
+def apply_control(host: Host, desired: DesiredControl, decide: Decide) -> ControlChange:
+    """Make the switch what `decide` makes of it; a second run finds nothing to do.
+
+    Arguments:
+        decide: pure; may raise for what must not be changed. Called again when the database changed meanwhile.
+
+    Raises:
+        FlowsRefusedError, ControlRefusedError: it failed and was taken back.
+        OvsdbUnavailableError, SwitchDeadError: a peer is away; nothing was changed.
+    """
+    for _ in range(_CONFLICTS):
+        observed = read_control(host.connection, time.monotonic() + _READ_S)
+        change = decide(observed)
+        if change.step is None:
+            return change
+        wait_for_switch(host.paths.ovs_rundir, host.settings.vswitchd_wait_s)
+        outcome = _Change(host, desired, observed, change, change.step).run()
+        if not (isinstance(outcome, RolledBack) and outcome.conflict):
+            _require_done(outcome, host)
+            return change
+        host.logger.info("plan_again", reason=outcome.cause)
+    raise ConflictError("the switch's database kept changing under the plan; it is as it was")
+
+
+def _require_done(outcome: Outcome, host: Host) -> None:
+    match outcome:
+        case RolledBack(cause=cause):
+            raise ControlRefusedError(f"{cause}; the switch is as it was before")
+        case Stuck(cause=cause, left=left):
+            raise ControlRefusedError(f"{cause}; and {len(left)} steps of the way back failed, run it again")
+        case Unverified(reason=reason):
+            host.logger.warning("keep_unverified", reason=reason)
+        case Applied():
+            pass
+
+
+@dataclass(slots=True)
+class _Change:
+    """One attempt at a change."""
+
+    host: Host
+    desired: DesiredControl
+    observed: SwitchControl
+    change: ControlChange
+    step: OvsdbStep
+    refused_flows: SafetyFlowsStep | None = field(default=None, init=False)
+    committed_at: float = field(default=0.0, init=False)
+
+    def run(self) -> Outcome:
+        path = self._management_path()
+        present = observe_host(self.host.paths, None, Interest(), time.monotonic() + _READ_S) if path else Topology()
+        deadman_desired = self._with_gateways(path, present)
+        deadman = arm_deadman(deadman_desired, present, self.host.paths, self._window(present))
+        journal = Journal(
+            directory=self.host.paths.state_dir,
+            boot=read_boot_id(self.host.paths),
+            operation=self.step.reason,
+            # no state of the host proves that this was done: a run that dies is taken back
+            desired=None,
+            armed=deadman.armed,
+        )
+        locking = self._read_locking_flows()
+        plan = Plan(steps=(*_ca_steps(self.host.paths, self.change), self.step, *self._safety_steps(path)))
+        with deadman:
+            done = execute(plan, self._run_step, journal.begin, self.host.report)
+            cause = None
+            if isinstance(done, Executed):
+                cause = self._relock(locking) or deadman.verify(None, lambda: present)
+                if cause is not None:
+                    done = roll_back(done.begun, cause, self._run_step, self.host.report)
+            if not isinstance(done, Executed):
+                self._relock(locking)
+            if not isinstance(done, Stuck):
+                journal.commit()
+            journal.close()
+        if self.refused_flows is not None and isinstance(done, RolledBack):
+            raise self._flows_refused(self.refused_flows, done.cause)
+        return self._ended(done, deadman.unverified)
+
+    @staticmethod
+    def _ended(done: Executed | RolledBack | Stuck, unverified: str | None) -> Outcome:
+        if not isinstance(done, Executed):
+            return done
+        return Applied() if unverified is None else Unverified(reason=unverified)
+
+    @staticmethod
+    def _flows_refused(step: SafetyFlowsStep, cause: str) -> FlowsRefusedError:
+        flow = step.lines[0] if step.lines else ""
+        return FlowsRefusedError(f"{cause}; the switch is as it was before", bridge=step.bridge, flow=flow)
+
+    def _run_step(self, step: Step) -> None:
+        try:
+            self.host.runner(0.0).run(step)
+        except CommandError:
+            if isinstance(step, SafetyFlowsStep) and step.lines:
+                self.refused_flows = step
+            raise
+        if isinstance(step, OvsdbStep):
+            self.committed_at = time.monotonic()
+
+    # -- management ------------------------------------------------------------------------------------------
+
+    def _management_path(self) -> Bridge | None:
+        """The bridge below management, when this change flushes its flows."""
+        bridge = find_bridge_of(self.observed.bridges, self.desired.management)
+        return bridge if bridge is not None and bridge.name in self.change.flushed else None
+
+    def _with_gateways(self, bridge: Bridge | None, present: Topology) -> Desired:
+        device = present.ip_devices.get(self.desired.management)
+        if bridge is None or device is None:
+            return Desired(topology=Topology())
+        gateways = default_gateways(device)
+        return Desired(topology=Topology(), management=ManagementPath(device=device.device, gateways=gateways))
+
+    def _window(self, present: Topology) -> float:
+        device = present.ip_devices.get(self.desired.management)
+        dhcp = device is not None and (device.dhcp4 is not None or device.dhcp6 is not None)
+        high_availability = is_high_availability_running(self.host.paths)
+        return compute_window(self.host.settings.deadman_s, dhcp=dhcp, high_availability=high_availability)
+
+    def _safety_steps(self, bridge: Bridge | None) -> tuple[SafetyFlowsStep, ...]:
+        """The flows that let management through, where its bridge is secure after the change."""
+        if bridge is None or _fail_mode_after(bridge, self.step) != SECURE:
+            return ()
+        device, ours = self.desired.management, self.desired.devices
+        ports = {
+            name: port
+            for name, port in bridge.ports.items()
+            if name in {device, bridge.name} or port.interfaces.keys() & ours
+        }
+        mac = bridge.hwaddr if isinstance(bridge.hwaddr, str) else self._mac(device)
+        shown = replace(bridge, ports=ports, fail_mode=SECURE, hwaddr=mac)
+        path = ManagementPath(device=device)
+        flows = build_safety_flows(Desired(topology=Topology(bridges={bridge.name: shown}), management=path))
+        if flows is None:
+            self.host.logger.warning("pass_over_safety_flows", subject=bridge.name, reason="its MAC is not known")
+            return ()
+        return (SafetyFlowsStep(bridge=flows.bridge, lines=flows.lines, reason="a secure bridge forwards nothing"),)
+
+    def _mac(self, device: str) -> str | None:
+        try:
+            return read_mac(self.host.paths, device)
+        except (InputError, OSError):
+            return None
+
+    # -- guests ----------------------------------------------------------------------------------------------
+
+    def _read_locking_flows(self) -> LockingFlows:
+        """The locking flows that the bridges hold now, as lines; one that does not say has none that we could keep."""
+        found: dict[str, Mapping[int, tuple[str, ...]]] = {}
+        for bridge in sorted(self.change.flushed):
+            try:
+                flows = read_flows(self.host.paths.ovs_rundir, bridge)
+            except XsagentError as error:
+                self.host.logger.warning("pass_over_locking_flows", subject=bridge, reason=str(error))
+                continue
+            found[bridge] = {port: tuple(sorted(map(render_flow, lines))) for port, lines in flows.items()}
+        return found
+
+    def _relock(self, locking: LockingFlows) -> str | None:
+        """Put back the locking flows that were there; why that failed, None when it did not."""
+        try:
+            for bridge, flows in locking.items():
+                replace_flows(self.host.paths.ovs_rundir, bridge, flows)
+        except XsagentError as error:
+            return f"the locking flows of guests could not be put back: {error}"
+        if self.change.flushed and self.committed_at:
+            gap_ms = round((time.monotonic() - self.committed_at) * 1000, 1)
+            bridges = " ".join(sorted(self.change.flushed))
+            self.host.logger.info(
+                "restore_flows", subject=bridges, gap_ms=gap_ms, locked=sum(map(len, locking.values()))
+            )
+        return None
+
+
+def find_bridge_of(bridges: Mapping[str, Bridge], device: str) -> Bridge | None:
+    """The real bridge that a device is a port of: itself, or a VLAN bridge's parent (legacy-faults F09)."""
+    return next((bridge for bridge in bridges.values() if device in bridge.ports), None)
+
+
+def _fail_mode_after(bridge: Bridge, step: OvsdbStep) -> object:
+    for operation in step.operations:
+        if isinstance(operation, SetColumns) and (operation.table, operation.record) == ("Bridge", bridge.name):
+            return operation.columns.get("fail_mode", bridge.fail_mode)
+    return bridge.fail_mode
+
+
+def _ca_steps(paths: Paths, change: ControlChange) -> tuple[FileStep, ...]:
+    """The CA that was taken over from the old manager goes before the new one comes; it is put back by the undo."""
+    if not change.new_ca:
+        return ()
+    try:
+        text = paths.below(BOOTSTRAPPED_CA).read_text(encoding="utf-8", errors="surrogateescape")
+    except FileNotFoundError:
+        return ()
+    undo = FileStep(path=BOOTSTRAPPED_CA, text=text, reason="the CA of the old manager")
+    return (FileStep(path=BOOTSTRAPPED_CA, text=None, reason="another manager, another CA", undo=(undo,)),)
