@@ -86,7 +86,7 @@ def test_f28_down_leaves_no_ifcfg_file_and_no_role_behind() -> None:
     }
 
 
-def test_a_bridgeless_nic_has_its_address_itself_and_is_no_port() -> None:
+def test_f19_a_bridgeless_nic_has_its_address_itself_and_is_no_port() -> None:
     """F19: no OVS object is wanted, and a port left from a bridged time goes."""
     records = Records()
     desired = records.up(records.nic(0, bridge="", **management(**static())))

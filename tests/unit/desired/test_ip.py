@@ -26,7 +26,7 @@ def test_a_static_management_interface_has_address_and_default_route() -> None:
     )
 
 
-def test_a_static_interface_without_gateway_needs_none() -> None:
+def test_f18_a_static_interface_without_gateway_needs_none() -> None:
     """F18: an empty gateway is no error."""
     records = Records()
     desired = records.up(records.nic(0, **management(**static(gateway=""))))
