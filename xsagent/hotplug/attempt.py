@@ -215,8 +215,10 @@ class _Attempt:
         return read_netdevs(self._peers.paths.sys, [device]).get(device)
 
     def _prune(self, works: list[Work]) -> None:
-        """Flows of ports whose netdev was gone before we could ask for their number."""
+        """Flows of ports that went without our doing: their numbers cannot be asked for any more."""
         bridges = {w.before.place.bridge for w in works if w.before and is_leaving(w) and not w.ofport_before}
+        repaired = (w for w in works if w.event.action is Action.REPAIR and w.before is None)
+        bridges |= {w.known.place.bridge for w in repaired if w.known.place}
         if not bridges:
             return
         for name in sorted(bridges):

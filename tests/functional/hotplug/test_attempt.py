@@ -1,0 +1,130 @@
+"""Many events in one attempt, as the daemon hands them over; and what a resync finds after the switch restarted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import run_attempt
+from dom0 import NETWORK, VIF_UUID, Dom0
+from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
+
+from xsagent.apply.flows import read_flows
+from xsagent.model.vif import Layout, VifId
+from xsagent.sources.vif import build_paths
+
+COUNT = 60
+LOCKED = ["Locked", {"ipv4": [IPV4], "ipv6": [IPV6]}]
+
+
+def run(dom0: Dom0, action: str, *devices: str) -> dict[str, Any]:
+    """One attempt inside; results by device as [result, text, bridge]."""
+    words = [sys.executable, str(Path(run_attempt.__file__)), str(dom0.sandbox.root), action, *devices]
+    found: dict[str, Any] = json.loads(dom0.sandbox.run(words).stdout)["results"]
+    return found
+
+
+def plug_many(dom0: Dom0, domids: range) -> list[str]:
+    """Netdevs and keys of one VIF for each of these domains, every third one locked; returns the devices."""
+    lines = [f"link add vif{domid}.0 type veth peer name p{domid}\nlink set p{domid} up\n" for domid in domids]
+    dom0.sandbox.run(["ip", "-batch", "-"], input_text="".join(lines))
+    for domid in domids:
+        uuid = f"00000000-0000-0000-0000-{domid:012x}"
+        keys = build_paths(VifId(domid, 0), Layout.UUID, uuid)
+        dom0.write(f"/local/domain/{domid}/vm", f"/vm/{uuid}")
+        dom0.write(f"/vm/{uuid}/uuid", uuid)
+        dom0.write(f"{keys.backend}/frontend", "x")
+        values = {"bridge": "xenbr1", "mac": MAC, "MTU": "1500", "vif-uuid": VIF_UUID, "network-uuid": NETWORK}
+        mode = {"locking-mode": "locked", "ipv4-allowed": IPV4} if domid % 3 == 0 else {}
+        for name, value in (values | mode).items():
+            dom0.write(f"{keys.private}/{name}", value)
+    return [f"vif{domid}.0" for domid in domids]
+
+
+def status(dom0: Dom0, domid: int) -> str | None:
+    """`hotplug-status` of a domain's VIF 0."""
+    return dom0.read(f"{VifId(domid, 0).backend_path}/hotplug-status")
+
+
+def test_a_burst_is_one_transaction_and_one_bad_vif_takes_none_with_it(dom0: Dom0) -> None:
+    """All good ones are attached, locked and connected; those with a missing bridge, device or key are named."""
+    domids = range(100, 100 + COUNT)
+    devices = plug_many(dom0, domids)
+    for domid, key, value in ((101, "bridge", "xapi7"), (102, "mac", "nonsense")):
+        uuid = f"00000000-0000-0000-0000-{domid:012x}"
+        dom0.write(f"{build_paths(VifId(domid, 0), Layout.UUID, uuid).private}/{key}", value)
+    dom0.sandbox.run(["ip", "link", "del", "vif103.0"])
+    before = dom0.configuration()
+
+    results = run(dom0, "online", *devices)
+
+    bad = {"vif101.0": "waiting", "vif102.0": "failed", "vif103.0": "waiting"}
+    assert {name: result[0] for name, result in results.items()} == {name: bad.get(name, "done") for name in devices}
+    assert dom0.configuration() == before + 1
+    assert [domid for domid in domids if status(dom0, domid) != "connected"] == [101, 102, 103]
+    ports = {
+        int(dom0.vsctl("get", "Interface", f"vif{domid}.0", "ofport"))
+        for domid in domids
+        if domid % 3 == 0 and domid != 102
+    }
+    assert read_flows(dom0.rundir, "xenbr1").keys() == ports
+    assert [results[name][1] for name in bad] == [
+        "VIF 101/0: bridge xapi7 does not exist on this host; it was left as it was",
+        "VIF 102/0: mac: 'nonsense' is no MAC address; it was left as it was",
+        "VIF 103/0: there is no network device vif103.0; it was left as it was",
+    ]
+
+    again = run(dom0, "online", *devices)
+    gone = run(dom0, "remove", *devices)
+
+    assert {name: result[0] for name, result in again.items()} == {name: result[0] for name, result in results.items()}
+    assert {result[0] for result in gone.values()} == {"done"}
+    assert dom0.configuration() == before + 2
+    assert read_flows(dom0.rundir, "xenbr1") == {}
+    assert dom0.vsctl("list-ports", "xenbr1") == ""
+
+
+def test_vif_and_tap_of_one_vif_in_one_burst_are_a_pair(dom0: Dom0) -> None:
+    """Neither sees the other in the switch yet, and still only the tap is active."""
+    dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
+
+    run(dom0, "move", "vif1.0", "tap1.0")
+
+    assert (dom0.ids()["iface-status"], dom0.ids("tap1.0")["iface-status"]) == ("inactive", "active")
+
+
+def test_a_resync_after_the_switch_restarted_puts_the_flows_back(dom0: Dom0) -> None:
+    """A new vswitchd knows no flow; a repair puts them back without bouncing the port, and nothing spoofed passes."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+    dom0.sandbox.vswitchd.kill()
+    dom0.sandbox.vswitchd.start()
+    dom0.vsctl("--timeout=20", "wait-until", "Interface", "vif1.0", "ofport>0")
+    before = (dom0.configuration(), dom0.bounces())
+    assert read_flows(dom0.rundir, "xenbr0") == {}
+
+    assert run(dom0, "repair", "vif1.0") == {"vif1.0": ["done", "", "xenbr0"]}
+
+    every = own_frames() | spoofed_frames()
+    assert arrived(dom0.sandbox, dom0.guest, dom0.watcher, every) == own_frames().keys()
+    assert (dom0.configuration(), dom0.bounces()) == before
+
+
+def test_a_resync_puts_back_a_port_that_was_deleted_and_leaves_one_that_was_moved(dom0: Dom0) -> None:
+    """DESIGN.md section 6: a missing port is repaired, one that somebody moved is reported."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+    dom0.vsctl("del-port", "vif1.0")
+
+    repaired = run(dom0, "repair", "vif1.0")
+    assert (repaired["vif1.0"][0], dom0.bridge_of()) == ("done", "xenbr0")
+    assert len(read_flows(dom0.rundir, "xenbr0")) == 1
+
+    dom0.vsctl("del-port", "vif1.0", "--", "add-port", "xenbr1", "vif1.0")
+    dom0.vsctl("set", "Interface", "vif1.0", f"external_ids:xs-network-uuid={NETWORK}")
+    moved = run(dom0, "repair", "vif1.0")
+
+    assert (moved["vif1.0"][0], dom0.bridge_of()) == ("ignored", "xenbr1")
+    assert "somebody moved it from bridge xenbr0 to xenbr1" in moved["vif1.0"][1]
