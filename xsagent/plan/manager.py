@@ -22,6 +22,8 @@ _RESET_BRIDGE: Final = ("controller", "mirrors", "netflow", "sflow", "ipfix", "f
 """Columns that an emer-reset empties, and the Flow_Sample_Collector_Set rows (observed/ovsdb_rows.py)."""
 _RESET_INTERFACE: Final = ("ingress_policing_rate", "ingress_policing_burst")
 _IN_BAND: Final = "disable-in-band"
+_NO_ROW: Final = {"Manager": "00000000-0000-0000-0000-000000000001", "SSL": "00000000-0000-0000-0000-000000000002"}
+"""UUIDs that no row has, so that a nested row is inserted (version 0: none that a generator makes)."""
 _CA_KEY: Final = "xsagent-ca-of"
 """Key of Open_vSwitch.external_ids: the manager that an emergency reset took away while its CA stayed."""
 _DEFAULT_PORT: Final = 6640
@@ -149,7 +151,7 @@ def _manager_columns(wanted: ManagerTarget | None, observed: SwitchControl, *, r
 
 
 def _nested(table: str, row: dict[str, Json]) -> Json:
-    return {"table": table, "uuid": f"new {table}", "row": row}
+    return {"table": table, "uuid": _NO_ROW[table], "row": row}
 
 
 def _tls_columns(tls: TlsFiles) -> dict[str, Json]:
