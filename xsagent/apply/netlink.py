@@ -15,9 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError as KernelError
-
 from xsagent.apply.announce import announce, solicit_routers
 from xsagent.apply.packet_socket import has_carrier, require_device
 from xsagent.apply.secondaries import promoted_secondaries
@@ -219,6 +216,9 @@ def _route_text(route: Route) -> str:
 @contextlib.contextmanager
 def _kernel(problem: str, *fine: int) -> Iterator[Any]:
     """Open netlink for one request; its refusal becomes a sentence that begins with `problem`, unless it is fine."""
+    from pyroute2 import IPRoute  # noqa: PLC0415 - costs 115 ms, which a run that changes nothing must not pay
+    from pyroute2.netlink.exceptions import NetlinkError as KernelError  # noqa: PLC0415 - as above
+
     try:
         with IPRoute() as kernel:
             yield kernel
