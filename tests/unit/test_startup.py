@@ -39,6 +39,13 @@ def test_xsagent_answers_without_heavy_libraries(argv: list[str]) -> None:
     assert _imported(PROGRAM.format(module="xsagent.cli.main", argv=argv)) == []
 
 
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["frobnicate"]])
+@pytest.mark.parametrize("module", ["xsagent.cli.vif", "xsagent.cli.setup_vif_rules"])
+def test_hotplug_commands_answer_without_heavy_libraries(module: str, argv: list[str]) -> None:
+    """So do the commands that run for each guest's device."""
+    assert _imported(PROGRAM.format(module=module, argv=argv)) == []
+
+
 def test_the_check_sees_a_heavy_library() -> None:
     """The check itself is shown to fail."""
     assert "structlog" in _imported("import structlog")
