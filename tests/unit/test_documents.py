@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xsagent.cli.main import build_parser
+from xsagent.cli.main import build_parser, main
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "DECISIONS.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -78,6 +78,20 @@ def test_the_two_commands_come_first_in_the_readme() -> None:
     first_block = text.split("```")[1]
 
     assert [line.split("#")[0].strip() for line in first_block.splitlines()[1:3]] == ["make demo", "make test"]
+
+
+def test_the_plan_in_the_readme_is_what_the_command_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line of the example, as far as its dots, is a line of the real output, in the same order."""
+    observed = tmp_path / "host.json"
+    observed.write_text('{"links": {"eth0": {"name": "eth0", "mac": "00:1b:21:0a:0b:01", "mtu": 1500, "up": false}}}')
+    cache = Path(__file__).parent / "sources" / "data" / "legacy-static.dbcache"
+    example = (ROOT / "README.md").read_text("utf-8").split("$ xsagent plan ")[1].split("```")[0].splitlines()[1:]
+
+    main(["plan", f"--from-dbcache={cache}", f"--observed={observed}", "--force", "xenbr0", "up"])
+
+    printed = iter(capsys.readouterr().out.splitlines())
+    wanted = [line.removesuffix("...").rstrip() for line in example]
+    assert all(any(line.startswith(start) for line in printed) for start in filter(None, wanted))
 
 
 def test_every_verb_of_the_readme_is_there_and_every_verb_is_in_the_readme() -> None:
