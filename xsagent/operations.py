@@ -10,28 +10,25 @@ import time
 from dataclasses import dataclass, replace
 
 from xsagent.apply.cache import write_dbcache
-from xsagent.apply.deadman import compute_window
 from xsagent.apply.rolled_back import read_rolled_back
 from xsagent.config import Paths, Settings
 from xsagent.desired.build import build_boot_desired, build_desired
 from xsagent.desired.request import Action, BuildOptions, HostFacts, Origin, Request
 from xsagent.desired.retire import build_retirement
-from xsagent.errors import CacheError
-from xsagent.model.keep_out import keep_out
+from xsagent.errors import CacheError, XsagentError
+from xsagent.model.keep_out import configuration_of, keep_out
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.reconfigure import Operation
+from xsagent.reconfigure import Host, Operation
 from xsagent.sources.dbcache import read_dbcache
-from xsagent.sources.host_files import (
-    is_high_availability_running,
-    read_host_facts,
-    read_inventory,
-)
+from xsagent.sources.host_files import read_host_facts, read_inventory
 from xsagent.topology.ownership import is_vlan_bridge
+from xsagent.topology.values import IpInterface
 
 _READ_S = 20.0
+_SIGNAL_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +66,14 @@ def build_operation(
     )
     options = build_options(paths, settings)
     desired = build_desired(snapshot, request, facts, options)
-    window = compute_window(
-        settings.deadman_s,
-        dhcp=desired.management is not None and desired.management.dhcp,
-        high_availability=is_high_availability_running(paths),
-    )
     return Operation(
         name=f"{asked.action} {snapshot.bridge_of(pif) or pif.device}",
         desired=desired,
         keep_vif_ports=asked.origin != "session" and not asked.even_if_in_use,
         dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
-        deadman_s=window if asked.deadman and asked.origin != "force" else 0.0,
+        deadman=asked.deadman and asked.origin != "force",
+        high_availability=facts.high_availability,
+        configuration=configuration_of(snapshot, pif) if asked.action == "up" else None,
         probe=asked.deadman and settings.deadman_s != 0,
         retirement=build_retirement(snapshot, request, facts, options),
     )
@@ -88,7 +82,7 @@ def build_operation(
 def build_boot_operation(
     snapshot: Snapshot, connection: OvsdbConnection, paths: Paths, settings: Settings
 ) -> Operation:
-    """The operation of `--force-interface all`: the boot set, management first, in one plan (features.md section 23)."""
+    """The operation of `--force-interface all`: the boot set, management first, in one plan (features.md 23)."""
     facts = gather_facts(paths, connection)
     return Operation(
         name="up all",
@@ -142,6 +136,31 @@ def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = N
     inventory = read_inventory(paths)
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
         return read_snapshot(session, inventory.installation_uuid)
+
+
+def read_management_addresses(operation: Operation, host: Host) -> frozenset[IpInterface]:
+    """The addresses that the management interface of this operation has now; empty when it concerns none."""
+    management = operation.desired.management
+    if management is None:
+        return frozenset()
+    device = host.observe(operation.desired).ip_devices.get(management.device)
+    return frozenset(address.interface for address in device.addresses) if device is not None else frozenset()
+
+
+def signal_networking_change(host: Host) -> None:
+    """Tell XAPI that management's address changed beneath it (features.md section 24); a failure is only logged.
+
+    Needed where somebody else than XAPI asked: then XAPI still listens, and talks to its pool, on the old address.
+    """
+    from xsagent.sources.xapi import open_session  # noqa: PLC0415 - as in read_from_xapi
+
+    try:
+        with open_session(host.paths.xapi_sockets, _SIGNAL_S, wait=False) as session:
+            session.call("host.signal_networking_change")
+    except XsagentError as error:
+        host.logger.warning("signal_networking_change_failed", reason=str(error))
+    else:
+        host.logger.info("signal_networking_change")
 
 
 def save_snapshot(paths: Paths, snapshot: Snapshot) -> bool:

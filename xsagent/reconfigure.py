@@ -7,19 +7,21 @@ made. Everything that decides is pure and elsewhere; everything that acts is in 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from xsagent.apply.deadman import Deadman, answers, arm_deadman
+from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
 from xsagent.apply.executor import Executed, execute, roll_back
 from xsagent.apply.journal import Journal, read_journal, remove_journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.recovery import recover
 from xsagent.apply.refusals import read_refusals
+from xsagent.apply.rolled_back import remember_rolled_back
 from xsagent.apply.run_step import StepRunner
 from xsagent.config import Paths, Settings
 from xsagent.errors import VerifyError, XsagentError
 from xsagent.log import Logger, get_logger, log_reasons
+from xsagent.model.keep_out import PifConfiguration
 from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
@@ -37,6 +39,8 @@ _READ_S = 20.0
 _VERIFY_S = 10.0
 _VERIFY_POLL_S = 0.1
 _CONFLICTS = 5
+_UNDO_LEASE_S = 10.0
+"""For the lease of a DHCP client that the way back starts again; it keeps trying after that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,9 @@ class Operation:
         name: for the lock, the journal and messages, for example ``up xenbr0``.
         keep_vif_ports: as PlanOptions.keep_vif_ports.
         dhcp_wait_s: how long a DHCP client may take before the run goes on without a lease, seconds.
-        deadman_s: the deadman's window, seconds; 0 for none.
+        deadman: whether a change of the management path is taken back when the gateway no longer answers.
+        high_availability: HA's heartbeats bound the deadman's window.
+        configuration: of the PIF that is brought up: kept out of the cache when it was taken back.
         probe: look for the gateway afterwards, and say so when it does not answer.
         retirement: what the former management interface gives up once the new path was seen to work (pains.md 1).
     """
@@ -56,7 +62,9 @@ class Operation:
     desired: Desired
     keep_vif_ports: bool = True
     dhcp_wait_s: float = 60.0
-    deadman_s: float = 0.0
+    deadman: bool = False
+    high_availability: bool = False
+    configuration: PifConfiguration | None = None
     probe: bool = True
     retirement: Desired | None = None
 
@@ -147,9 +155,13 @@ def _apply_once(operation: Operation, host: Host) -> Outcome:
     observed = host.observe(operation.desired)
     plan = make_plan(operation, host, observed)
     wait_for_switch(host.paths.ovs_rundir, host.settings.vswitchd_wait_s)
-    if not plan.steps:
+    retiring = operation.retirement is not None and bool(
+        make_plan(_second(operation, operation.retirement), host).steps
+    )
+    if not plan.steps and not retiring:
         return Applied(changed=False, warnings=plan.warnings)
-    window = operation.deadman_s if any(step.management for step in plan.steps) else 0.0
+    at_risk = operation.deadman and (retiring or any(step.management for step in plan.steps))
+    window = _window(operation, host, observed) if at_risk else 0.0
     deadman = arm_deadman(operation.desired, observed, host.paths, window, probe=operation.probe)
     journal = Journal(
         directory=host.paths.state_dir,
@@ -157,26 +169,58 @@ def _apply_once(operation: Operation, host: Host) -> Outcome:
         operation=operation.name,
         desired=operation.desired,
         armed=deadman.armed,
+        configuration=operation.configuration,
     )
     with deadman:
         return _run(operation, host, plan, journal, deadman)
 
 
+def _window(operation: Operation, host: Host, observed: Topology) -> float:
+    management = operation.desired.management
+    return compute_window(
+        host.settings.deadman_s,
+        dhcp=management is not None and management.dhcp,
+        high_availability=operation.high_availability,
+        updelay_s=late_updelay(operation.desired, observed),
+    )
+
+
 def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman: Deadman) -> Outcome:
     runner = host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s)
-    done = execute(plan, runner.run, journal.begin, host.report, host.settle)
-    if isinstance(done, Executed):
-        cause = _check(operation, host, done, deadman)
-        if cause is None and operation.retirement is not None:
-            done, cause = _retire(operation, operation.retirement, host, runner, journal, done, deadman)
-        if cause is None:
-            journal.commit()
-            return _kept(operation, done, plan, deadman)
-        done = roll_back(done.begun, cause, runner.run, host.report, host.settle)
-    if isinstance(done, RolledBack):
+    undoer = host.runner(_UNDO_LEASE_S)
+
+    def begin(step: Step) -> None:
+        deadman.note(step)
+        journal.begin(step)
+
+    try:
+        done = execute(plan, runner.run, begin, host.report, host.settle)
+        cause = None
+        if isinstance(done, Executed):
+            cause = _check(operation, host, done, deadman)
+            if cause is None and operation.retirement is not None:
+                done, cause = _retire(operation, operation.retirement, host, runner, begin, done, deadman)
+        if cause is not None:
+            done = roll_back(journal.begun, cause, undoer.run, host.report, host.settle)
+    except BaseException as error:
+        # whatever it was, the host must not stay half done (legacy-faults F11)
+        _end(roll_back(journal.begun, repr(error), undoer.run, host.report, host.settle), host, journal, deadman)
+        raise
+    _end(done, host, journal, deadman)
+    return _kept(operation, done, plan, deadman) if isinstance(done, Executed) else done
+
+
+def _end(done: Executed | RolledBack | Stuck, host: Host, journal: Journal, deadman: Deadman) -> None:
+    """Close the journal: emptied when nothing is left to take back, left for the next run otherwise."""
+    if isinstance(done, Stuck):
+        deadman.stuck = True
+        journal.close()
+        return
+    try:
         journal.commit()
-    journal.close()
-    return done
+    except OSError as error:
+        # the next run will find that the host verifies, or that everything was taken back
+        host.logger.error("remove_journal_failed", reason=str(error))
 
 
 def _retire(
@@ -184,7 +228,7 @@ def _retire(
     retirement: Desired,
     host: Host,
     runner: StepRunner,
-    journal: Journal,
+    begin: Callable[[Step], None],
     done: Executed,
     deadman: Deadman,
 ) -> tuple[Executed, str | None]:
@@ -194,16 +238,20 @@ def _retire(
         Everything begun so far, and why it must be taken back (None: it may stay).
     """
     log_reasons(host.logger, retirement.reasons)
-    second = Operation(name=f"{operation.name}: retire", desired=retirement, keep_vif_ports=False)
+    second = _second(operation, retirement)
     try:
         plan = make_plan(second, host)
     except XsagentError as error:
         return done, str(error)
-    retired = execute(plan, runner.run, journal.begin, host.report, host.settle)
+    retired = execute(plan, runner.run, begin, host.report, host.settle)
     if not isinstance(retired, Executed):
         return done, retired.cause
     whole = Executed(begun=(*done.begun, *retired.begun), silent_dhcp=done.silent_dhcp)
     return whole, _check(second, host, retired, deadman)
+
+
+def _second(operation: Operation, retirement: Desired) -> Operation:
+    return Operation(name=f"{operation.name}: retire", desired=retirement, keep_vif_ports=False)
 
 
 def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -> str | None:
@@ -263,10 +311,24 @@ def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
         entries,
         read_boot_id(host.paths),
         host.observe,
-        host.runner(0.0).run,
+        host.runner(_UNDO_LEASE_S).run,
         host.report,
         lambda desired: answers(desired, lambda: host.observe(desired)),
+        host.settle,
     )
+    if entries.begun:
+        host.logger.warning("finish_earlier_run", operation=entries.operation, outcome=type(ended).__name__)
+    if entries.begun and not isinstance(ended, Applied):
+        remember(entries.configuration, host)
     if not isinstance(ended, Stuck):
         remove_journal(host.paths.state_dir)
     return ended
+
+
+def remember(configuration: PifConfiguration | None, host: Host) -> None:
+    """Keep a configuration that was taken back out of the cache; never fails the operation."""
+    try:
+        if configuration is not None:
+            remember_rolled_back(host.paths, configuration)
+    except (XsagentError, OSError) as error:
+        host.logger.error("remember_failed", reason=str(error))

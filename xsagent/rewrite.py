@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from xsagent.apply.lock import hold_lock
-from xsagent.apply.outcome import Applied, Outcome
+from xsagent.apply.outcome import Applied, Outcome, Stuck
 from xsagent.config import Paths, Settings
 from xsagent.desired.rewrite import build_rewrite_desired
-from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XapiUnavailableError
+from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XapiError, XapiUnavailableError
 from xsagent.log import get_logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import read_from_xapi, read_parents, save_snapshot
@@ -29,7 +29,7 @@ def rewrite(paths: Paths, settings: Settings) -> Outcome:
         Applied, also where XAPI or the switch is away (logged); otherwise how the one transaction ended.
 
     Raises:
-        LockHeldError, XapiError, CacheError, FileError: nothing was changed beyond what the log says.
+        LockHeldError, CacheError, FileError: nothing was changed beyond what the log says.
     """
     logger = get_logger()
     try:
@@ -38,7 +38,9 @@ def rewrite(paths: Paths, settings: Settings) -> Outcome:
             OvsdbConnection.open(paths.ovsdb_socket, 0) as connection,
         ):
             host = Host(paths, settings, connection)
-            finish_earlier_run(host)
+            earlier = finish_earlier_run(host)
+            if isinstance(earlier, Stuck):
+                return earlier
             snapshot = read_from_xapi(paths, settings)
             desired = build_rewrite_desired(snapshot, read_parents(connection))
             outcome = apply_operation(Operation(name="rewrite", desired=desired, probe=False), host)
@@ -47,7 +49,7 @@ def rewrite(paths: Paths, settings: Settings) -> Outcome:
                 changed = save_snapshot(paths, replace(snapshot, warnings=()))
                 logger.info("save_cache", path=str(paths.dbcache), changed=changed)
             return outcome
-    except (OvsdbUnavailableError, SwitchDeadError, XapiUnavailableError) as error:
+    except (OvsdbUnavailableError, SwitchDeadError, XapiError, XapiUnavailableError) as error:
         logger.warning("skip_rewrite", reason=str(error))
         return Applied(changed=False)
 

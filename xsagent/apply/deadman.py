@@ -6,21 +6,24 @@ is armed a guardian process waits beside us: should this process be killed, the 
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from xsagent.apply.guardian import Guardian, start_guardian
 from xsagent.apply.probe import probe_gateway
 from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, NetlinkError
+from xsagent.plan.steps import Step
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import IpAddress, IpDevice, Topology
+from xsagent.topology.values import IpAddress, IpDevice, Keep, Topology
 
 _BASELINE_S = 3.0
+_LONGEST_UNDER_HA_S = 20.0
+"""HA's heartbeats must not be lost for longer."""
+_BOND_MEMBERS = 2
 _FIRST_LOOK_S = 5.0
 """How long to look for the gateway where there is nothing to go back to."""
 
@@ -34,8 +37,9 @@ class Deadman:
     Attributes:
         armed: the gateway answered before, so silence afterwards means that we cut the path.
         probe: look for the gateway at all (not with ``--no-deadman``: somebody is re-cabling).
-        window_s: how long the gateway may stay silent after the change, seconds.
+        window_s: how long the gateway may stay silent once the change has begun, seconds.
         unverified: after `verify`: why the result could not be verified though it is kept.
+        stuck: set by the flow when taking back failed: the guardian then tries once more.
     """
 
     desired: Desired
@@ -45,7 +49,9 @@ class Deadman:
     probe: bool = True
     window_s: float = 0.0
     unverified: str | None = None
-    _guardian: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    stuck: bool = False
+    _guardian: Guardian | None = field(default=None, init=False)
+    _end: float | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         if self.armed:
@@ -55,8 +61,17 @@ class Deadman:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._guardian is not None:
-            stop_guardian(self._guardian)
+        if self._guardian is None:
+            return
+        if self.stuck:
+            self._guardian.hand_over()
+        else:
+            self._guardian.dismiss()
+
+    def note(self, step: Step) -> None:
+        """A step is about to run: the window opens with the first that touches the management path."""
+        if step.management and self._end is None:
+            self._end = time.monotonic() + self.window_s
 
     def verify(self, silent_dhcp: str | None, observe: Observe) -> str | None:
         """Why the change must be taken back; None when it may stay (see `unverified` then).
@@ -74,7 +89,10 @@ class Deadman:
         if not self.probe or management is None or not (management.gateways or management.dhcp):
             return None
         window = self.window_s if self.armed else _FIRST_LOOK_S
-        missing = _await_gateway(management.device, management.gateways, observe, window)
+        end = time.monotonic() + window
+        if self.armed and self._end is not None:
+            end = self._end
+        missing = _await_gateway(management.device, management.gateways, observe, end)
         if missing is None:
             return None
         sentence = f"gateway {missing} does not answer on {management.device} within {window:.0f} s"
@@ -91,9 +109,7 @@ class Deadman:
         )
 
 
-def arm_deadman(
-    desired: Desired, observed: Topology, paths: Paths, window_s: float, *, probe: bool = True
-) -> Deadman:
+def arm_deadman(desired: Desired, observed: Topology, paths: Paths, window_s: float, *, probe: bool = True) -> Deadman:
     """A deadman for one operation: armed when the present gateway answers now.
 
     Arguments:
@@ -122,14 +138,14 @@ def answers(desired: Desired, observe: Observe) -> bool:
     management = desired.management
     if management is None or not (management.gateways or management.dhcp):
         return True
-    return _await_gateway(management.device, management.gateways, observe, _FIRST_LOOK_S) is None
+    end = time.monotonic() + _FIRST_LOOK_S
+    return _await_gateway(management.device, management.gateways, observe, end) is None
 
 
 def _await_gateway(
-    device: str, gateways: tuple[IpAddress, ...], observe: Observe, window_s: float
+    device: str, gateways: tuple[IpAddress, ...], observe: Observe, deadline: float
 ) -> IpAddress | str | None:
     """The gateway that stays silent, or None when one answers. Looks at least once."""
-    deadline = time.monotonic() + window_s
     while True:
         wanted = gateways or _learnt_gateways(device, observe)
         if not wanted:
@@ -160,38 +176,25 @@ def _has_address(device: str, observe: Observe) -> bool:
     return present is not None and bool(present.addresses)
 
 
-def start_guardian(paths: Paths, window_s: float) -> subprocess.Popen[bytes]:
-    """Start the process that undoes for us, should we be killed; it ends when its standard input says so."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "xsagent.cli.guardian", f"--root-prefix={paths.root}", f"--window={window_s:.0f}"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-    )
-
-
-def stop_guardian(guardian: subprocess.Popen[bytes]) -> None:
-    """Tell the guardian that nothing is at risk any more."""
-    if guardian.stdin is not None:
-        try:
-            guardian.stdin.write(b"done\n")
-            guardian.stdin.close()
-        except BrokenPipeError:
-            # it has ended already (killed from outside): nothing is left to tell
-            pass
-    guardian.wait()
-
-
 def compute_window(deadman_s: int | None, *, dhcp: bool, high_availability: bool, updelay_s: float = 0.0) -> float:
     """The window in seconds (DESIGN.md section 4): the setting, or 30, 45 with DHCP; at most 20 under HA."""
     window = float(deadman_s if deadman_s is not None else 45 if dhcp else 30)
     if window == 0:
         return 0.0
-    return min(20.0, window) if high_availability else window + updelay_s
+    window += updelay_s
+    return min(_LONGEST_UNDER_HA_S, window) if high_availability else window
 
 
-def any_dhcp(devices: Iterable[IpDevice]) -> bool:
-    """Whether one of these devices is configured by DHCP."""
-    return any(device.dhcp4 is not None or device.dhcp6 is not None for device in devices)
+def late_updelay(desired: Desired, observed: Topology) -> float:
+    """The updelay, in seconds, of a bond below management of which some members have carrier and some have not yet."""
+    if desired.management is None:
+        return 0.0
+    ports = [port for bridge in desired.topology.bridges.values() for port in bridge.ports.values()]
+    for port in ports:
+        if port.name not in desired.management.ports or len(port.interfaces) < _BOND_MEMBERS:
+            continue
+        links = [observed.links.get(name) for name in port.interfaces]
+        late = any(link is None or link.carrier is not True for link in links)
+        if late and not isinstance(port.bond_updelay, Keep):
+            return port.bond_updelay / 1000
+    return 0.0

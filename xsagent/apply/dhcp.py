@@ -20,6 +20,7 @@ import xsagent
 from xsagent.apply.child import find_program, run_child
 from xsagent.apply.dhclient_script import ROOT_VARIABLE
 from xsagent.apply.packet_socket import require_device, usable_ipv6
+from xsagent.apply.scope import scoped
 from xsagent.config import Paths
 from xsagent.errors import CommandError, DhcpSilentError
 from xsagent.observed.dhcp_clients import IFINDEX_VARIABLE, ClientFiles, client_files, find_all, find_running
@@ -150,10 +151,10 @@ def _start(command: Sequence[str], paths: Paths) -> None:
 
     In the scope it is no part of its starter's unit, so stopping xsagentd or xapi does not end it.
     """
-    if paths.below("/run/systemd/system").is_dir():
-        with contextlib.suppress(CommandError):  # no systemd-run, no bus: then it lives where we do
-            scope = [find_program("systemd-run", "/usr/bin/systemd-run"), "--scope", "--quiet", "--collect"]
-            run_child([*scope, "--", *command], deadline_s=_START_S)
+    in_scope = scoped(command, paths)
+    if in_scope is not None:
+        with contextlib.suppress(CommandError):  # no bus: then it lives where we do
+            run_child(in_scope, deadline_s=_START_S)
             return
     run_child(command, deadline_s=_START_S)
 

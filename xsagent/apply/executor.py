@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from xsagent.apply.interruption import going_back
 from xsagent.apply.outcome import RolledBack, Stuck
-from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, SwitchDeadError, XsagentError
+from xsagent.errors import (
+    ApplyError,
+    ConflictError,
+    DeviceAbsentError,
+    DhcpSilentError,
+    SwitchDeadError,
+    XsagentError,
+)
 from xsagent.plan.steps import Plan, Step
 
 RunStep = Callable[[Step], None]
@@ -72,7 +80,8 @@ def roll_back(
 ) -> RolledBack | Stuck:
     """Take back steps that were begun, the last first; a failing undo does not stop the others."""
     undo = tuple(step for done in reversed(begun) for step in done.undo)
-    left = run_undo(settle(undo), run_step, report)
+    with going_back():
+        left = run_undo(settle(undo), run_step, report)
     return Stuck(cause=cause, left=left) if left else RolledBack(cause=cause)
 
 
@@ -89,6 +98,9 @@ def run_undo(undo: Sequence[Step], run_step: RunStep, report: Report) -> tuple[S
         except SwitchDeadError as error:
             # the database is as it was; a switch that comes up again reads it
             report("undo_unconfirmed", step, str(error))
+        except DeviceAbsentError as error:
+            # nothing is left to bring back; were it an error, no later run could ever finish
+            report("undo_needless", step, str(error))
         except (XsagentError, OSError) as error:
             report("undo_failed", step, str(error))
             if step.required:

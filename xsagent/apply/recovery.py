@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xsagent.apply.executor import Report, RunStep, run_undo
+from xsagent.apply.executor import Report, RunStep, Settle, run_undo
+from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import JournalEntries
 from xsagent.apply.outcome import Applied, RolledBack, Stuck
+from xsagent.errors import XsagentError
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.settle import settle_undo
@@ -26,12 +28,14 @@ def recover(
     run_step: RunStep,
     report: Report,
     reachable: Callable[[Desired], bool],
+    settle: Settle = tuple,
 ) -> Applied | RolledBack | Stuck:
     """Finish the undo of a dead run, or prove that what it wanted is there already.
 
     Arguments:
         boot: id of the present boot; after a reboot only files are restored.
         reachable: whether the desired gateway answers; asked only when the run was under the deadman.
+        settle: reduces the undo of a run that left no word of what it wanted to what is still to do.
     """
     same_boot = boot == entries.boot
     if same_boot and entries.desired is not None:
@@ -39,13 +43,20 @@ def recover(
         if _verifies(entries.desired, observed) and (not entries.armed or reachable(entries.desired)):
             return Applied(changed=False)
         undo = settle_undo(entries.undo_steps(boot), observed.bridges)
+    elif same_boot:
+        undo = tuple(settle(entries.undo_steps(boot)))
     else:
-        undo = tuple(step for step in entries.undo_steps(boot) if same_boot or isinstance(step, FileStep))
+        undo = tuple(step for step in entries.undo_steps(boot) if isinstance(step, FileStep))
     cause = f"an earlier run ({entries.operation or 'unknown'}) was interrupted"
-    left = run_undo(undo, run_step, report)
+    with going_back():
+        left = run_undo(undo, run_step, report)
     return Stuck(cause=cause, left=left) if left else RolledBack(cause=cause)
 
 
 def _verifies(desired: Desired, observed: Topology) -> bool:
-    plan = build_plan(desired, observed, PlanOptions(keep_vif_ports=False))
+    try:
+        plan = build_plan(desired, observed, PlanOptions(keep_vif_ports=False))
+    except XsagentError:
+        # a device that the run relied on is gone, or a foreign object came into its way
+        return False
     return not any(step.required for step in plan.steps)

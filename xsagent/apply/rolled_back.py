@@ -16,35 +16,46 @@ from xsagent.model.keep_out import PifConfiguration
 from xsagent.topology.codec import from_json, to_json
 
 _NAME = "rolled-back.json"
+_MOST = 8
+"""Configurations kept a PIF: somebody who tries nine in turn will not come back to the first."""
 
 
-def read_rolled_back(paths: Paths) -> dict[str, PifConfiguration]:
-    """What was rolled back, by PIF uuid; a damaged file remembers nothing."""
+def read_rolled_back(paths: Paths) -> dict[str, tuple[PifConfiguration, ...]]:
+    """What was rolled back, by PIF uuid, the latest last; a damaged file remembers nothing."""
     try:
         form = json.loads((paths.state_dir / _NAME).read_text(encoding="utf-8"))
-        return from_json(dict[str, PifConfiguration], form)
+        return from_json(dict[str, tuple[PifConfiguration, ...]], form)
     except FileNotFoundError:
         return {}
     except (ValueError, RecursionError, InputError):
         return {}
 
 
-def remember_rolled_back(paths: Paths, uuid: str, configuration: PifConfiguration) -> None:
+def remember_rolled_back(paths: Paths, configuration: PifConfiguration) -> None:
     """Remember that this configuration of a PIF was taken back.
 
     Raises:
-        FileError: it could not be written; the cache may then take the configuration in.
+        OSError, FileError: it could not be written; the cache may then take the configuration in.
     """
-    _write(paths, {**read_rolled_back(paths), uuid: configuration})
-
-
-def forget_rolled_back(paths: Paths, uuid: str) -> None:
-    """The PIF was configured with success: nothing stays out of the cache."""
     remembered = read_rolled_back(paths)
-    if remembered.pop(uuid, None) is not None:
-        _write(paths, remembered)
+    known = remembered.get(configuration.pif.uuid, ())
+    if configuration not in known:
+        _write(paths, {**remembered, configuration.pif.uuid: (*known, configuration)[-_MOST:]})
 
 
-def _write(paths: Paths, remembered: Mapping[str, PifConfiguration]) -> None:
+def forget_rolled_back(paths: Paths, configuration: PifConfiguration) -> None:
+    """This configuration was applied with success: it need not stay out of the cache. Others of the PIF must.
+
+    Raises:
+        OSError, FileError: as remember_rolled_back.
+    """
+    remembered = read_rolled_back(paths)
+    known = remembered.get(configuration.pif.uuid, ())
+    if configuration in known:
+        remembered[configuration.pif.uuid] = tuple(one for one in known if one != configuration)
+        _write(paths, {uuid: configurations for uuid, configurations in remembered.items() if configurations})
+
+
+def _write(paths: Paths, remembered: Mapping[str, tuple[PifConfiguration, ...]]) -> None:
     paths.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace_file(paths.state_dir / _NAME, json.dumps(to_json(remembered), indent=1).encode())

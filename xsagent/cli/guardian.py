@@ -1,14 +1,15 @@
 """The guardian: a process that exists only while management is at risk (DESIGN.md section 4).
 
-Started by the deadman before the first step that touches the management path. Its standard input is a pipe from the
-run: ``done`` means that nothing is at risk any more; the pipe's end without it means that the run was killed, and a
-silence far beyond the window that it hangs. Then the guardian takes the lock and does what the next run would do:
-it takes back what the journal names.
+Started by the deadman before the first effect. Its standard input is a pipe from the run: ``done`` means that nothing
+is at risk any more; the pipe's end without it means that the run was killed, and a silence far beyond the window
+that it hangs. Then the guardian takes the lock and does what the next run would do: it takes back what the journal
+names.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import select
 import signal
@@ -16,21 +17,27 @@ import sys
 import time
 
 _MARGIN_S = 120.0
-"""Beyond the deadman's window: the waits for the switch and for DHCP that come before it."""
+"""Beyond twice the window: what a healthy run may wait for the switch, for DHCP and for its own way back."""
+_ATTEMPTS = 20
+_PAUSE_S = 5.0
+"""Management is at risk until the way back is done: a peer that is away may come again."""
 
 
 def main() -> int:
     """Wait for the run's word; recover when it does not come."""
     arguments = _parse()
-    parent = os.getppid()
+    run = _open_run(arguments.run)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # whoever ends the run politely lets it go back by itself; the guardian stays until it has
         signal.signal(number, signal.SIG_IGN)
-    word = _await_word(2 * arguments.window + _MARGIN_S)
+    print("ready", flush=True)
+    limit = arguments.limit if arguments.limit is not None else 2 * arguments.window + _MARGIN_S
+    word = _await_word(limit)
     if word == "done":
         return 0
-    if word == "silence" and os.getppid() == parent:
-        os.kill(parent, signal.SIGKILL)
+    if word == "silence" and run is not None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(run, signal.SIGKILL)
     return _recover(arguments.root_prefix)
 
 
@@ -38,14 +45,24 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="xsagent-guardian")
     parser.add_argument("--root-prefix", default="")
     parser.add_argument("--window", type=float, required=True, help="the deadman's window, seconds")
+    parser.add_argument("--limit", type=float, help="silence after which the run counts as hanging, seconds")
+    parser.add_argument("--run", type=int, required=True, help="process id of the run")
     return parser.parse_args()
+
+
+def _open_run(pid: int) -> int | None:
+    """A descriptor of the run, which no other process can take over as it could its number; None when it ended."""
+    try:
+        return os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _await_word(longest_s: float) -> str:
     deadline = time.monotonic() + longest_s
     heard = b""
-    while time.monotonic() < deadline:
-        ready, _, _ = select.select([0], [], [], max(0.0, deadline - time.monotonic()))
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([0], [], [], left)
         if not ready:
             continue
         chunk = os.read(0, 64)
@@ -59,28 +76,34 @@ def _await_word(longest_s: float) -> str:
 
 def _recover(root_prefix: str) -> int:
     from xsagent.apply.lock import hold_lock  # noqa: PLC0415 - nearly every guardian ends without any of it
-    from xsagent.apply.outcome import Stuck  # noqa: PLC0415
-    from xsagent.config import Paths, read_settings  # noqa: PLC0415
-    from xsagent.errors import XsagentError  # noqa: PLC0415
-    from xsagent.log import configure, get_logger  # noqa: PLC0415
-    from xsagent.observed.ovsdb_connection import OvsdbConnection  # noqa: PLC0415
-    from xsagent.reconfigure import Host, finish_earlier_run  # noqa: PLC0415
+    from xsagent.apply.outcome import Stuck  # noqa: PLC0415 - as above
+    from xsagent.config import Paths, read_settings  # noqa: PLC0415 - as above
+    from xsagent.errors import XsagentError  # noqa: PLC0415 - as above
+    from xsagent.log import configure, get_logger  # noqa: PLC0415 - as above
+    from xsagent.observed.ovsdb_connection import OvsdbConnection  # noqa: PLC0415 - as above
+    from xsagent.reconfigure import Host, finish_earlier_run  # noqa: PLC0415 - as above
 
     paths = Paths.from_environ(root_prefix, os.environ)
     settings = read_settings(paths, os.environ)
-    configure(syslog=True, level=settings.log_level, program="xsagent-guardian")
+    configure(syslog=True, level=settings.log_level, program="xsagent-guardian", device=paths.below("/dev/log"))
     logger = get_logger()
-    try:
-        with (
-            hold_lock(paths.lock, "the guardian of a killed run", settings.lock_wait_s),
-            OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
-        ):
-            ended = finish_earlier_run(Host(paths, settings, connection))
-    except (XsagentError, OSError) as error:
-        logger.error("recover_failed", reason=str(error))
-        return 1
-    logger.warning("recover", outcome=type(ended).__name__)
-    return 1 if isinstance(ended, Stuck) else 0
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_PAUSE_S)
+        try:
+            with (
+                hold_lock(paths.lock, "the guardian of a killed run", settings.lock_wait_s),
+                OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
+            ):
+                ended = finish_earlier_run(Host(paths, settings, connection))
+        except (XsagentError, OSError) as error:
+            logger.error("recover_failed", reason=str(error), attempt=attempt)
+            continue
+        if not isinstance(ended, Stuck):
+            logger.warning("recover", outcome="nothing to do" if ended is None else type(ended).__name__)
+            return 0
+        logger.error("recover_stuck", left=len(ended.left), attempt=attempt)
+    return 1
 
 
 if __name__ == "__main__":

@@ -6,31 +6,37 @@ The in-process way (DESIGN.md section 7). Comes after `reconfigure_options`; the
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import FrameType
 
 from xsagent.apply.cache import write_dbcache
+from xsagent.apply.interruption import signals_end_the_run
+from xsagent.apply.journal import remove_journal
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
-from xsagent.apply.rolled_back import forget_rolled_back, remember_rolled_back
+from xsagent.apply.rolled_back import forget_rolled_back
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings, read_settings
 from xsagent.desired.request import Origin
-from xsagent.errors import ApplyError, XapiUnavailableError, XsagentError
+from xsagent.errors import XapiUnavailableError, XsagentError
 from xsagent.log import configure, get_logger
 from xsagent.model.force_rewrite import build_one_pif_snapshot
-from xsagent.model.keep_out import configuration_of
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.operations import Asked, build_boot_operation, build_operation, read_from_xapi, save_snapshot
+from xsagent.operations import (
+    Asked,
+    build_boot_operation,
+    build_operation,
+    read_from_xapi,
+    read_management_addresses,
+    save_snapshot,
+    signal_networking_change,
+)
 from xsagent.plan.render import render_plan
 from xsagent.plan.steps import Plan
-from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
+from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan, remember
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
@@ -43,7 +49,7 @@ def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str]) -> 
         XsagentError: it failed before the first effect; the sentence is for the user.
     """
     paths, settings = _start(options, environ)
-    with _signals_end_the_run():
+    with signals_end_the_run():
         if options.action == "rewrite":
             return _rewrite(options, paths, settings)
         return _up_or_down(options, paths, settings)
@@ -87,11 +93,25 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
         host = Host(paths, settings, connection)
         earlier = finish_earlier_run(host)
         if isinstance(earlier, Stuck):
-            return _answer(earlier, options)
+            if options.force is None:
+                return _answer(earlier, options)
+            _give_up(earlier, host)
         word = _read_word(options, host)
-        outcome = apply_operation(_decide(options, host, word), host)
-        _remember(outcome, word, host)
+        operation = _decide(options, host, word)
+        before = read_management_addresses(operation, host) if options.pif_uuid is not None else None
+        outcome = apply_operation(operation, host)
+        _keep_in_step(outcome, operation, word, host)
+        if before is not None and read_management_addresses(operation, host) != before:
+            signal_networking_change(host)
         return _answer(outcome, options)
+
+
+def _give_up(earlier: Stuck, host: Host) -> None:
+    """At boot, and for who forces it, a host with a network counts for more than the rest of an old way back."""
+    for step in earlier.left:
+        host.logger.error("leave_undo", step=type(step).__name__, subject=getattr(step, "device", ""))
+    host.logger.error("give_up_earlier_run", reason=earlier.cause, left=len(earlier.left))
+    remove_journal(host.paths.state_dir)
 
 
 def _plan(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
@@ -146,19 +166,18 @@ def _decide(options: ReconfigureOptions, host: Host, word: _Word) -> Operation:
     return build_operation(asked, word.snapshot, word.pif, host.connection, host.paths, host.settings)
 
 
-def _remember(outcome: Outcome, word: _Word, host: Host) -> None:
+def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Host) -> None:
     """Keep the cache in step with what works (features.md section 22, When saved). Never fails the operation."""
-    if word.pif is None:
-        return
     try:
         match outcome:
             case Applied():
-                forget_rolled_back(host.paths, word.pif.uuid)
+                if operation.configuration is not None:
+                    forget_rolled_back(host.paths, operation.configuration)
                 if not word.cached:
-                    save_snapshot(host.paths, word.snapshot)
+                    changed = save_snapshot(host.paths, word.snapshot)
+                    host.logger.info("save_cache", path=str(host.paths.dbcache), changed=changed)
             case RolledBack() | Stuck():
-                configuration = configuration_of(word.snapshot, word.pif)
-                remember_rolled_back(host.paths, word.pif.uuid, configuration)
+                remember(operation.configuration, host)
             case Unverified():
                 pass
     except (XsagentError, OSError) as error:
@@ -238,21 +257,3 @@ def _warn(warnings: tuple[str, ...]) -> None:
 
 def _say(sentence: str) -> None:
     print(f"interface-reconfigure: {' '.join(sentence.split())}", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _signals_end_the_run() -> Iterator[None]:
-    """SIGTERM, SIGINT and SIGHUP end the run as a failed step would: what was begun is taken back."""
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-        raise ApplyError(f"the run was told to end ({signal.Signals(number).name})")
-
-    before = {each: signal.signal(each, end) for each in signals}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from xsagent.model.records import Bond, Network, Pif, Ref, Vlan
+from xsagent.model.records import Bond, IpMode, Ipv6Mode, Network, Pif, Ref, Vlan
 from xsagent.model.snapshot import Snapshot
 
 
@@ -27,30 +27,54 @@ class PifConfiguration:
 def configuration_of(snapshot: Snapshot, pif: Pif) -> PifConfiguration:
     """The configuration that the snapshot gives a PIF, without what XAPI learns from us afterwards."""
     bond = snapshot.bond_of(pif)
+    network = snapshot.networks.get(pif.network) if pif.network else None
     return PifConfiguration(
         pif=_asked(pif),
-        network=snapshot.networks.get(pif.network) if pif.network else None,
+        network=_asked_network(network) if network is not None else None,
         bond=bond,
         vlan=snapshot.vlan_of(pif),
         members=tuple(_asked(member) for member in snapshot.members_of(bond)) if bond is not None else (),
     )
 
 
-def keep_out(snapshot: Snapshot, rolled_back: Mapping[str, PifConfiguration], previous: Snapshot | None) -> Snapshot:
+def keep_out(
+    snapshot: Snapshot, rolled_back: Mapping[str, tuple[PifConfiguration, ...]], previous: Snapshot | None
+) -> Snapshot:
     """The snapshot for the cache: PIFs whose present configuration was rolled back have their previous records.
 
     Arguments:
-        rolled_back: by PIF uuid, the configuration that was taken back.
+        rolled_back: by PIF uuid, the configurations that were taken back.
         previous: the cache as it is; None when there is none, then such PIFs are left out.
     """
     for pif in snapshot.pifs.values():
-        if rolled_back.get(pif.uuid) == configuration_of(snapshot, pif):
+        if configuration_of(snapshot, pif) in rolled_back.get(pif.uuid, ()):
             snapshot = _with_previous(snapshot, pif, previous)
     return snapshot
 
 
 def _asked(pif: Pif) -> Pif:
-    return replace(pif, currently_attached=False, management=False, mtu="")
+    """The PIF without its state, what a lease gave, and what others put on it."""
+    pif = replace(
+        pif,
+        currently_attached=False,
+        management=False,
+        disallow_unplug=False,
+        mtu="",
+        capabilities=(),
+        igmp_snooping_status="unknown",
+        vlans_on=(),
+        tunnel_transport_of=(),
+        sriov_physical_of=(),
+    )
+    if pif.ip_mode == IpMode.DHCP:
+        pif = replace(pif, ip="", netmask="", gateway="", dns="")
+    if pif.ipv6_mode in {Ipv6Mode.DHCP, Ipv6Mode.AUTOCONF}:
+        pif = replace(pif, ipv6=(), ipv6_gateway="")
+    return pif
+
+
+def _asked_network(network: Network) -> Network:
+    return replace(network, name_label="", pifs=(), default_locking_mode="unlocked", purpose=())
 
 
 def _with_previous(snapshot: Snapshot, pif: Pif, previous: Snapshot | None) -> Snapshot:

@@ -156,6 +156,8 @@ class _RecordCall:
                 return self.table.xml(self._ref(params))
             case "get_by_uuid":
                 return render_value(self._by_uuid(self._text(params, 0)))
+            case "signal_networking_change" if self.method.startswith("host."):
+                return render_value("")
             case _:
                 return self._field_call(verb, params)
 
