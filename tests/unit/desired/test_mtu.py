@@ -35,7 +35,9 @@ def _mtus(desired: Desired) -> dict[str, object]:
         ("1500.0", "0x5dc", "-1", 1500),
     ],
 )
-def test_f25_the_first_valid_value_counts_everywhere(pif: str | None, network: str | None, record: str, wanted: int) -> None:
+def test_f25_the_first_valid_value_counts_everywhere(
+    pif: str | None, network: str | None, record: str, wanted: int
+) -> None:
     """PIF other_config, network other_config, network.MTU, 1500; NIC, bridge and file agree (F25)."""
     records = Records()
     nic = records.nic(0, other_config={} if pif is None else {"mtu": pif})
