@@ -41,7 +41,7 @@ def arp_request(mac: bytes, source: IPv4Address, target: IPv4Address) -> bytes:
 
 def is_arp_answer(frame: bytes, target: IPv4Address) -> bool:
     """Return whether a frame is an ARP packet in which `target` names its own MAC."""
-    kind, body = _split(frame)
+    kind, body = split_frame(frame)
     if kind != ETH_P_ARP or len(body) < _ARP.size:
         return False
     _hardware, _protocol, _hlen, _plen, operation, mac, sender, _tmac, _target = _ARP.unpack_from(body)
@@ -73,15 +73,15 @@ def router_solicitation(mac: bytes, source: IPv6Address) -> bytes:
 
 def is_neighbour_answer(frame: bytes, target: IPv6Address) -> bool:
     """Return whether a frame is a neighbour advertisement for `target`."""
-    kind, body = _split(frame)
+    kind, body = split_frame(frame)
     if kind != ETH_P_IPV6 or len(body) < _IPV6.size + 24 or body[6] != _ICMPV6 or body[7] != _HOP_LIMIT:
         return False
     message = body[_IPV6.size :]
     return message[0] == _NEIGHBOUR_ADVERTISEMENT and message[8:24] == target.packed
 
 
-def _split(frame: bytes) -> tuple[int, bytes]:
-    """Return ethertype and payload, without a VLAN tag."""
+def split_frame(frame: bytes) -> tuple[int, bytes]:
+    """Return ethertype and payload, without a VLAN tag; 0 for what is no frame."""
     if len(frame) < _ETHERNET.size:
         return 0, b""
     kind, body = int.from_bytes(frame[12:14], "big"), frame[14:]
@@ -104,6 +104,12 @@ def _icmpv6_frame(mac: bytes, source: IPv6Address, group: IPv6Address, message: 
     message = message[:2] + struct.pack("!H", total) + message[4:]
     header = _IPV6.pack(6 << 28, len(message), _ICMPV6, _HOP_LIMIT, source.packed, group.packed)
     return _ETHERNET.pack(b"\x33\x33" + group.packed[12:], mac, ETH_P_IPV6) + header + message
+
+
+def has_right_checksum(packet: bytes) -> bool:
+    """Return whether the ICMPv6 message of an IPv6 packet adds up (RFC 4443 section 2.3)."""
+    message = packet[_IPV6.size : _IPV6.size + int.from_bytes(packet[4:6], "big")]
+    return _checksum(packet[8:40] + struct.pack("!II", len(message), _ICMPV6) + message) == 0
 
 
 def _checksum(data: bytes) -> int:

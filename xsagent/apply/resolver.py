@@ -15,7 +15,7 @@ from typing import Final
 
 from xsagent.apply.files import replace_file
 from xsagent.config import Paths
-from xsagent.observed.lease_results import read_leased_resolvers
+from xsagent.observed.lease_results import read_learnt_resolver, read_leased_resolvers
 from xsagent.observed.resolver import read_resolver_text
 from xsagent.topology.resolv_conf import guess_static, merge_sources, parse_resolv_conf, render_resolv_conf
 from xsagent.topology.values import Resolver
@@ -36,10 +36,10 @@ def apply_resolver(resolver: Resolver, paths: Paths) -> bool:
 
 
 def merge_leases(paths: Paths) -> bool:
-    """Bring a changed lease's servers and search domains into resolv.conf.
+    """Bring a changed lease's or router's servers and search domains into resolv.conf.
 
-    What is static is not known here: servers of a family that no lease names, and search domains that came from no
-    lease, are taken for it and stay. Otherwise as `apply_resolver`.
+    What is static is not known here: servers of a family that no lease or router names, and search domains that came
+    from none, are taken for it and stay. Otherwise as `apply_resolver`.
     """
     return _merge(None, paths)
 
@@ -48,10 +48,11 @@ def _merge(static: Resolver | None, paths: Paths) -> bool:
     with _lock(paths.run_dir):
         text = read_resolver_text(paths.resolv_conf, paths.root)
         present, leased = parse_resolv_conf(text), read_leased_resolvers(paths.run_dir)
+        learnt = read_learnt_resolver(paths.run_dir)
         if static is None:
             search = () if present.search == _read_leased_search(paths) else present.search
-            static = guess_static(leased, replace(present, search=search))
-        wanted = merge_sources(static, leased, Resolver(), present)
+            static = guess_static([*leased, learnt], replace(present, search=search))
+        wanted = merge_sources(static, leased, learnt, present)
         if not static.search:
             _write_leased_search(paths, wanted.search)
         changed = render_resolv_conf(text, wanted)

@@ -117,9 +117,11 @@ def find_all(files: ClientFiles, device: str, proc: Path) -> list[int]:
 
 
 def _processes(proc: Path) -> Iterator[int]:
-    for entry in proc.iterdir():
-        if entry.name.isdecimal():
-            yield int(entry.name)
+    try:
+        names = [entry.name for entry in proc.iterdir()]
+    except OSError:  # a root prefix without processes
+        return
+    yield from (int(name) for name in names if name.isdecimal())
 
 
 def _command_line(proc: Path, pid: int) -> list[str]:

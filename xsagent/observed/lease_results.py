@@ -80,6 +80,20 @@ def read_leased_resolvers(run: Path) -> list[Resolver]:
     return [result.resolver for result in results if result is not None]
 
 
+def learnt_path(run: Path, device: str) -> Path:
+    """Return the file that keeps what routers named on a device (apply/rdnss.py), in the same form."""
+    return run / f"rdnss-{device}.json"
+
+
+def read_learnt_resolver(run: Path) -> Resolver:
+    """Return what routers named as resolver, of all devices that were asked about it; argument as above."""
+    results = [read_lease_result(path) for path in sorted(run.glob("rdnss-*.json"))]
+    return Resolver(
+        servers=tuple(server for result in results if result for server in result.resolver.servers),
+        search=tuple(domain for result in results if result for domain in result.resolver.search),
+    )
+
+
 def _parse(data: Any) -> LeaseResult:  # noqa: ANN401 - JSON; its values end here
     return LeaseResult(
         interface=ipaddress.ip_interface(data["interface"]) if data["interface"] else None,

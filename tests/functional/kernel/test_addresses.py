@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from kernel_dom0 import Dom0, Monitor, address, dnsmasq, route
 
-from xsagent.plan.steps import AddressStep, AnnounceStep, LinkStep, RouteStep, SysctlStep
-from xsagent.topology.values import ROUTE_PROTOCOL, Origin
+from xsagent.plan.steps import AddressStep, AnnounceStep, LinkStep, ResolverStep, RouteStep, SysctlStep
+from xsagent.topology.values import ROUTE_PROTOCOL, Origin, Resolver
 
+LEARN = """
+import sys
+from xsagent.apply.rdnss import learn_servers
+from xsagent.config import Paths
+print(learn_servers("eth0", Paths.from_environ(sys.argv[1], {}), 30))
+"""
 LIFETIME = ("valid_lft", "600", "preferred_lft", "600")
 GATEWAY = route("0.0.0.0/0", "192.0.2.1")
 
@@ -142,3 +150,21 @@ def test_a_second_run_tells_the_kernel_nothing(dom0: Dom0) -> None:
     dom0.run(*steps)
 
     assert monitor.lines() == []
+
+
+def test_name_servers_of_routers_are_learnt(dom0: Dom0) -> None:
+    """RDNSS fills resolv.conf where nothing better names servers, and a static list of the family hides it."""
+    resolv_conf = dom0.sandbox.root / "etc/resolv.conf"
+    resolv_conf.write_text("options timeout:1\n", encoding="utf-8")
+    words = ["--dhcp-option=option6:dns-server,2001:db8::53", "--dhcp-option=option6:domain-search,radv.example"]
+    dnsmasq(dom0, "--enable-ra", "--dhcp-range=2001:db8::,ra-stateless,600", *words)
+
+    learn = [sys.executable, "-c", LEARN, str(dom0.sandbox.root)]
+    assert "2001:db8::53" in dom0.sandbox.run(learn).stdout
+    assert (
+        resolv_conf.read_text(encoding="utf-8") == "options timeout:1\nsearch radv.example\nnameserver 2001:db8::53\n"
+    )
+
+    dom0.run(ResolverStep(resolver=Resolver(servers=("2001:db8::1",))))
+    assert resolv_conf.read_text(encoding="utf-8").count("nameserver") == 1
+    assert "nameserver 2001:db8::1\n" in resolv_conf.read_text(encoding="utf-8")

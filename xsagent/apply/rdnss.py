@@ -1,0 +1,69 @@
+"""Device -> name servers that a router advertises there, kept for resolv.conf (RFC 8106). Effects, stdlib alone.
+
+For the DNS interface when its IPv6 mode is autoconf or DHCP: the flow calls it after the addresses, the daemon when
+it likes. Nothing to undo: resolv.conf takes these only for a family that no static source and no lease has.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from pathlib import Path
+from typing import Final
+
+from xsagent.apply.advertisement import parse_advertisement
+from xsagent.apply.announce import solicit_routers
+from xsagent.apply.frames import ETH_P_IPV6
+from xsagent.apply.packet_socket import packet_socket
+from xsagent.apply.resolver import merge_leases
+from xsagent.config import Paths
+from xsagent.observed.lease_results import LeaseResult, learnt_path, read_lease_result, render_lease_result
+from xsagent.topology.values import Resolver
+
+_FRAME: Final = 9216
+_EVERY_S: Final = 1.0
+
+
+def learn_servers(device: str, paths: Paths, deadline_s: float) -> Resolver | None:
+    """Ask routers, remember the servers that the first one with servers names, and merge them into resolv.conf.
+
+    Blocking until an advertisement with servers comes, at most `deadline_s`. Returns them, or None when none came;
+    what was remembered before then stays. Raises DeviceAbsentError without the device, NetlinkError when it takes no
+    packets, FileError when resolv.conf cannot be written.
+    """
+    resolver = _listen(device, deadline_s)
+    if resolver is None:
+        return None
+    path = learnt_path(paths.run_dir, device)
+    for other in paths.run_dir.glob("rdnss-*.json"):  # there is one DNS interface, and this is it now
+        if other != path:
+            other.unlink(missing_ok=True)
+    before = read_lease_result(path)
+    if before is None or before.resolver != resolver:
+        _write(path, LeaseResult(interface=None, resolver=resolver))
+    merge_leases(paths)
+    return resolver
+
+
+def _listen(device: str, deadline_s: float) -> Resolver | None:
+    end = time.monotonic() + deadline_s
+    asked = 0.0
+    with packet_socket(device, ETH_P_IPV6) as raw:
+        while True:
+            now = time.monotonic()
+            if now >= asked + _EVERY_S:
+                solicit_routers(device)
+                asked = now
+            readable, _, _ = select.select([raw], [], [], max(0.0, min(end, asked + _EVERY_S) - now))
+            found = parse_advertisement(raw.recv(_FRAME), device) if readable else None
+            if found is not None and found.resolver.servers:
+                return found.resolver
+            if time.monotonic() >= end:
+                return None
+
+
+def _write(path: Path, result: LeaseResult) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".new")
+    scratch.write_text(render_lease_result(result), encoding="utf-8")
+    scratch.replace(path)
