@@ -22,6 +22,8 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
         InUseError: VIFs are plugged into what would go, and the caller did not ask to go on.
     """
     present, warnings = _without_absent_members(desired, observed)
+    present, narrowed = _within_parents(present, observed)
+    warnings += narrowed
     for link in present.topology.links.values():
         warnings += _check_nic(link, observed, present)
     if options.keep_vif_ports:
@@ -53,6 +55,19 @@ def _present_members(port: Port, observed: Topology, gone: set[str]) -> Port:
         )
     gone |= absent
     return replace(port, interfaces={name: value for name, value in port.interfaces.items() if name not in absent})
+
+
+def _within_parents(desired: Desired, observed: Topology) -> tuple[Desired, list[str]]:
+    """VLAN netdevs no wider than the NIC below, where that is not to be changed: the kernel would refuse."""
+    warnings: list[str] = []
+    links = dict(desired.topology.links)
+    for link in desired.topology.links.values():
+        below = [links.get(link.parent or ""), observed.links.get(link.parent or "")]
+        width = next((item.mtu for item in below if item is not None and isinstance(item.mtu, int)), None)
+        if isinstance(link.mtu, int) and width is not None and link.mtu > width:
+            links[link.name] = replace(link, mtu=width)
+            warnings.append(f"{link.name} gets MTU {width}, not {link.mtu}: {link.parent} below it is no wider")
+    return replace(desired, topology=replace(desired.topology, links=links)), warnings
 
 
 def _check_nic(link: Link, observed: Topology, desired: Desired) -> list[str]:

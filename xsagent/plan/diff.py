@@ -6,31 +6,40 @@ holds best-effort steps alone, means that the host is what was wanted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from xsagent.plan.check import check_host
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, remove_ifcfg_device
-from xsagent.plan.ip import diff_ip_device, remove_ip_device
+from xsagent.plan.ip import diff_ip_device, remove_ip_device, stop_clients
 from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
 from xsagent.plan.ovsdb import diff_ovsdb
-from xsagent.plan.ovsdb_model import apply_operation, find_interface, invert_operations
+from xsagent.plan.ovsdb_model import apply_operations, find_interface, invert_operations
+from xsagent.plan.remade import (
+    devices_of_switch,
+    lost_devices,
+    restore_ip,
+    restore_link,
+    restore_widths,
+    without_devices,
+)
 from xsagent.plan.secure_bridge import build_safety_flows
 from xsagent.plan.steps import (
-    LinkStep,
+    OvsdbOperation,
     OvsdbStep,
     Plan,
+    Relied,
     ResolverStep,
     SafetyFlowsStep,
     Step,
+    SysctlStep,
     UpdateIssueStep,
     VirtualFunctionsStep,
     WaitCarrierStep,
 )
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Bridge, ObjectKind, Resolver, Topology
+from xsagent.topology.values import ObjectKind, Resolver, Topology
 
 
 def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Plan:
@@ -40,27 +49,32 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm; nothing was changed.
     """
     present, warnings = check_host(desired, observed, options)
+    operations, relied = diff_ovsdb(present, observed)
+    bridges = apply_operations(operations, observed.bridges)
+    lost = lost_devices(observed.bridges, bridges)
     phases = Phases()
-    phases.switch += _switch_steps(present, observed)
+    phases.switch += _switch_steps(present, observed, operations, relied)
     phases.switch += _safety_steps(present, observed, phases.switch)
     phases.before += _virtual_function_steps(present, observed)
-    _plan_links(present, observed, options, phases)
-    _plan_ip(present, observed, phases)
+    _plan_links(present, observed, lost, options, phases)
+    _plan_ip(present, observed, lost, phases)
+    _keep_remade(present, observed, lost & devices_of_switch(bridges), phases)
     phases.files += diff_files(present.topology, observed)
     if phases.addresses or phases.retire:
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
     return order_steps(phases, present.management, warnings)
 
 
-def _switch_steps(desired: Desired, observed: Topology) -> list[Step]:
-    operations, relied = diff_ovsdb(desired, observed)
+def _switch_steps(
+    desired: Desired, observed: Topology, operations: tuple[OvsdbOperation, ...], relied: tuple[Relied, ...]
+) -> list[Step]:
     if not operations:
         return []
-    bridges = dict(observed.bridges)
-    for operation in operations:
-        bridges = apply_operation(operation, bridges)
-    undo: tuple[Step, ...] = (OvsdbStep(operations=invert_operations(operations, observed.bridges)),)
-    undo += _undo_of_devices(_internal_devices(observed.bridges) - _internal_devices(bridges), observed)
+    bridges = apply_operations(operations, observed.bridges)
+    undo: list[Step] = [OvsdbStep(operations=invert_operations(operations, observed.bridges))]
+    for name in sorted(lost_devices(observed.bridges, bridges)):
+        undo += [*restore_link(name, observed), *restore_ip(name, observed)]
+    undo += restore_widths(observed.bridges, bridges, observed)
     wanted = [
         name
         for bridge in desired.topology.bridges.values()
@@ -69,27 +83,10 @@ def _switch_steps(desired: Desired, observed: Topology) -> list[Step]:
     ]
     ports = tuple(sorted(name for name in wanted if find_interface(bridges, name)))
     return [
-        OvsdbStep(operations=operations, relied=relied, ports=ports, reason="the switch's configuration", undo=undo)
+        OvsdbStep(
+            operations=operations, relied=relied, ports=ports, reason="the switch's configuration", undo=tuple(undo)
+        )
     ]
-
-
-def _internal_devices(bridges: Mapping[str, Bridge]) -> set[str]:
-    return {
-        name
-        for bridge in bridges.values()
-        for port in bridge.ports.values()
-        for name, interface in port.interfaces.items()
-        if interface.type == "internal"
-    }
-
-
-def _undo_of_devices(names: set[str], observed: Topology) -> tuple[Step, ...]:
-    """Devices that go with their ports come back down and with their defaults: what they were must be set again."""
-    return tuple(
-        LinkStep(device=name, mtu=link.mtu if isinstance(link.mtu, int) else None, up=link.up is True)
-        for name in sorted(names)
-        if (link := observed.links.get(name)) is not None
-    )
 
 
 def _safety_steps(desired: Desired, observed: Topology, switch: list[Step]) -> list[Step]:
@@ -123,17 +120,22 @@ def _virtual_function_steps(desired: Desired, observed: Topology) -> list[Step]:
     ]
 
 
-def _plan_links(desired: Desired, observed: Topology, options: PlanOptions, phases: Phases) -> None:
+def _plan_links(
+    desired: Desired, observed: Topology, lost: frozenset[str], options: PlanOptions, phases: Phases
+) -> None:
     raised: list[str] = []
+    bare = without_devices(observed, lost)
     for name in sorted(desired.topology.links):
-        link, present = desired.topology.links[name], observed.links.get(name)
-        if present is None and _is_bond_without_device(name, observed):
+        link, present = desired.topology.links[name], bare.links.get(name)
+        if name not in observed.links and _is_bond_without_device(name, observed):
             continue
         steps = diff_link(link, present, options)
         if present is None and _is_bond(name, desired):
             steps = tuple(replace(step, required=False) for step in steps)
         made_by_switch = present is None or not _is_nic(name, desired)
-        (phases.devices if made_by_switch else phases.before).extend(steps)
+        (phases.devices if made_by_switch else phases.before).extend(step for step in steps if not _ends_ipv6(step))
+        # last, so that its undo comes first: an address cannot come back while IPv6 is off
+        phases.after.extend(step for step in steps if _ends_ipv6(step))
         if present is not None and present.carrier is not True and name in _bond_members(desired):
             raised.append(name)
     if raised and phases.switch:
@@ -147,7 +149,24 @@ def _plan_links(desired: Desired, observed: Topology, options: PlanOptions, phas
         )
     for key in sorted(desired.topology.absent):
         if key.kind is ObjectKind.LINK and key.name in observed.links:
-            phases.after.extend(take_link_down(observed.links[key.name], "no longer used"))
+            phases.after.extend(take_link_down(observed.links[key.name], observed, "no longer used"))
+
+
+def _ends_ipv6(step: Step) -> bool:
+    return isinstance(step, SysctlStep) and any(
+        path.endswith("/disable_ipv6") and value == "1" for path, value in step.values.items()
+    )
+
+
+def _keep_remade(desired: Desired, observed: Topology, remade: frozenset[str], phases: Phases) -> None:
+    """What was configured on devices that move along, unless this operation says what they are to have."""
+    topology = desired.topology
+    gone = {key.name for key in topology.absent if key.kind is ObjectKind.IP_DEVICE}
+    for name in sorted(remade):
+        if name not in topology.links:
+            phases.devices += restore_link(name, observed)
+        if name not in topology.ip_devices and name not in gone:
+            phases.addresses += restore_ip(name, observed)
 
 
 def _is_bond(name: str, desired: Desired) -> bool:
@@ -186,7 +205,8 @@ def _bond_members(desired: Desired) -> set[str]:
     }
 
 
-def _plan_ip(desired: Desired, observed: Topology, phases: Phases) -> None:
+def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases: Phases) -> None:
+    bare = without_devices(observed, lost)
     for key in sorted(desired.topology.absent):
         if key.kind is ObjectKind.IP_DEVICE:
             phases.retire += remove_ifcfg_device(key.name, observed, "no longer wanted")
@@ -195,11 +215,13 @@ def _plan_ip(desired: Desired, observed: Topology, phases: Phases) -> None:
     for name in sorted(desired.topology.ip_devices):
         device = desired.topology.ip_devices[name]
         if device.configured_by_ifcfg:
-            before, after = diff_ifcfg_device(device, desired.topology, observed)
+            before, after = diff_ifcfg_device(device, desired.topology, bare)
             phases.retire += before
             phases.addresses += after
         else:
-            phases.addresses += diff_ip_device(device, observed.ip_devices.get(name))
+            if name in lost and name in observed.ip_devices:
+                phases.retire += stop_clients(observed.ip_devices[name], "its device is made anew")
+            phases.addresses += diff_ip_device(device, bare.ip_devices.get(name))
     if desired.topology.resolver is not None and not _resolver_is_right(desired.topology.resolver, observed.resolver):
         present = observed.resolver or Resolver()
         phases.addresses.append(

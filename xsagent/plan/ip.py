@@ -8,7 +8,18 @@ from __future__ import annotations
 import ipaddress
 
 from xsagent.plan.steps import AddressStep, AnnounceStep, RouteStep, StartDhcpStep, Step, StopDhcpStep
-from xsagent.topology.values import IPV4, IPV6, KEEP, ROUTE_PROTOCOL, Address, DhcpClient, IpDevice, Origin, Route
+from xsagent.topology.values import (
+    IPV4,
+    IPV6,
+    KEEP,
+    ROUTE_PROTOCOL,
+    Address,
+    DhcpClient,
+    IpAddress,
+    IpDevice,
+    Origin,
+    Route,
+)
 
 _RTPROT_KERNEL = 2
 _RTPROT_RA = 9
@@ -29,12 +40,8 @@ def diff_ip_device(desired: IpDevice, observed: IpDevice | None) -> tuple[Step, 
 
 def remove_ip_device(observed: IpDevice, reason: str) -> tuple[Step, ...]:
     """Steps that leave a device without DHCP client, addresses and routes of ours."""
-    steps: list[Step] = []
-    for family in (IPV4, IPV6):
-        client = _client(observed, family)
-        if client is not None and client.running:
-            steps.append(_stop(observed.device, client, reason))
-    routes = tuple(route for route in observed.routes if _is_ours(route))
+    steps: list[Step] = [*stop_clients(observed, reason)]
+    routes = tuple(route for route in observed.routes if not is_learnt(route))
     if routes:
         undo = RouteStep(device=observed.device, add=routes)
         steps.append(RouteStep(device=observed.device, remove=routes, reason=reason, undo=(undo,)))
@@ -43,6 +50,17 @@ def remove_ip_device(observed: IpDevice, reason: str) -> tuple[Step, ...]:
         undo_addresses = AddressStep(device=observed.device, add=addresses)
         steps.append(AddressStep(device=observed.device, remove=addresses, reason=reason, undo=(undo_addresses,)))
     return tuple(steps)
+
+
+def stop_clients(observed: IpDevice, reason: str) -> tuple[Step, ...]:
+    """Steps that stop a device's DHCP clients; what they were leased stays."""
+    clients = (_client(observed, family) for family in (IPV4, IPV6))
+    return tuple(_stop(observed.device, client, reason) for client in clients if client is not None and client.running)
+
+
+def is_learnt(route: Route) -> bool:
+    """Whether the kernel or a router set this route: it comes and goes by itself."""
+    return route.protocol in {_RTPROT_KERNEL, _RTPROT_RA}
 
 
 def _diff_family(desired: IpDevice, observed: IpDevice, family: int, mode: str) -> list[Step]:
@@ -56,8 +74,11 @@ def _diff_family(desired: IpDevice, observed: IpDevice, family: int, mode: str) 
             steps.append(StartDhcpStep(device=desired.device, client=wanted, reason=_why(client), undo=undo))
     elif client is not None and client.running:
         steps.append(_stop(desired.device, client, f"IPv{family} mode is {mode}"))
-    steps += _diff_addresses(desired, observed, family, mode, keep_leased=wanted is not None)
-    steps += _diff_routes(desired, observed, family, keep_learnt=wanted is not None)
+    addresses = _diff_addresses(desired, observed, family, mode, keep_leased=wanted is not None)
+    steps += addresses
+    steps += _diff_routes(
+        desired, observed, family, mode, keep_learnt=wanted is not None, with_addresses=bool(addresses)
+    )
     return steps
 
 
@@ -87,9 +108,17 @@ def _diff_addresses(desired: IpDevice, observed: IpDevice, family: int, mode: st
     )
     if not add and not remove:
         return []
-    undo = AddressStep(device=desired.device, add=remove, remove=add)
+    undo: tuple[Step, ...] = (AddressStep(device=desired.device, add=remove, remove=add),)
+    # with the last address of a family the kernel drops its routes; they need their address to come back
+    if routes := _brought_back(observed, family):
+        undo += (RouteStep(device=desired.device, add=routes),)
     reason = "address is missing" if add else "address is not wanted"
-    return [AddressStep(device=desired.device, add=add, remove=remove, reason=reason, undo=(undo,))]
+    return [AddressStep(device=desired.device, add=add, remove=remove, reason=reason, undo=undo)]
+
+
+def _brought_back(observed: IpDevice, family: int) -> tuple[Route, ...]:
+    """Routes that an undo puts back."""
+    return tuple(route for route in observed.routes if route.destination.version == family and not is_learnt(route))
 
 
 def _stays(address: Address, mode: str, *, keep_leased: bool) -> bool:
@@ -100,7 +129,9 @@ def _stays(address: Address, mode: str, *, keep_leased: bool) -> bool:
     return address.origin is Origin.ROUTER and mode in {"autoconf", "dhcp"}
 
 
-def _diff_routes(desired: IpDevice, observed: IpDevice, family: int, *, keep_learnt: bool) -> list[Step]:
+def _diff_routes(
+    desired: IpDevice, observed: IpDevice, family: int, mode: str, *, keep_learnt: bool, with_addresses: bool
+) -> list[Step]:
     wanted = tuple(route for route in desired.routes if route.destination.version == family)
     present = [route for route in observed.routes if route.destination.version == family]
     there = {(route.destination, route.gateway, _metric(route)) for route in present}
@@ -111,11 +142,40 @@ def _diff_routes(desired: IpDevice, observed: IpDevice, family: int, *, keep_lea
         for route in present
         if (route.destination, route.gateway) not in keep and _goes(route, keep_learnt=keep_learnt)
     )
-    if not add and not remove:
-        return []
-    undo = RouteStep(device=desired.device, add=remove, remove=add)
-    reason = "route is missing" if add else "route is not wanted"
-    return [RouteStep(device=desired.device, add=add, remove=remove, reason=reason, undo=(undo,))]
+    learns = mode in {"dhcp", "autoconf"}
+    # beside addresses that change, the undo of those puts the old routes back: they need the old addresses
+    back = () if with_addresses else _brought_back(observed, family)
+    sure = tuple(route for route in add if not _depends_on_lease(route, desired))
+    hoped = tuple(route for route in add if route not in sure and learns and _may_be_reached(route, observed))
+    steps: list[Step] = []
+    if sure or remove:
+        reason = "route is missing" if sure else "route is not wanted"
+        undo = RouteStep(device=desired.device, add=back, remove=sure)
+        steps.append(RouteStep(device=desired.device, add=sure, remove=remove, reason=reason, undo=(undo,)))
+    for route in hoped:
+        reason = "route is missing; only a lease can tell whether its gateway is there"
+        undo = RouteStep(device=desired.device, add=back, remove=(route,), required=False)
+        steps.append(RouteStep(device=desired.device, add=(route,), reason=reason, required=False, undo=(undo,)))
+    return steps
+
+
+def _depends_on_lease(route: Route, desired: IpDevice) -> bool:
+    """Whether none of our static addresses is on the gateway's subnet: the kernel may refuse it."""
+    gateway = route.gateway
+    if gateway is None or gateway.is_link_local:
+        return False
+    return not any(_is_on(gateway, address) for address in desired.addresses)
+
+
+def _may_be_reached(route: Route, observed: IpDevice) -> bool:
+    """Whether trying makes sense: no lease yet, or one on the gateway's subnet."""
+    known = [item for item in observed.addresses if item.interface.version == route.destination.version]
+    known = [item for item in known if item.origin is not Origin.LINK_LOCAL]
+    return not known or any(route.gateway is not None and _is_on(route.gateway, item) for item in known)
+
+
+def _is_on(gateway: IpAddress, address: Address) -> bool:
+    return gateway.version == address.interface.version and gateway in address.interface.network
 
 
 def _metric(route: Route) -> int:
@@ -125,7 +185,7 @@ def _metric(route: Route) -> int:
 
 def _goes(route: Route, *, keep_learnt: bool) -> bool:
     """Ours, or a default route on this device of ours that nobody wants any more; never the kernel's or a router's."""
-    if route.protocol in {_RTPROT_KERNEL, _RTPROT_RA}:
+    if is_learnt(route):
         return False
     if route.protocol == ROUTE_PROTOCOL:
         return True
@@ -134,10 +194,6 @@ def _goes(route: Route, *, keep_learnt: bool) -> bool:
 
 def _default(version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network("0.0.0.0/0" if version == IPV4 else "::/0")
-
-
-def _is_ours(route: Route) -> bool:
-    return route.protocol not in {_RTPROT_KERNEL, _RTPROT_RA}
 
 
 def _client(device: IpDevice, family: int) -> DhcpClient | None:

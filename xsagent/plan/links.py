@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xsagent.plan.options import PlanOptions
+from xsagent.plan.remade import restore_ip, restore_link
 from xsagent.plan.steps import (
     CreateVlanLinkStep,
     DeleteLinkStep,
@@ -17,7 +18,7 @@ from xsagent.plan.steps import (
     Step,
     SysctlStep,
 )
-from xsagent.topology.values import KEEP, Link
+from xsagent.topology.values import KEEP, Link, Topology
 
 
 def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tuple[Step, ...]:
@@ -40,25 +41,28 @@ def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tup
         )
     steps += _attributes(desired, observed)
     steps += _sysctls(desired, observed)
-    if observed is not None:
-        steps += _features(desired, observed, options.refused_features.get(desired.name, {}))
-        steps += _settings(desired, observed, options.refused_settings.get(desired.name, {}))
+    steps += _features(desired, observed, options.refused_features.get(desired.name, {}))
+    steps += _settings(desired, observed, options.refused_settings.get(desired.name, {}))
     return tuple(steps)
 
 
-def take_link_down(observed: Link, reason: str) -> tuple[Step, ...]:
-    """Steps that leave a netdev down; a VLAN netdev is deleted."""
-    if observed.kind == "vlan":
+def take_link_down(link: Link, observed: Topology, reason: str) -> tuple[Step, ...]:
+    """Steps that leave a netdev down; a VLAN netdev is deleted.
+
+    Their undo brings back what the kernel drops with a link: its routes and IPv6 addresses, and those of VLAN netdevs
+    on it.
+    """
+    if link.kind == "vlan":
         undo: tuple[Step, ...] = ()
-        if observed.parent is not None and observed.vlan is not None:
-            undo = (
-                CreateVlanLinkStep(device=observed.name, parent=observed.parent, tag=observed.vlan),
-                LinkStep(device=observed.name, mtu=_known(observed.mtu), up=observed.up is True),
-            )
-        return (DeleteLinkStep(device=observed.name, reason=reason, undo=undo),)
-    if observed.up is not True:
+        if link.parent is not None and link.vlan is not None:
+            made = CreateVlanLinkStep(device=link.name, parent=link.parent, tag=link.vlan)
+            undo = (made, *restore_link(link.name, observed), *restore_ip(link.name, observed))
+        return (DeleteLinkStep(device=link.name, reason=reason, undo=undo),)
+    if link.up is not True:
         return ()
-    return (LinkStep(device=observed.name, up=False, reason=reason, undo=(LinkStep(device=observed.name, up=True),)),)
+    riders = sorted(upper.name for upper in observed.links.values() if upper.parent == link.name)
+    back = [step for name in (link.name, *riders) for step in restore_ip(name, observed)]
+    return (LinkStep(device=link.name, up=False, reason=reason, undo=(LinkStep(device=link.name, up=True), *back)),)
 
 
 def _attributes(desired: Link, observed: Link | None) -> list[Step]:
@@ -108,31 +112,33 @@ def _sysctls(desired: Link, observed: Link | None) -> list[Step]:
     ]
 
 
-def _features(desired: Link, observed: Link, refused: Mapping[str, bool]) -> list[Step]:
+def _features(desired: Link, observed: Link | None, refused: Mapping[str, bool]) -> list[Step]:
+    """Offloads that differ; of a device that is yet to come all, since its defaults are the driver's."""
     features = {
         name: value
         for name, value in desired.features.items()
-        if name in observed.features and observed.features[name] != value and refused.get(name) != value
+        if refused.get(name) != value
+        and (observed is None or (name in observed.features and observed.features[name] != value))
     }
     if not features:
         return []
-    undo = FeaturesStep(
-        device=desired.name, features={name: observed.features[name] for name in features}, required=False
-    )
-    return [
-        FeaturesStep(device=desired.name, features=features, reason="offloads differ", required=False, undo=(undo,))
-    ]
+    undo: tuple[Step, ...] = ()
+    if observed is not None:
+        before = {name: observed.features[name] for name in features}
+        undo = (FeaturesStep(device=desired.name, features=before, required=False),)
+    return [FeaturesStep(device=desired.name, features=features, reason="offloads differ", required=False, undo=undo)]
 
 
-def _settings(desired: Link, observed: Link, refused: Mapping[str, str]) -> list[Step]:
+def _settings(desired: Link, observed: Link | None, refused: Mapping[str, str]) -> list[Step]:
+    present: Mapping[str, str] = observed.settings if observed is not None else {}
     settings = {
         name: value
         for name, value in desired.settings.items()
-        if observed.settings.get(name) != value and refused.get(name) != value
+        if present.get(name) != value and refused.get(name) != value
     }
     if not settings:
         return []
-    before = {name: observed.settings[name] for name in settings if name in observed.settings}
+    before = {name: present[name] for name in settings if name in present}
     undo: tuple[Step, ...] = (LinkSettingsStep(device=desired.name, settings=before, required=False),) if before else ()
     return [
         LinkSettingsStep(

@@ -40,6 +40,14 @@ def invert_operations(
     return tuple(reversed(inverses))
 
 
+def apply_operations(operations: Sequence[OvsdbOperation], observed: Mapping[str, Bridge]) -> Bridges:
+    """The bridges after a whole transaction."""
+    bridges = dict(observed)
+    for operation in operations:
+        bridges = apply_operation(operation, bridges)
+    return bridges
+
+
 def apply_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> Bridges:
     """The bridges after one operation."""
     after = dict(bridges)

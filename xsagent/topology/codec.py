@@ -85,7 +85,7 @@ def from_json(kind: type[_T], form: Json) -> _T:
 
 def _decode(kind: Any, form: Any) -> Any:  # noqa: ANN401 - walks types; from_json is the typed face
     origin = typing.get_origin(kind)
-    if kind is Json or kind is Any:
+    if kind is Any or _is_json(kind):
         return form
     if isinstance(kind, NewType):
         return _decode(kind.__supertype__, form)
@@ -96,6 +96,12 @@ def _decode(kind: Any, form: Any) -> Any:  # noqa: ANN401 - walks types; from_js
     if origin is not None:
         return _decode_collection(origin, typing.get_args(kind), form)
     return _decode_plain(kind, form)
+
+
+@functools.cache
+def _is_json(kind: Any) -> bool:  # noqa: ANN401 - as _decode
+    """Whether this is our Json type: typing resolves its references to itself, and so makes another object of it."""
+    return kind is Json or any(typing.get_origin(member) is dict for member in typing.get_args(kind))
 
 
 def _decode_plain(kind: Any, form: Any) -> Any:  # noqa: ANN401 - as _decode

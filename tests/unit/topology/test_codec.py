@@ -65,6 +65,13 @@ def test_plan_with_undo_survives_the_round_trip() -> None:
     assert from_json(Plan, json.loads(json.dumps(to_json(plan)))) == plan
 
 
+def test_a_list_that_a_transaction_relied_on_survives_the_round_trip() -> None:
+    """Otherwise the journal of a deletion cannot be read, and nobody takes it back after a crash."""
+    relied = Relied(table="Bridge", record="xenbr0", column="ports", value=["eth0", "xenbr0"])
+
+    assert from_json(Relied, json.loads(json.dumps(to_json(relied)))) == relied
+
+
 def test_keep_and_none_stay_apart() -> None:
     """A scalar that is not spoken about is not the same as one that must be empty."""
     kept = from_json(Port, to_json(Port(name="p", interfaces={}, tag=KEEP)))

@@ -1,0 +1,59 @@
+"""plan/ip.py: an undo puts addresses back before the routes that need them; routes that may be refused break nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from xsagent.plan.ip import diff_ip_device
+from xsagent.plan.steps import AddressStep, RouteStep
+from xsagent.topology.values import Address, DhcpClient, IpDevice, Origin, Route
+
+OLD = Address(interface=ipaddress.ip_interface("192.0.2.10/24"))
+NEW = Address(interface=ipaddress.ip_interface("198.51.100.10/24"))
+LEASED = Address(interface=ipaddress.ip_interface("203.0.113.7/24"), origin=Origin.DHCP)
+CLIENT = DhcpClient(family=4, configuration="text")
+
+
+def route(destination: str, gateway: str | None, protocol: int = 158) -> Route:
+    """A route of ours."""
+    via = ipaddress.ip_address(gateway) if gateway else None
+    return Route(destination=ipaddress.ip_network(destination), gateway=via, protocol=protocol)
+
+
+def test_the_undo_of_an_exchanged_address_brings_the_old_routes_back_after_the_address() -> None:
+    """The kernel drops routes with the last address, and refuses a gateway that no address reaches."""
+    default, foreign = route("0.0.0.0/0", "192.0.2.1"), route("10.99.0.0/24", None, protocol=3)
+    have = IpDevice(device="xenbr0", addresses=(OLD,), routes=(default, foreign))
+    want = IpDevice(device="xenbr0", ipv4_mode="static", addresses=(NEW,), routes=(route("0.0.0.0/0", "198.51.100.1"),))
+
+    addresses, routes, _ = diff_ip_device(want, have)
+
+    assert isinstance(addresses, AddressStep)
+    assert addresses.undo == (
+        AddressStep(device="xenbr0", add=(OLD,), remove=(NEW,)),
+        RouteStep(device="xenbr0", add=(default, foreign)),
+    )
+    assert isinstance(routes, RouteStep)
+    assert [undo.add for undo in routes.undo if isinstance(undo, RouteStep)] == [()]
+
+
+def test_a_route_that_only_a_lease_can_justify_is_best_effort() -> None:
+    """One bad static route must not take the whole interface back (features.md section 7)."""
+    wanted = (route("172.16.0.0/16", "203.0.113.1"),)
+    want = IpDevice(device="xenbr0", ipv4_mode="dhcp", dhcp4=CLIENT, routes=wanted)
+
+    steps = [step for step in diff_ip_device(want, None) if isinstance(step, RouteStep)]
+
+    assert [step.required for step in steps] == [False]
+
+
+def test_a_route_that_the_lease_does_not_justify_is_not_tried_again() -> None:
+    """A second run sends nothing (rule 2)."""
+    have = IpDevice(
+        device="xenbr0",
+        addresses=(LEASED,),
+        dhcp4=DhcpClient(family=4, configuration="text", leased=(LEASED.interface,)),
+    )
+    want = IpDevice(device="xenbr0", ipv4_mode="dhcp", dhcp4=CLIENT, routes=(route("172.16.0.0/16", "10.0.0.3"),))
+
+    assert diff_ip_device(want, have) == ()

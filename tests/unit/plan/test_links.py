@@ -1,0 +1,77 @@
+"""plan/links.py and its callers: new devices get their offloads at once; VLANs fit their NIC; IPv6 goes off last."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from xsagent.plan.diff import build_plan
+from xsagent.plan.links import diff_link, take_link_down
+from xsagent.plan.options import PlanOptions
+from xsagent.plan.steps import AddressStep, CreateVlanLinkStep, FeaturesStep, LinkStep, RouteStep, SysctlStep
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import Address, IpDevice, Link, Route, Topology
+
+OFF = "ipv6/conf/eth0/disable_ipv6"
+ADDRESS = Address(interface=ipaddress.ip_interface("2001:db8::10/64"))
+ROUTE = Route(destination=ipaddress.ip_network("10.99.0.0/24"), gateway=None, protocol=3)
+
+
+def test_a_new_device_gets_its_offloads_with_its_first_plan() -> None:
+    """Otherwise only a second run would set them (rule 2)."""
+    steps = diff_link(Link(name="xenbr0", up=True, features={"gro": False}), None, PlanOptions())
+
+    assert FeaturesStep(device="xenbr0", features={"gro": False}, reason="offloads differ", required=False) in steps
+
+
+def test_a_vlan_netdev_is_no_wider_than_the_nic_below() -> None:
+    """The kernel refuses it (ERANGE), and the whole operation would go back."""
+    wanted = {
+        "eth0": Link(name="eth0", up=True),
+        "eth0.5": Link(name="eth0.5", up=True, mtu=9000, parent="eth0", vlan=5),
+    }
+    observed = Topology(links={"eth0": Link(name="eth0", mtu=1500, up=True)})
+
+    plan = build_plan(Desired(topology=Topology(links=wanted)), observed, PlanOptions())
+
+    assert [step.mtu for step in plan.steps if isinstance(step, LinkStep)] == [1500]
+    assert any("eth0.5" in warning for warning in plan.warnings)
+
+
+def test_ipv6_is_switched_off_after_its_addresses_went() -> None:
+    """So that the undo switches it on before it puts them back."""
+    observed = Topology(
+        links={"eth0": Link(name="eth0", up=True, mtu=1500, sysctls={OFF: "0"})},
+        ip_devices={"eth0": IpDevice(device="eth0", addresses=(ADDRESS,))},
+    )
+    wanted = Topology(
+        links={"eth0": Link(name="eth0", sysctls={OFF: "1"})},
+        ip_devices={"eth0": IpDevice(device="eth0", ipv4_mode="none", ipv6_mode="none")},
+    )
+
+    steps = [type(step) for step in build_plan(Desired(topology=wanted), observed, PlanOptions()).steps]
+
+    assert steps.index(AddressStep) < steps.index(SysctlStep)
+
+
+def test_the_undo_of_a_link_that_goes_down_brings_its_routes_back() -> None:
+    """The kernel drops them, also those of VLAN netdevs on it."""
+    links = {
+        "eth0": Link(name="eth0", up=True, mtu=1500),
+        "eth0.5": Link(name="eth0.5", up=True, mtu=1500, kind="vlan", parent="eth0", vlan=5),
+    }
+    devices = {name: IpDevice(device=name, routes=(ROUTE,)) for name in links}
+    observed = Topology(links=links, ip_devices=devices)
+
+    (step,) = take_link_down(links["eth0"], observed, "no longer used")
+
+    assert step.undo[0] == LinkStep(device="eth0", up=True)
+    assert [undo.device for undo in step.undo if isinstance(undo, RouteStep)] == ["eth0", "eth0.5"]
+
+
+def test_the_undo_of_a_deleted_vlan_netdev_makes_it_again() -> None:
+    """With its state."""
+    link = Link(name="eth0.5", up=True, mtu=1400, kind="vlan", parent="eth0", vlan=5)
+
+    (step,) = take_link_down(link, Topology(links={"eth0.5": link}), "no longer used")
+
+    assert [type(undo) for undo in step.undo] == [CreateVlanLinkStep, LinkStep]

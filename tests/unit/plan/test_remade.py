@@ -1,0 +1,120 @@
+"""plan/remade.py: a device that leaves its bridge comes back bare, so what was on it is set again, both ways."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from xsagent.plan.diff import build_plan
+from xsagent.plan.options import PlanOptions
+from xsagent.plan.remade import lost_devices
+from xsagent.plan.steps import AddressStep, LinkStep, OvsdbStep, Plan, RouteStep, Step
+from xsagent.topology.desired import Desired, Ownership
+from xsagent.topology.values import (
+    Address,
+    Bridge,
+    Interface,
+    IpDevice,
+    Link,
+    ObjectKey,
+    ObjectKind,
+    Port,
+    Route,
+    Topology,
+)
+
+ADDRESS = Address(interface=ipaddress.ip_interface("192.0.2.10/24"))
+ROUTE = Route(destination=ipaddress.ip_network("198.51.100.0/24"), gateway=ipaddress.ip_address("192.0.2.1"))
+
+
+def internal(name: str, *, tag: int | None = None, mtu_request: int | None = None) -> Port:
+    """A port of type internal as it is read; with a tag it is a VLAN bridge."""
+    interface = Interface(name=name, type="internal", mac=None, mtu_request=mtu_request)
+    marks = {"fake-bridge-xs-network-uuids": "n"} if tag is not None else {}
+    return Port(name=name, interfaces={name: interface}, tag=tag, fake_bridge=tag is not None, external_ids=marks)
+
+
+def bridge(name: str, *ports: Port) -> Bridge:
+    """A bridge of ours with its internal port and others."""
+    every = {port.name: port for port in (internal(name), *ports)}
+    return Bridge(name=name, ports=every, external_ids={"xs-network-uuids": "n"})
+
+
+def host(*bridges: Bridge, device: str) -> Topology:
+    """A host on which this device has an address and a route."""
+    return Topology(
+        bridges={item.name: item for item in bridges},
+        links={device: Link(name=device, mtu=1400, up=True, mac="02:00:00:00:00:01", kind="openvswitch")},
+        ip_devices={device: IpDevice(device=device, addresses=(ADDRESS,), routes=(ROUTE,))},
+    )
+
+
+def plan_for(topology: Topology, observed: Topology, moves: dict[str, str] | None = None) -> Plan:
+    """The plan."""
+    ownership = Ownership(bridges=frozenset({"xenbr0", "xapi0", "xapi5"}), devices=frozenset({"eth0"}))
+    return build_plan(Desired(topology=topology, ownership=ownership, moves=moves or {}), observed, PlanOptions())
+
+
+def undo_of_transaction(plan: Plan) -> tuple[Step, ...]:
+    """The undo of the plan's one transaction."""
+    (step,) = (step for step in plan.steps if isinstance(step, OvsdbStep))
+    return step.undo
+
+
+def test_a_device_that_changes_its_bridge_is_lost_and_one_that_stays_is_not() -> None:
+    """ovs-vswitchd destroys the port on the old bridge and makes another on the new one."""
+    before = {"xenbr0": bridge("xenbr0", internal("xapi5", tag=5)), "xapi0": bridge("xapi0")}
+    after = {"xenbr0": bridge("xenbr0"), "xapi0": bridge("xapi0", internal("xapi5", tag=5))}
+
+    assert lost_devices(before, after) == {"xapi5"}
+    assert lost_devices(before, before) == frozenset()
+
+
+def test_the_undo_of_a_deleted_bridge_brings_back_its_device_with_what_was_on_it() -> None:
+    """Rows alone would leave the device down, without address and route (rule 5)."""
+    observed = host(bridge("xenbr0"), device="xenbr0")
+    wanted = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}))
+
+    undo = undo_of_transaction(plan_for(wanted, observed))
+
+    assert [type(step) for step in undo] == [OvsdbStep, LinkStep, AddressStep, RouteStep]
+    assert (undo[1].mtu, undo[1].up) == (1400, True)  # type: ignore[union-attr]  # the type was compared above
+    assert undo[2].add == (ADDRESS,)  # type: ignore[union-attr]  # as above
+
+
+def test_a_device_that_moves_along_with_its_bridge_keeps_what_was_on_it() -> None:
+    """Nobody speaks of it, so nothing about it may change; moving its port alone would leave it bare."""
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")
+    wanted = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}))
+
+    steps = plan_for(wanted, observed, moves={"xenbr0": "xapi0"}).steps
+
+    assert [type(step) for step in steps[:4]] == [OvsdbStep, LinkStep, AddressStep, RouteStep]
+
+
+def test_a_device_that_is_made_anew_is_configured_as_a_new_one() -> None:
+    """The address that was seen before the transaction is gone after it."""
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), device="xapi5")
+    wanted = Topology(
+        bridges={"xapi5": Bridge(name="xapi5", ports={"xapi5": Port(name="xapi5", interfaces={"xapi5": OWN})})},
+        links={"xapi5": Link(name="xapi5", up=True)},
+        ip_devices={"xapi5": IpDevice(device="xapi5", ipv4_mode="static", addresses=(ADDRESS,))},
+    )
+
+    steps = plan_for(wanted, observed).steps
+
+    assert any(isinstance(step, AddressStep) and step.add == (ADDRESS,) for step in steps)
+    assert any(isinstance(step, LinkStep) and step.up for step in steps)
+
+
+OWN = Interface(name="xapi5", type="internal")
+
+
+def test_the_undo_of_a_requested_mtu_sets_the_one_that_was() -> None:
+    """The switch sets the MTU with the request and leaves it there without."""
+    observed = host(bridge("xenbr0"), device="xenbr0")
+    own = Port(name="xenbr0", interfaces={"xenbr0": Interface(name="xenbr0", type="internal", mtu_request=9000)})
+    wanted = Topology(bridges={"xenbr0": Bridge(name="xenbr0", ports={"xenbr0": own})})
+
+    undo = undo_of_transaction(plan_for(wanted, observed))
+
+    assert undo[1:] == (LinkStep(device="xenbr0", mtu=1400),)

@@ -1,0 +1,113 @@
+"""Devices that a transaction takes from the kernel, and the steps that bring back what was configured on them. Pure.
+
+A port of type internal that leaves its bridge loses its netdev, even where the same transaction puts one of its name
+on another bridge: the new one is down and bare (vswitchd/bridge.c, bridge_delete_or_reconfigure_ports()). So the plan
+configures such a device afresh, and the undo of the transaction brings back more than rows. `plan/diff.py` calls all
+of this around `plan/ovsdb.py`'s operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from xsagent.plan.ip import is_learnt
+from xsagent.plan.steps import AddressStep, FeaturesStep, LinkStep, RouteStep, StartDhcpStep, Step, SysctlStep
+from xsagent.topology.values import Bridge, DhcpClient, Interface, IpDevice, Origin, Topology
+
+
+def lost_devices(before: Mapping[str, Bridge], after: Mapping[str, Bridge]) -> frozenset[str]:
+    """Devices of the switch that are no more, or no longer the same, once `before` has become `after`."""
+    old, new = _switch_devices(before), _switch_devices(after)
+    return frozenset(name for name, bridge in old.items() if new.get(name) != bridge)
+
+
+def devices_of_switch(after: Mapping[str, Bridge]) -> frozenset[str]:
+    """Devices of the switch that are there afterwards, whether new or old."""
+    return frozenset(_switch_devices(after))
+
+
+def without_devices(observed: Topology, lost: frozenset[str]) -> Topology:
+    """The host as it is when devices are configured: what the transaction takes away, or makes anew, is bare."""
+    return replace(
+        observed,
+        links={name: link for name, link in observed.links.items() if name not in lost},
+        ip_devices={name: device for name, device in observed.ip_devices.items() if name not in lost},
+    )
+
+
+def restore_link(name: str, observed: Topology) -> tuple[Step, ...]:
+    """Steps that make a new device's link what the old one's was; none where there was none."""
+    link = observed.links.get(name)
+    if link is None:
+        return ()
+    steps: list[Step] = [
+        LinkStep(
+            device=name,
+            mtu=link.mtu if isinstance(link.mtu, int) else None,
+            up=link.up is True,
+            reason="the switch made the device anew",
+        )
+    ]
+    if link.features:
+        steps.append(FeaturesStep(device=name, features=link.features, required=False))
+    if link.sysctls:
+        steps.append(SysctlStep(values=link.sysctls, reason=f"kernel settings of {name}"))
+    return tuple(steps)
+
+
+def restore_ip(name: str, observed: Topology) -> tuple[Step, ...]:
+    """Steps that put back a device's addresses, routes and DHCP clients; what routers gave comes by itself.
+
+    A device that was down had no routes to bring back, and takes no address now.
+    """
+    device, link = observed.ip_devices.get(name), observed.links.get(name)
+    if device is None or link is None or link.up is not True:
+        return ()
+    reason = "the switch made the device anew"
+    steps: list[Step] = []
+    own = tuple(item for item in device.addresses if item.origin in {Origin.STATIC, Origin.DHCP})
+    if own:
+        steps.append(AddressStep(device=name, add=own, reason=reason))
+    routes = tuple(route for route in device.routes if not is_learnt(route))
+    if routes:
+        steps.append(RouteStep(device=name, add=routes, reason=reason))
+    steps += [StartDhcpStep(device=name, client=client, reason=reason) for client in running_clients(device)]
+    return tuple(steps)
+
+
+def restore_widths(before: Mapping[str, Bridge], after: Mapping[str, Bridge], observed: Topology) -> Iterator[Step]:
+    """For the undo: MTUs that the switch set because a row asked for them; without the request it leaves them."""
+    lost, old, new = lost_devices(before, after), _interfaces(before), _interfaces(after)
+    for name in sorted(old.keys() | new.keys()):
+        link = observed.links.get(name)
+        asked = {item.mtu_request for item in (old.get(name), new.get(name)) if item is not None}
+        if link is None or name in lost or not isinstance(link.mtu, int):
+            continue
+        if any(isinstance(width, int) and width != link.mtu for width in asked):
+            yield LinkStep(device=name, mtu=link.mtu)
+
+
+def running_clients(device: IpDevice) -> Iterator[DhcpClient]:
+    """DHCP clients of ours that run on a device."""
+    yield from (client for client in (device.dhcp4, device.dhcp6) if client is not None and client.running)
+
+
+def _switch_devices(bridges: Mapping[str, Bridge]) -> dict[str, str]:
+    """Netdevs that the switch makes, with the bridge each is on: internal ports and bonds' own devices."""
+    found: dict[str, str] = {}
+    for bridge in bridges.values():
+        for port in bridge.ports.values():
+            if port.bond_fake_iface is True and len(port.interfaces) > 1:
+                found[port.name] = bridge.name
+            found |= {name: bridge.name for name, item in port.interfaces.items() if item.type == "internal"}
+    return found
+
+
+def _interfaces(bridges: Mapping[str, Bridge]) -> dict[str, Interface]:
+    return {
+        name: item
+        for bridge in bridges.values()
+        for port in bridge.ports.values()
+        for name, item in port.interfaces.items()
+    }
