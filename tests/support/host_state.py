@@ -106,6 +106,12 @@ def transactions(sandbox: Sandbox) -> int:
     return sum(line.startswith("record ") for line in log.splitlines())
 
 
+def our_transactions(sandbox: Sandbox) -> int:
+    """Transactions that xsagent made; ovs-vswitchd writes into the database too."""
+    database = str(sandbox.root / "run/openvswitch/conf.db")
+    return sandbox.run(["ovsdb-tool", "-m", "show-log", database]).stdout.count('"xsagent')
+
+
 def settle(sandbox: Sandbox) -> None:
     """Wait for the kernel's late news: the end of duplicate address detection."""
     deadline = time.monotonic() + 10
