@@ -32,16 +32,26 @@ def write_attached(store: Xenstore, paths: VifPaths, kind: DeviceType, keys: Map
         Whether the backend directory was there. Without it nothing is written: a directory that we created would
         look like a device.
     """
+    wanted = {f"{paths.hotplug}/{name}": value for name, value in keys.items()}
+    if kind is DeviceType.VIF:
+        wanted |= {f"{paths.hotplug}/hotplug": "online", f"{paths.backend}/hotplug-status": "connected"}
 
     def write(transaction: int) -> bool:
-        if store.directory(paths.backend, transaction=transaction) is None and kind is DeviceType.VIF:
-            return False
-        for name, value in keys.items():
-            _set(store, f"{paths.hotplug}/{name}", value, transaction)
         if kind is DeviceType.VIF:
-            _remove(store, f"{paths.backend}/hotplug-error", transaction)
-            _set(store, f"{paths.hotplug}/hotplug", "online", transaction)
-            _set(store, f"{paths.backend}/hotplug-status", "connected", transaction)
+            names = store.directory(paths.backend, transaction=transaction)
+            if names is None:
+                return False
+            if "hotplug-error" in names:
+                _remove(store, f"{paths.backend}/hotplug-error", transaction)
+        present = store.read_all(list(wanted), transaction=transaction)
+        differing = [
+            (Operation.WRITE, encode_path(path) + value.encode("utf-8"))
+            for (path, value), now in zip(wanted.items(), present, strict=True)
+            if now != value.encode("utf-8")
+        ]
+        for refusal in store.request_all(differing, transaction=transaction):
+            if isinstance(refusal, XenstoreError):
+                raise refusal
         return True
 
     return store.transact(write)
@@ -89,12 +99,6 @@ def write_key(store: Xenstore, path: str, value: str) -> None:
 
 def _write(store: Xenstore, path: str, value: str, transaction: int) -> None:
     store.request(Operation.WRITE, encode_path(path), value.encode("utf-8"), transaction=transaction)
-
-
-def _set(store: Xenstore, path: str, value: str, transaction: int) -> None:
-    """Write a node that differs."""
-    if store.read(path, transaction=transaction) != value.encode("utf-8"):
-        _write(store, path, value, transaction)
 
 
 def _remove(store: Xenstore, path: str, transaction: int) -> None:

@@ -28,10 +28,10 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import FeaturesStep, OvsdbStep
-from xsagent.sources.vif_reader import read_paths, read_vif
+from xsagent.sources.vif_reader import parse_read_vif, read_vif_keys
 from xsagent.topology.values import Bridge, Link
 
-_SWITCH_ANSWER_S = 1.0
+_SWITCH_ANSWER_S = 5.0
 _COMMIT_S = 20.0
 _LOG = get_logger()
 _CERTAIN = (InputError,)
@@ -78,6 +78,7 @@ class _Attempt:
     def __init__(self, peers: Peers, works: list[Work], aliases: Mapping[str, str]) -> None:
         self._peers = peers
         self._works = works
+        self._by_device = {work.event.device: work for work in works}
         self._aliases = aliases
         self._rundir = peers.paths.ovs_rundir
 
@@ -108,15 +109,17 @@ class _Attempt:
         """The toolstack's word. What leaves needs no keys: they may be gone, or wrong."""
         if work.event.want is Want.NOTHING:
             return
-        event, store = work.event, self._peers.store
-        work.paths = read_paths(store, event.vif)
+        event, paths = work.event, self._peers.paths
+        keys = read_vif_keys(self._peers.store, event.vif)
+        work.paths = keys.paths
         try:
-            work.vif = read_vif(store, self._peers.paths, event.vif, backend=event.backend, vm_uuid=event.vm_uuid)
+            work.vif = parse_read_vif(keys, paths, backend=event.backend, vm_uuid=event.vm_uuid)
         except (InputError, HotplugPendingError):
             if event.want is Want.ATTACHED:
                 raise
 
     def _observe_and_decide(self, works: list[Work]) -> None:
+        """Before any effect it is known that vswitchd lives; a burst's reconfiguration may keep it busy."""
         wait_for_switch(self._rundir, _SWITCH_ANSWER_S)
         bridges = self._read_bridges(works)
         devices = [work.event.device for work in works]
@@ -126,6 +129,7 @@ class _Attempt:
 
     def _decide(self, work: Work, observed: Observed) -> None:
         work.before = find_port(observed.bridges, work.event.device)
+        work.link = observed.links.get(work.event.device)
         others = frozenset(kind for kind in DeviceType if self._will_be_there(work, kind, observed))
         work.decision = decide(work.event, work.vif, observed, others=others, placed=work.placed)
         for warning in work.decision.warnings:
@@ -138,10 +142,10 @@ class _Attempt:
         if kind is work.event.kind:
             return False
         name = work.event.vif.device(kind)
-        same = [other.event.want for other in self._works if other.event.device == name and other.error is None]
-        if Want.DETACHED in same:
-            return False
-        return Want.ATTACHED in same or find_port(observed.bridges, name) is not None
+        other = self._by_device.get(name)
+        if other is not None and other.error is None and other.event.want is not Want.NOTHING:
+            return other.event.want is Want.ATTACHED
+        return find_port(observed.bridges, name) is not None
 
     def _read_bridges(self, works: list[Work]) -> dict[str, Bridge]:
         """The bridges with the ports of these VIFs, both kinds."""
@@ -204,12 +208,11 @@ class _Attempt:
     def _raise(self, work: Work) -> None:
         """IFF_UP, and look whether it holds."""
         device = work.event.device
-        link = self._read_link(device)
-        if link is None or not link.up:
+        if work.known.prep is not None or work.link is None or not work.link.up:
             set_netdev_up(device)
-            link = self._read_link(device)
-        if link is None or not link.up:
-            raise VerifyError(f"{device} did not come up; it is {'down' if link else 'gone'}")
+            work.link = self._read_link(device)
+        if work.link is None or not work.link.up:
+            raise VerifyError(f"{device} did not come up; it is {'down' if work.link else 'gone'}")
 
     def _read_link(self, device: str) -> Link | None:
         return read_netdevs(self._peers.paths.sys, [device]).get(device)
@@ -246,9 +249,8 @@ class _Attempt:
         facts = {"vif": device} if kind is DeviceType.VIF else {}
         if work.paths is None or work.paths.layout is Layout.DOMID:
             return facts
-        link = self._read_link(device)
-        if link is not None:
-            facts[f"{kind}-ifindex"] = str(link.ifindex)
+        if work.link is not None:
+            facts[f"{kind}-ifindex"] = str(work.link.ifindex)
         return facts | ({f"{kind}-ofport": str(work.ofport)} if work.ofport else {})
 
     def _run_hook(self, work: Work, action: str) -> None:

@@ -10,11 +10,14 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from xsagent.errors import XsagentError
+from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError, XsagentError
 from xsagent.hotplug.decide import Decision, Verdict
 from xsagent.hotplug.event import Event
 from xsagent.hotplug.places import PlacedPort
 from xsagent.model.vif import Vif, VifPaths
+from xsagent.topology.values import Link
+
+_PEERS_AWAY = (OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
 
 
 class Result(enum.StrEnum):
@@ -52,6 +55,7 @@ class Work:
     Attributes:
         placed: as `decide`'s argument.
         before: its port as it was found; None when it had none.
+        link: its netdev, as it was read last; None when it is not there.
         ofport: number of its port in the switch, once it has one.
         error: what went wrong; nothing more is done then.
     """
@@ -62,6 +66,7 @@ class Work:
     paths: VifPaths | None = None
     decision: Decision | None = None
     before: PlacedPort | None = None
+    link: Link | None = None
     ofport: int = 0
     error: XsagentError | None = None
 
@@ -93,11 +98,17 @@ def for_each(works: Iterable[Work], action: Callable[[Work], None]) -> None:
 
 
 def for_all(works: list[Work], action: Callable[[list[Work]], None]) -> None:
-    """Run an action on all of them at once; when it fails, on each alone, so that only the guilty one ends."""
+    """Run an action on all of them at once; when it fails, on each alone, so that only the guilty one ends.
+
+    A peer that is away is nobody's guilt, and asking it for each again would take as many deadlines.
+    """
     if not works:
         return
     try:
         action(works)
+    except _PEERS_AWAY as error:
+        for work in works:
+            work.error = error
     except XsagentError as error:
         if len(works) == 1:
             works[0].error = error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from xsagent.config import Paths
@@ -56,7 +57,17 @@ def read_vif(store: Xenstore, paths: Paths, vif: VifId, *, backend: str = "", vm
         HotplugPendingError: its locking mode cannot be read (yet).
         XenstoreError, XenstoreUnavailableError: as `Xenstore.read`.
     """
-    keys = store.transact(lambda transaction: _read_keys(_View(store, transaction), vif))
+    keys = read_vif_keys(store, vif)
+    return parse_read_vif(keys, paths, backend=backend, vm_uuid=vm_uuid)
+
+
+def read_vif_keys(store: Xenstore, vif: VifId) -> VifKeys:
+    """The VIF's keys from one transaction, unchecked and without xenopsd's file. Errors as `Xenstore.read`."""
+    return store.transact(lambda transaction: _read_keys(_View(store, transaction), vif))
+
+
+def parse_read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: str = "") -> Vif:
+    """The VIF that these keys and xenopsd's file, which is read here, describe. Arguments and errors as `read_vif`."""
     told = {"xenopsd-backend": backend.encode("ascii", "replace")} if backend else {}
     keys = replace(keys, private={**keys.private, **told})
     return parse_vif(replace(keys, file=_read_file(paths, keys, vm_uuid)))
@@ -100,24 +111,41 @@ class _View:
         """A value for people or comparison; unprintable parts escaped, empty when absent."""
         return (self.value(path) or b"").decode("ascii", "backslashreplace")
 
-    def values(self, directory: str, wanted: tuple[str, ...]) -> dict[str, bytes]:
-        """The wanted children that exist. One listing saves a round trip for each that does not."""
-        present = set(self.names(directory) or ()).intersection(wanted)
-        found = {name: self.value(f"{directory}/{name}") for name in wanted if name in present}
-        return {name: value for name, value in found.items() if value is not None}
+    def values(self, groups: Sequence[tuple[str, Sequence[str]]], extra: str) -> dict[str, bytes]:
+        """The values that exist, by path: the wanted children of some directories, and one path more (or none).
+
+        Two waits: all listings, then all that they show.
+        """
+        listed = self.store.directories([directory for directory, _ in groups], transaction=self.transaction)
+        paths = [
+            f"{directory}/{name}"
+            for (directory, wanted), present in zip(groups, listed, strict=True)
+            for name in wanted
+            if name in (present or ())
+        ]
+        paths += [extra] if extra else []
+        found = self.store.read_all(paths, transaction=self.transaction)
+        return {path: value for path, value in zip(paths, found, strict=True) if value is not None}
 
 
 def _read_keys(view: _View, vif: VifId) -> VifKeys:
+    """Everything, in as few waits as the keys allow."""
     paths, vm_uuid = _find_paths(view, vif)
-    private = view.values(paths.private, PRIVATE_KEYS)
-    other_config = view.values(f"{paths.private}/other-config", OTHER_CONFIG_KEYS)
+    groups = [(paths.private, PRIVATE_KEYS), (f"{paths.private}/other-config", OTHER_CONFIG_KEYS)]
+    groups.append((paths.backend, BACKEND_KEYS))
+    final = f"/vm/{vm_uuid}/final-uuid" if vm_uuid else ""
+    values = view.values(groups, final)
+    private = {name: values[f"{paths.private}/{name}"] for name in PRIVATE_KEYS if f"{paths.private}/{name}" in values}
+    for name in OTHER_CONFIG_KEYS:
+        if f"{paths.private}/other-config/{name}" in values:
+            private[f"other-config/{name}"] = values[f"{paths.private}/other-config/{name}"]
     return VifKeys(
         id=vif,
         paths=paths,
         vm_uuid=vm_uuid,
-        final_uuid=view.value(f"/vm/{vm_uuid}/final-uuid") if vm_uuid else None,
-        private=private | {f"other-config/{name}": value for name, value in other_config.items()},
-        backend=view.values(paths.backend, BACKEND_KEYS),
+        final_uuid=values.get(final),
+        private=private,
+        backend={n: values[f"{paths.backend}/{n}"] for n in BACKEND_KEYS if f"{paths.backend}/{n}" in values},
     )
 
 
@@ -127,7 +155,8 @@ def _find_paths(view: _View, vif: VifId) -> tuple[VifPaths, str]:
     by_domid = build_paths(vif, Layout.DOMID)
     if vm_uuid:
         by_uuid = build_paths(vif, Layout.UUID, vm_uuid)
-        if view.names(by_uuid.private) is not None or view.names(by_domid.private) is None:
+        new, old = view.store.directories([by_uuid.private, by_domid.private], transaction=view.transaction)
+        if new is not None or old is None:
             return by_uuid, vm_uuid
     elif view.value(f"{by_domid.hotplug}/hotplug") is None:
         left = _find_leftover(view, vif)

@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -115,18 +115,25 @@ class Xenstore:
             XenstoreError: xenstored refused for another reason than absence.
             XenstoreUnavailableError: no answer in time.
         """
-        return _or_none(lambda: self.request(Operation.READ, encode_path(path), transaction=transaction))
+        return self.read_all([path], transaction=transaction)[0]
 
     def directory(self, path: str, *, transaction: int = 0) -> tuple[str, ...] | None:
         """Names of the node's children; None when there is no such node. Errors as `read`."""
-        try:
-            found = _or_none(lambda: self.request(Operation.DIRECTORY, encode_path(path), transaction=transaction))
-        except XenstoreError as error:
-            if error.code != "E2BIG":
-                raise
-            # 4 KiB of names: about 1,000 domains below backend/vif
-            found = _or_none(lambda: self._directory_in_parts(path, transaction))
-        return None if found is None else split_strings(found)
+        return self.directories([path], transaction=transaction)[0]
+
+    def directories(self, paths: Sequence[str], *, transaction: int = 0) -> list[tuple[str, ...] | None]:
+        """Names of the children of some nodes, None for each that is absent. Errors as `read`."""
+        requests = [(Operation.DIRECTORY, encode_path(path)) for path in paths]
+        answers = self.request_all(requests, transaction=transaction)
+        found: list[tuple[str, ...] | None] = []
+        for path, answer in zip(paths, answers, strict=True):
+            if isinstance(answer, XenstoreError) and answer.code == "E2BIG":
+                # 4 KiB of names: about 1,000 domains below backend/vif
+                found.append(split_strings(self._directory_in_parts(path, transaction)))
+            else:
+                names = _or_absent(answer)
+                found.append(None if names is None else split_strings(names))
+        return found
 
     def _directory_in_parts(self, path: str, transaction: int) -> bytes:
         """All names of a long directory; begins again when it changes meanwhile."""
@@ -219,20 +226,41 @@ class Xenstore:
             XenstoreError: xenstored refused it; `code` says why. The connection stays usable.
             XenstoreUnavailableError: no answer within `deadline_s` seconds, or the connection is gone.
         """
-        self._last_request = (self._last_request + 1) & 0xFFFFFFFF
-        message = Message(
-            operation=operation, request=self._last_request, transaction=transaction, payload=b"".join(parts)
-        )
+        answer = self.request_all([(operation, b"".join(parts))], transaction=transaction)[0]
+        if isinstance(answer, XenstoreError):
+            raise answer
+        return answer
+
+    def request_all(
+        self, requests: Sequence[tuple[Operation, bytes]], *, transaction: int = 0
+    ) -> list[bytes | XenstoreError]:
+        """Send some requests, then wait for their answers: xenstored does them in order, and one wait costs as much.
+
+        Returns the answer to each, or why it was refused. Errors as `request`, but for refusals.
+        """
         end = time.monotonic() + self.deadline_s
-        self._send(encode(message), end)
-        while True:
+        numbers: list[int] = []
+        # One write for each: the kernel's device takes one message a write and drops what follows in it
+        for operation, payload in requests:
+            self._last_request = (self._last_request + 1) & 0xFFFFFFFF
+            message = Message(operation=operation, request=self._last_request, transaction=transaction, payload=payload)
+            self._send(encode(message), end)
+            numbers.append(message.request)
+        answers: dict[int, Message] = {}
+        while len(answers) < len(numbers):
             answer = self._receive(end)
             if answer is None:
                 self._fail(f"xenstored did not answer a request within {self.deadline_s:g} s")
             if answer.operation == Operation.WATCH_EVENT:
                 self._note(answer)
-            elif answer.request == message.request:
-                return _payload(operation, parts, answer)
+            elif answer.request in numbers:
+                answers[answer.request] = answer
+        return [_payload(*request, answers[number]) for request, number in zip(requests, numbers, strict=True)]
+
+    def read_all(self, paths: Sequence[str], *, transaction: int = 0) -> list[bytes | None]:
+        """The values of some nodes, None for each that is absent. Errors as `read`."""
+        answers = self.request_all([(Operation.READ, encode_path(path)) for path in paths], transaction=transaction)
+        return [_or_absent(answer) for answer in answers]
 
     def _note(self, message: Message) -> None:
         """Keep a watch event; anything else that nobody waits for is dropped."""
@@ -287,22 +315,25 @@ class Xenstore:
         raise XenstoreUnavailableError(f"{what}; the last request may not have been done")
 
 
-def _payload(operation: Operation, parts: tuple[bytes, ...], answer: Message) -> bytes:
-    """The answer's payload; XenstoreError when xenstored refused."""
+def _payload(operation: Operation, payload: bytes, answer: Message) -> bytes | XenstoreError:
+    """The answer's payload, or the refusal."""
     if answer.operation == Operation.ERROR:
         code = answer.payload.rstrip(b"\0").decode("ascii", "backslashreplace")
-        path = parts[0].rstrip(b"\0").decode("ascii", "backslashreplace") if parts else ""
-        raise XenstoreError(f"xenstored refused to {operation.name.lower()} {path}: {code}".rstrip(), code)
+        path = payload.partition(b"\0")[0].decode("ascii", "backslashreplace")
+        return XenstoreError(f"xenstored refused to {operation.name.lower()} {path}: {code}", code)
     if answer.operation != operation:
-        raise XenstoreError(f"xenstored answered {operation.name.lower()} with a message of type {answer.operation}")
+        return XenstoreError(f"xenstored answered {operation.name.lower()} with a message of type {answer.operation}")
     return answer.payload
 
 
-def _or_none(ask: Callable[[], bytes]) -> bytes | None:
-    """The answer; None when the node is absent."""
-    try:
-        return ask()
-    except XenstoreError as error:
-        if error.code == "ENOENT":
-            return None
-        raise
+def _or_absent(answer: bytes | XenstoreError) -> bytes | None:
+    """The answer; None when the node is absent.
+
+    Raises:
+        XenstoreError: it was refused for another reason.
+    """
+    if not isinstance(answer, XenstoreError):
+        return answer
+    if answer.code == "ENOENT":
+        return None
+    raise answer

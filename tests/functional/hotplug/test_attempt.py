@@ -28,7 +28,10 @@ def run(dom0: Dom0, action: str, *devices: str) -> dict[str, Any]:
 
 def plug_many(dom0: Dom0, domids: range) -> list[str]:
     """Netdevs and keys of one VIF for each of these domains, every third one locked; returns the devices."""
-    lines = [f"link add vif{domid}.0 type veth peer name p{domid}\nlink set p{domid} up\n" for domid in domids]
+    lines = [
+        f"link add vif{domid}.0 type veth peer name p{domid}\nlink set p{domid} addrgenmode none up\n"
+        for domid in domids
+    ]
     dom0.sandbox.run(["ip", "-batch", "-"], input_text="".join(lines))
     for domid in domids:
         uuid = f"00000000-0000-0000-0000-{domid:012x}"
