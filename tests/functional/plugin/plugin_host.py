@@ -1,0 +1,222 @@
+"""The dom0 that the plugin's tests run on, the controller at its far end, and the switch's configuration as text."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import xmlrpc.client
+from pathlib import Path
+from typing import Self
+
+import xsagent
+from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.spec import SandboxSpec, Segment, nic_mac
+from xsagent.sandbox.xapi_pool import PoolShape, build_pool, ref_for, uuid_for
+from xsagent.sandbox.xapi_standin import XapiStandin
+
+PACKAGE = Path(xsagent.__file__).parents[1]
+PLUGIN = PACKAGE / "plugins/openvswitch-cfg-update"
+SHAPE = PoolShape(hosts=1, nics=2, vlans=1, bonds=1, tunnels=0, sriovs=0)
+CONTROLLER = "192.0.2.1"
+TARGET = f"ssl:{CONTROLLER}:6640"
+CACERT = "etc/openvswitch/vswitchd.cacert"
+PEM = "etc/xensource/xapi-ssl.pem"
+NO_CHANGE = "No change to configuration"
+VOLATILE = {
+    "statistics", "status", "rstp_status", "rstp_statistics", "datapath_id", "datapath_version", "ifindex",
+    "mac_in_use", "link_state", "link_speed", "link_resets", "admin_state", "duplex", "mtu", "ofport", "error",
+    "lacp_current", "bfd_status", "cfm_fault", "cfm_fault_status", "cfm_flap_count", "cfm_health",
+    "cfm_remote_mpids", "cfm_remote_opstate", "is_connected", "role", "next_cfg", "cur_cfg", "datapaths",
+    "ovs_version", "db_version", "datapath_types", "iface_types", "dpdk_initialized", "dpdk_version", "_uuid",
+    "_version", "bond_active_slave",
+}  # fmt: skip
+"""What the switch reports: no configuration."""
+
+
+def spec() -> SandboxSpec:
+    """Management on eth0, a spare eth1, and eth2 and eth3 on one segment for a bond."""
+    segments = (
+        Segment(name="gateway", nics=("eth0",), addresses=(f"{CONTROLLER}/24", "2001:db8::1/64")),
+        Segment(name="far1", nics=("eth1",), addresses=("198.51.100.1/24",)),
+        Segment(name="lag", nics=("eth2", "eth3"), addresses=("203.0.113.1/24",)),
+    )
+    return SandboxSpec(segments=segments, management_address="192.0.2.10/24")
+
+
+def make_certificate(folder: Path, name: str) -> None:
+    """A self-signed certificate as FOLDER/NAME.crt with its key in NAME.key."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    files = ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.crt"]
+    subprocess.run([*command, "-subj", f"/CN={name}", "-days", "30", *files], check=True, capture_output=True)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to a process in the sandbox and its children, and wait."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
+
+
+class PluginHost:
+    """A sandbox's dom0 with XAPI's records of one host.
+
+    Attributes:
+        sandbox, xapi: what runs.
+        tls: folder of the certificates ``host``, ``one`` and ``two``.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.tls = sandbox.root / "etc/tls"
+        self.xapi = XapiStandin(build_pool(SHAPE), sandbox.root / "var/lib/xcp/xapi")
+        self._controllers: list[subprocess.Popen[str]] = []
+        self._session = ""
+
+    def __enter__(self) -> Self:
+        self._write_files()
+        self._build_bridges()
+        self.xapi.start()
+        self._session = self.xapi.control("open_session")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._controllers:
+            kill(process)
+        self.xapi.stop()
+
+    def _write_files(self) -> None:
+        for folder in (self.tls, self.sandbox.root / "etc/openvswitch"):
+            folder.mkdir()
+        for name in ("host", "one", "two"):
+            make_certificate(self.tls, name)
+        self.path(PEM).write_text(self.pem("host.key") + self.pem("host.crt"))
+        inventory = self.path("etc/xensource-inventory")
+        inventory.write_text(inventory.read_text() + f"INSTALLATION_UUID='{uuid_for('host 0')}'\n")
+
+    def _build_bridges(self) -> None:
+        self.sandbox.build_bridge("xenbr0", "eth0", address="192.0.2.10/24")
+        self.sandbox.run(["ip", "route", "add", "default", "via", CONTROLLER])
+        self.vsctl(
+            "add-br", "xapib0", "--", "set", "Bridge", "xapib0", "datapath_type=netdev", "fail_mode=standalone",
+            f'other_config={{hwaddr="{nic_mac("eth2")}"}}',
+            "--", "add-bond", "xapib0", "bond0", "eth2", "eth3", "bond_mode=active-backup",
+            "--", "set", "Port", "bond0", "other_config:bond-miimon-interval=100",
+        )  # fmt: skip
+
+    def path(self, name: str) -> Path:
+        """A file below the root prefix."""
+        return self.sandbox.root / name
+
+    def pem(self, name: str) -> str:
+        """Text of one of the certificates' files."""
+        return (self.tls / name).read_text()
+
+    def vsctl(self, *words: str) -> str:
+        """Output of ovs-vsctl."""
+        return self.sandbox.run(["ovs-vsctl", "--timeout=20", *words]).stdout.strip()
+
+    # -- XAPI ------------------------------------------------------------------------------------------------
+
+    def set_pool(self, **fields: object) -> None:
+        """Change fields of the pool record."""
+        self.xapi.control("put", name="pool", ref=ref_for("pool"), fields=fields)
+
+    def set_network(self, bridge: str, **other_config: str) -> None:
+        """Set other_config of the network with this bridge."""
+        kind = {"xenbr0": "network Pool-wide network associated with eth0", "xapib0": "network bond0"}[bridge]
+        self.xapi.control("put", name="network", ref=ref_for(kind), fields={"other_config": other_config})
+
+    def introduce(self, protocol: str, address: str = "", port: str = "0") -> None:
+        """Make the pool's SDN_controller record."""
+        fields = {"uuid": uuid_for("sdn"), "protocol": protocol, "address": address, "port": port}
+        self.xapi.control("put", name="SDN_controller", ref=ref_for("sdn"), fields=fields)
+
+    # -- the plugin ------------------------------------------------------------------------------------------
+
+    def command(self, function: str, session: str = "") -> list[str]:
+        """Words that start the plugin."""
+        call = xmlrpc.client.dumps((session or self._session, {}), function)
+        return [sys.executable, str(PLUGIN), f"--root-prefix={self.sandbox.root}", call]
+
+    def answer(self, function: str = "update", session: str = "", **settings: str) -> dict[str, object]:
+        """The struct in the answer of one call.
+
+        Args:
+            function: the plugin's.
+            session: another than the open one.
+            settings: by name, as XSAGENT_NAME.
+        """
+        env = {"PYTHONPATH": str(PACKAGE)} | {f"XSAGENT_{key.upper()}": value for key, value in settings.items()}
+        done = self.sandbox.run(self.command(function, session), check=False, env=env)
+        assert done.returncode == 0, done.stderr
+        ((struct,), _) = xmlrpc.client.loads(done.stdout)
+        assert isinstance(struct, dict)
+        return struct
+
+    def update(self, **settings: str) -> str:
+        """The Value that ``update`` answers."""
+        struct = self.answer("update", **settings)
+        assert struct["Status"] == "Success", struct
+        return str(struct["Value"])
+
+    def failure(self, function: str = "update", session: str = "", **settings: str) -> list[str]:
+        """The ErrorDescription that a call answers."""
+        struct = self.answer(function, session, **settings)
+        assert struct["Status"] == "Failure", struct
+        description = struct["ErrorDescription"]
+        assert isinstance(description, list)
+        return [str(word) for word in description]
+
+    # -- the controller --------------------------------------------------------------------------------------
+
+    def start_controller(self, name: str = "one", port: int = 6640) -> None:
+        """A controller that waits for the host to connect, and trusts no other; reads the switch's database.
+
+        It waits again after a connection ended: ovsdb-server ends the first one, from which it takes the CA.
+        """
+        files = ["-p", f"{self.tls}/{name}.key", "-c", f"{self.tls}/{name}.crt", "-C", f"{self.tls}/host.crt"]
+        words = ["ovsdb-client", *files, "monitor", f"pssl:{port}:{CONTROLLER}", "Open_vSwitch", "Bridge", "name"]
+        again = ["sh", "-c", 'while :; do "$@"; sleep 0.1; done', "sh", *words]
+        self._controllers.append(self.sandbox.far().spawn(again))
+
+    def controller_output(self) -> str:
+        """What the last controller wrote until it was ended here."""
+        process = self._controllers.pop()
+        kill(process)
+        return process.communicate()[0]
+
+    def await_connected(self, target: str = TARGET) -> None:
+        """Return once ovsdb-server reports that this manager is connected."""
+        self.vsctl("wait-until", "Manager", target, "is_connected=true")
+
+
+def configuration(sandbox: Sandbox) -> dict[str, list[str]]:
+    """The whole configuration by table, references replaced by the rows referred to: no UUID is left in it."""
+    database = f"unix:{sandbox.root}/run/openvswitch/db.sock"
+    dumps = sandbox.run(["ovsdb-client", "-f", "json", "dump", database, "Open_vSwitch"]).stdout.splitlines()
+    rows: dict[str, dict[str, object]] = {}
+    tables: dict[str, list[str]] = {}
+    for dump in map(json.loads, dumps):
+        table = dump["caption"].removesuffix(" table")
+        named = [dict(zip(dump["headings"], values, strict=True)) for values in dump["data"]]
+        tables[table] = [row["_uuid"][1] for row in named]
+        for row in named:
+            rows[row["_uuid"][1]] = {name: value for name, value in row.items() if name not in VOLATILE}
+    return {table: sorted(repr(_expand(rows[uuid], rows, {uuid})) for uuid in uuids) for table, uuids in tables.items()}
+
+
+def _expand(value: object, rows: dict[str, dict[str, object]], seen: set[str]) -> object:
+    match value:
+        case ["uuid", str(uuid)]:
+            return ("cycle", rows[uuid].get("name")) if uuid in seen else _expand(rows[uuid], rows, {*seen, uuid})
+        case ["set", list(members)]:
+            return sorted(repr(_expand(member, rows, seen)) for member in members)
+        case list():
+            return [_expand(item, rows, seen) for item in value]
+        case dict():
+            return {key: _expand(item, rows, seen) for key, item in sorted(value.items())}
+    return value
