@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from xsagent.apply.announce import announce
 from xsagent.apply.child import find_program, run_child
 from xsagent.apply.dhclient_environment import (
     PROTOCOL_DHCP,
@@ -154,8 +155,18 @@ def _exchange_address(paths: Paths, device: str, new: IpInterface, former: set[I
     if new not in present:
         extra = ["broadcast", "+"] if new.version == IPV4 and new.network.prefixlen < _POINT_TO_POINT else []
         _ip("address", "add", str(new), *extra, "dev", device)
+        _announce(device, new)
     old = [interface for interface in sorted(present - {new}, key=str) if interface.ip in former]
     _remove_addresses(paths, device, old)
+
+
+def _announce(device: str, new: IpInterface) -> None:
+    """Tell neighbours at once; for IPv6 the kernel does, once it knows that nobody else has the address."""
+    if new.version == IPV4:
+        try:
+            announce(device, [new.ip])
+        except (XsagentError, OSError) as error:
+            syslog.syslog(syslog.LOG_WARNING, f"announce_failed device={device} problem={error!s}")
 
 
 def _remove_addresses(paths: Paths, device: str, interfaces: Iterable[IpInterface]) -> None:

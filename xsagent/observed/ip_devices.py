@@ -5,13 +5,13 @@ Before it observed/netlink.py and observed/dhcp_clients.py; after it observed/ j
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from xsagent.observed.dhcp_clients import FoundClient, read_dhcp_clients
-from xsagent.observed.netlink import AddressRow, KernelDump
+from xsagent.observed.netlink import AddressRow, KernelDump, RouteRow
 from xsagent.topology.values import IPV4, IPV6, KEEP, Address, DhcpClient, IpAddress, IpDevice, IpInterface, Origin
 
 # linux/if_addr.h
@@ -20,6 +20,8 @@ _IFA_F_TEMPORARY: Final = 0x01
 _IFA_F_MANAGETEMPADDR: Final = 0x100
 _IFAPROT_KERNEL_RA: Final = 2
 _IFAPROT_KERNEL_LL: Final = 3
+
+_Row = TypeVar("_Row", AddressRow, RouteRow)
 
 
 def read_ip_devices(dump: KernelDump, *, state: Path, run: Path, proc: Path) -> dict[str, IpDevice]:
@@ -33,29 +35,39 @@ def read_ip_devices(dump: KernelDump, *, state: Path, run: Path, proc: Path) -> 
     clients = read_dhcp_clients(
         state=state, run=run, proc=proc, ifindexes={row.name: row.ifindex for row in dump.links}
     )
-    devices = {row.name: _ip_device(dump, row.ifindex, row.name, clients) for row in dump.links}
-    # A client whose device is gone is still a process and files of ours.
-    orphans = {device for device, _family in clients} - set(devices)
-    devices |= {device: _ip_device(dump, -1, device, clients) for device in sorted(orphans)}
+    addresses, routes = _by_ifindex(dump.addresses), _by_ifindex(dump.routes)
+    names = {row.name: row.ifindex for row in dump.links if row.ifindex in addresses or row.ifindex in routes}
+    # A client whose device is gone, or has nothing else, is still a process and files of ours.
+    names |= {device: 0 for device, _family in sorted(clients) if device not in names}
     return {
-        name: device
-        for name, device in devices.items()
-        if device.addresses or device.routes or device.dhcp4 or device.dhcp6
+        name: _ip_device(name, addresses.get(ifindex, []), routes.get(ifindex, []), clients)
+        for name, ifindex in names.items()
     }
 
 
-def _ip_device(dump: KernelDump, ifindex: int, name: str, clients: dict[tuple[str, int], FoundClient]) -> IpDevice:
-    rows = [row for row in dump.addresses if row.ifindex == ifindex]
+def _by_ifindex(rows: Iterable[_Row]) -> dict[int, list[_Row]]:
+    found: dict[int, list[_Row]] = {}
+    for row in rows:
+        found.setdefault(row.ifindex, []).append(row)
+    return found
+
+
+def _ip_device(
+    name: str,
+    addresses: list[AddressRow],
+    routes: list[RouteRow],
+    clients: Mapping[tuple[str, int], FoundClient],
+) -> IpDevice:
     client4, client6 = clients.get((name, IPV4)), clients.get((name, IPV6))
     leased = frozenset[IpAddress]().union(*(client.addresses for client in (client4, client6) if client))
     return IpDevice(
         device=name,
         ipv4_mode=KEEP,
         ipv6_mode=KEEP,
-        addresses=tuple(Address(interface=row.interface, origin=tell_origin(row, leased)) for row in rows),
-        routes=tuple(row.route for row in dump.routes if row.ifindex == ifindex),
-        dhcp4=_with_lease(client4, rows),
-        dhcp6=_with_lease(client6, rows),
+        addresses=tuple(Address(interface=row.interface, origin=tell_origin(row, leased)) for row in addresses),
+        routes=tuple(row.route for row in routes),
+        dhcp4=_with_lease(client4, addresses),
+        dhcp6=_with_lease(client6, addresses),
     )
 
 

@@ -97,8 +97,8 @@ def _is_physical(sysfs: Path, row: LinkRow) -> bool:
 
     The sandbox's NICs are veth ends with the names that dom0 gives to NICs and to nothing else.
     """
-    if row.kind == "veth":
-        return _SANDBOX_NIC.fullmatch(row.name) is not None
+    if row.kind:  # made by software; a NIC's driver names no kind
+        return row.kind == "veth" and _SANDBOX_NIC.fullmatch(row.name) is not None
     device = sysfs / "class" / "net" / row.name / "device"
     subsystem = device / "subsystem"
     return device.exists() and not (subsystem.exists() and subsystem.resolve().name == _XEN_BACKEND)

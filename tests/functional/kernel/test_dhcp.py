@@ -86,6 +86,29 @@ def test_an_address_that_was_taken_away_comes_back(dom0: Dom0) -> None:
     assert dom0.addresses("eth0") == [before]
 
 
+def test_neighbours_are_told_of_a_leased_address_at_once(dom0: Dom0) -> None:
+    """Another host may have had it before; the address is announced (RFC 5227), on the wire for all to hear."""
+    far = dom0.sandbox.far("gateway")
+    far.dhcp.start()
+    listener = far.spawn(["tcpdump", "--immediate-mode", "-l", "-n", "-i", "wire0", "arp"])
+    assert listener.stderr
+    while "listening on" not in listener.stderr.readline():
+        pass
+
+    dom0.run(start_dhcp())
+
+    (leased,) = dom0.addresses("eth0")
+    ip = leased.split("/", maxsplit=1)[0]
+    far.run(["arping", "-c", "1", "-w", "5", "-I", "wire0", "192.0.2.250"], check=False)  # ends the wait below
+    assert listener.stdout
+    lines = [listener.stdout.readline()]
+    while "192.0.2.250" not in lines[-1]:
+        lines.append(listener.stdout.readline())
+    assert any(f"who-has {ip}" in line and f"tell {ip}" in line for line in lines) or any(
+        f"Announcement {ip}" in line for line in lines
+    )
+
+
 def test_a_renewal_does_not_touch_address_or_routes(dom0: Dom0) -> None:
     """While the lease is renewed several times ``ip monitor`` prints nothing about the device."""
     dom0.sandbox.far("gateway").dhcp.start()
