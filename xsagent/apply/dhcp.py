@@ -17,17 +17,18 @@ from pathlib import Path
 from typing import Final
 
 import xsagent
+from xsagent.apply import netlink
 from xsagent.apply.child import find_program, run_child
 from xsagent.apply.dhclient_script import ROOT_VARIABLE
 from xsagent.apply.packet_socket import require_device, usable_ipv6
 from xsagent.apply.scope import scoped
 from xsagent.config import Paths
-from xsagent.errors import CommandError, DhcpSilentError
+from xsagent.errors import CommandError, DeviceAbsentError, DhcpSilentError
 from xsagent.observed.dhcp_clients import IFINDEX_VARIABLE, ClientFiles, client_files, find_all, find_running
 from xsagent.observed.lease_results import LeaseResult, read_lease_result
 from xsagent.observed.netlink import dump_kernel
-from xsagent.plan.steps import StartDhcpStep, StopDhcpStep
-from xsagent.topology.values import IPV6
+from xsagent.plan.steps import AddressStep, RouteStep, StartDhcpStep, StopDhcpStep
+from xsagent.topology.values import IPV6, Address, IpInterface, Route
 
 _START_S: Final = 15.0
 _STOP_S: Final = 5.0
@@ -74,13 +75,23 @@ def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResul
 
 
 def stop_client(step: StopDhcpStep, paths: Paths) -> None:
-    """Stop our client and remove its configuration; idempotent. Its lease, addresses and routes stay.
+    """Stop our client and remove its configuration; idempotent. Its lease stays, and what that gave unless flushed.
 
-    Raises CommandError when it does not end even when killed.
+    Raises CommandError when it does not end even when killed, NetlinkError when the kernel keeps what is flushed.
     """
     files = client_files(paths.state_dir, paths.run_dir, step.device, step.family)
+    result = read_lease_result(files.result) if step.flush else None
     stop_processes(files, step.device, paths.proc)
     files.configuration.unlink(missing_ok=True)
+    if result is not None and result.interface is not None:
+        _take_off(step.device, result.interface, result.routes, paths)
+
+
+def _take_off(device: str, interface: IpInterface, routes: tuple[Route, ...], paths: Paths) -> None:
+    """Remove what a lease put on a device; with the device all of it is gone already."""
+    with contextlib.suppress(DeviceAbsentError):
+        netlink.apply_routes(RouteStep(device=device, remove=routes))
+        netlink.apply_addresses(AddressStep(device=device, remove=(Address(interface=interface),)), paths.proc)
 
 
 def stop_processes(files: ClientFiles, device: str, proc: Path) -> None:

@@ -68,9 +68,7 @@ def _diff_family(desired: IpDevice, observed: IpDevice, family: int, mode: str) 
     wanted, client = _client(desired, family), _client(observed, family)
     if wanted is not None:
         if client is None or not _client_is_right(wanted, client):
-            undo: tuple[Step, ...] = (StopDhcpStep(device=desired.device, family=family),)
-            if client is not None and client.running and client.configuration != wanted.configuration:
-                undo = (StartDhcpStep(device=desired.device, client=client),)
+            undo = _undo_of_start(desired.device, observed, family, wanted)
             steps.append(StartDhcpStep(device=desired.device, client=wanted, reason=_why(client), undo=undo))
     elif client is not None and client.running:
         steps.append(_stop(desired.device, client, f"IPv{family} mode is {mode}"))
@@ -80,6 +78,24 @@ def _diff_family(desired: IpDevice, observed: IpDevice, family: int, mode: str) 
         desired, observed, family, mode, keep_learnt=wanted is not None, with_addresses=bool(addresses)
     )
     return steps
+
+
+def _undo_of_start(device: str, observed: IpDevice, family: int, wanted: DhcpClient) -> tuple[Step, ...]:
+    """The client that ran before runs again; where none did, what the lease brought goes and what was there stays."""
+    client = _client(observed, family)
+    if client is not None and client.running:
+        return () if client.configuration == wanted.configuration else (StartDhcpStep(device=device, client=client),)
+    undo: list[Step] = [StopDhcpStep(device=device, family=family, flush=True)]
+    addresses = tuple(
+        item
+        for item in observed.addresses
+        if item.interface.version == family and item.origin in {Origin.STATIC, Origin.DHCP}
+    )
+    if addresses:
+        undo.append(AddressStep(device=device, add=addresses))
+    if routes := _brought_back(observed, family):
+        undo.append(RouteStep(device=device, add=routes))
+    return tuple(undo)
 
 
 def _why(client: DhcpClient | None) -> str:

@@ -59,16 +59,18 @@ def restore_link(name: str, observed: Topology) -> tuple[Step, ...]:
 def restore_ip(name: str, observed: Topology) -> tuple[Step, ...]:
     """Steps that put back a device's addresses, routes and DHCP clients; what routers gave comes by itself.
 
-    A device that was down had no routes to bring back, and takes no address now.
+    A device that was down had addresses at most.
     """
     device, link = observed.ip_devices.get(name), observed.links.get(name)
-    if device is None or link is None or link.up is not True:
+    if device is None or link is None:
         return ()
     reason = "the switch made the device anew"
     steps: list[Step] = []
     own = tuple(item for item in device.addresses if item.origin in {Origin.STATIC, Origin.DHCP})
     if own:
         steps.append(AddressStep(device=name, add=own, reason=reason))
+    if link.up is not True:
+        return tuple(steps)
     routes = tuple(route for route in device.routes if not is_learnt(route))
     if routes:
         steps.append(RouteStep(device=name, add=routes, reason=reason))

@@ -196,7 +196,8 @@ def _(step: StartDhcpStep) -> str:
 
 @describe_step.register
 def _(step: StopDhcpStep) -> str:
-    return f"stop the DHCP{'v6' if step.family == IPV6 else ''} client on {step.device}"
+    lease = " and take its lease off" if step.flush else ""
+    return f"stop the DHCP{'v6' if step.family == IPV6 else ''} client on {step.device}{lease}"
 
 
 def _client(client: DhcpClient) -> str:

@@ -268,10 +268,15 @@ class StartDhcpStep(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopDhcpStep(_Step):
-    """Stop our DHCP client without releasing the lease; its addresses stay until an AddressStep removes them."""
+    """Stop our DHCP client without releasing the lease; its addresses stay until an AddressStep removes them.
+
+    Attributes:
+        flush: take the lease's address and routes off at once: nobody could name them before (the undo of a start).
+    """
 
     device: str
     family: int
+    flush: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,11 @@
-"""plan/ip.py: an undo puts addresses back before the routes that need them; routes that may be refused break nothing."""
+"""plan/ip.py: an undo puts addresses back before the routes that need them; what may be refused breaks nothing."""
 
 from __future__ import annotations
 
 import ipaddress
 
 from xsagent.plan.ip import diff_ip_device
-from xsagent.plan.steps import AddressStep, RouteStep
+from xsagent.plan.steps import AddressStep, RouteStep, StopDhcpStep
 from xsagent.topology.values import Address, DhcpClient, IpDevice, Origin, Route
 
 OLD = Address(interface=ipaddress.ip_interface("192.0.2.10/24"))
@@ -57,3 +57,24 @@ def test_a_route_that_the_lease_does_not_justify_is_not_tried_again() -> None:
     want = IpDevice(device="xenbr0", ipv4_mode="dhcp", dhcp4=CLIENT, routes=(route("172.16.0.0/16", "10.0.0.3"),))
 
     assert diff_ip_device(want, have) == ()
+
+
+def test_the_undo_of_a_first_dhcp_client_leaves_nothing_of_its_lease() -> None:
+    """What was there before is put back last: the lease may have been the same address."""
+    have = IpDevice(device="xenbr0", addresses=(OLD,))
+    want = IpDevice(device="xenbr0", ipv4_mode="dhcp", dhcp4=CLIENT)
+
+    start = diff_ip_device(want, have)[0]
+
+    assert start.undo == (
+        StopDhcpStep(device="xenbr0", family=4, flush=True),
+        AddressStep(device="xenbr0", add=(OLD,)),
+    )
+
+
+def test_a_client_that_only_waits_for_its_lease_is_not_stopped_by_an_undo() -> None:
+    """It ran before the plan did."""
+    have = IpDevice(device="xenbr0", dhcp4=CLIENT)
+    want = IpDevice(device="xenbr0", ipv4_mode="dhcp", dhcp4=CLIENT)
+
+    assert [step.undo for step in diff_ip_device(want, have)] == [()]

@@ -206,6 +206,7 @@ _STEPS: list[tuple[Step, str]] = [
     ),
     (StopDhcpStep(device="xenbr0", family=4), "stop the DHCP client on xenbr0"),
     (StopDhcpStep(device="xenbr0", family=6), "stop the DHCPv6 client on xenbr0"),
+    (StopDhcpStep(device="xenbr0", family=4, flush=True), "stop the DHCP client on xenbr0 and take its lease off"),
     (FileStep(path="/etc/a", text="x\n"), "write file /etc/a (1 line)"),
     (FileStep(path="/etc/a", text="x\ny\n"), "write file /etc/a (2 lines)"),
     (FileStep(path="/etc/a", text=None), "remove file /etc/a"),
