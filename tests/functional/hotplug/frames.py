@@ -102,16 +102,22 @@ def _send(interface: str) -> None:
             time.sleep(0.001)
 
 
+def _say(line: str) -> None:
+    """Tell the test, which reads lines as they come."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def _receive(interface: str, last: str) -> None:
     """Print what arrives; ends with the frame `last`, or fails when it does not come."""
     with _open(interface) as raw:
         raw.settimeout(DEADLINE_S)
-        print("listening", flush=True)  # noqa: T201 - read by the test
+        _say("listening")
         while True:
             data, address = raw.recvfrom(65536)
             if address[2] == socket.PACKET_OUTGOING:
                 continue
-            print(data.hex(), flush=True)  # noqa: T201 - as above
+            _say(data.hex())
             if data.hex() == last:
                 return
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
+import frames
 import pytest
 from guest_traffic import IPV4, IPV6, LINK_LOCAL, MAC, arrived, own_frames, spoofed_frames
 
@@ -90,8 +91,6 @@ def test_with_autoconf_link_local_and_duplicate_address_detection_pass(
     switch: Sandbox, guests: tuple[Guest, Guest]
 ) -> None:
     """The opt-in lets SLAAC work and still no other address through."""
-    import frames  # noqa: PLC0415 - beside this file, see conftest
-
     rundir, port = switch.root / "run/openvswitch", ofport(switch, guests[0].vif)
     replace_flows(rundir, "xenbr0", {port: render_flows(LOCKED, MAC, port, autoconf=True)})
     extra = {
