@@ -120,7 +120,7 @@ def read_observed(path: Path) -> Topology:
 
 
 def _on_host(arguments: argparse.Namespace) -> tuple[Desired, Plan]:
-    # reads the kernel, so it brings pyroute2, which a laptop has not
+    # brings all that applies and reads a host, which a laptop may lack
     from xsagent.cli.reconfigure_run import plan_only  # noqa: PLC0415 - as said
 
     return plan_only(parse_options(list(_as_reconfigure(arguments))), os.environ)
