@@ -6,6 +6,7 @@ decided by pure code.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, replace
 
@@ -155,7 +156,8 @@ def signal_networking_change(host: Host) -> None:
     from xsagent.sources.xapi import open_session  # noqa: PLC0415 - as in read_from_xapi
 
     try:
-        with open_session(host.paths.xapi_sockets, _SIGNAL_S, wait=False) as session:
+        seconds = min(_SIGNAL_S, host.settings.xapi_deadline_s)
+        with open_session(host.paths.xapi_sockets, seconds, wait=False) as session:
             session.call("host.signal_networking_change")
     except XsagentError as error:
         host.logger.warning("signal_networking_change_failed", reason=str(error))
@@ -174,7 +176,7 @@ def save_snapshot(paths: Paths, snapshot: Snapshot) -> bool:
 
 
 def _present_cache(paths: Paths) -> Snapshot | None:
-    try:
-        return read_dbcache(paths.dbcache)
-    except CacheError:
-        return None
+    for path in (paths.dbcache, paths.dbcache_previous):
+        with contextlib.suppress(CacheError):
+            return read_dbcache(path)
+    return None

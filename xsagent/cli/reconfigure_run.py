@@ -136,7 +136,13 @@ class _Word:
 
 
 def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
-    """The records that the command line says to use (DESIGN.md section 5)."""
+    """The records that the command line says to use (DESIGN.md section 5), and in the log what is odd about them."""
+    word = _choose_word(options, host)
+    _warn(word.snapshot.warnings)
+    return word
+
+
+def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     if options.force is not None:
         snapshot = read_boot_state(host.paths)
         pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)

@@ -122,9 +122,9 @@ def test_fields_that_an_older_server_lacks_have_their_defaults(host: XapiHost) -
         "managed", "properties", "capabilities", "igmp_snooping_status", "ipv6_configuration_mode", "IPv6",
         "ipv6_gateway", "primary_address_type", "sriov_physical_PIF_of", "sriov_logical_PIF_of",
     ):  # fmt: skip
-        standin(host).control("drop_field", name="PIF", field=field)
+        standin(host).control("drop_field", name="PIF", field_name=field)
     for field in ("managed", "purpose", "default_locking_mode"):
-        standin(host).control("drop_field", name="network", field=field)
+        standin(host).control("drop_field", name="network", field_name=field)
     standin(host).control("drop_class", name="network_sriov")
     standin(host).control("drop_class", name="tunnel")
 
