@@ -24,11 +24,27 @@ _LISTS = {
     "slaves": "slave",
 }
 _CACHED = {
-    "pif": (
-        "uuid management network device bond_master_of bond_slave_of VLAN VLAN_master_of VLAN_slave_of"
-        " tunnel_access_PIF_of tunnel_transport_PIF_of ip_configuration_mode IP netmask gateway DNS MAC other_config"
-        " currently_attached"
-    ).split(),
+    "pif": [
+        "uuid",
+        "management",
+        "network",
+        "device",
+        "bond_master_of",
+        "bond_slave_of",
+        "VLAN",
+        "VLAN_master_of",
+        "VLAN_slave_of",
+        "tunnel_access_PIF_of",
+        "tunnel_transport_PIF_of",
+        "ip_configuration_mode",
+        "IP",
+        "netmask",
+        "gateway",
+        "DNS",
+        "MAC",
+        "other_config",
+        "currently_attached",
+    ],
     "bond": ["uuid", "master", "slaves"],
     "vlan": ["uuid", "tagged_PIF", "untagged_PIF"],
     "tunnel": ["uuid", "access_PIF", "transport_PIF"],

@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from host_records import HostRecords
+
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.namespaces import pid_of
 from xsagent.sandbox.spec import SandboxSpec, Segment, default_segments
 
-from host_records import HostRecords
 
 def spec_for(records: HostRecords, *, segments: tuple[Segment, ...] | None = None, **fields: Any) -> SandboxSpec:
     """A sandbox whose cache holds these records."""
@@ -27,7 +28,9 @@ def write_cache(sandbox: Sandbox, records: HostRecords) -> None:
     (sandbox.root / "var/xapi/network.dbcache").write_text(records.as_dbcache(), encoding="utf-8")
 
 
-def reconfigure(sandbox: Sandbox, *arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def reconfigure(
+    sandbox: Sandbox, *arguments: str, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run interface-reconfigure inside; never raises for its exit code."""
     argv = ["interface-reconfigure", f"--root-prefix={sandbox.root}", *arguments]
     return sandbox.run(argv, check=False, env=env, timeout=150)

@@ -1,4 +1,4 @@
-"""A sandbox with XAPI: the stand-in serves records that a test changes as XAPI would, and the real client reads them."""
+"""A sandbox with XAPI: the stand-in serves records that a test changes as XAPI would, the real client reads them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -29,6 +28,7 @@ from xsagent.sandbox.spec import SandboxSpec, default_segments
 from xsagent.topology.values import Bridge, Interface, Port
 
 Runner = Callable[..., OvsdbResult]
+
 
 def nic(name: str, *, tag: int | None = None, trunks: tuple[int, ...] = ()) -> Port:
     """A port with the interface of its own name."""
