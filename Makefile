@@ -1,5 +1,5 @@
 # Each target installs first what it needs and this machine lacks, saying so; nothing is done twice.
-# `make` alone lists the targets. PROFILE, PYTEST_ARGS and WORKERS are for `test`.
+# `make` alone lists the targets. PROFILE is for `test`, LAB for `test-system`, PYTEST_ARGS and WORKERS for both.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -10,25 +10,31 @@ BIN := .venv/bin
 WORKERS ?= 2
 export PROFILE ?= short
 PYTEST_ARGS ?=
+LAB ?= ../shared/lab
 SETUP_FILES := pyproject.toml tests/setup-machine
 OUR_PYTHON := xsagent tests
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test test-system lint clean
 
 help: ## list these targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 demo: .venv/ready-demo ## boot a sandbox as a host boots, and show what there is
 	@$(BIN)/xsagent sandbox demo
 
 test: .venv/ready-test ## unit, golden, property and functional tests (PROFILE=long: a longer search)
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore=tests/system $(PYTEST_ARGS)
+
+# Without a lab there is nothing to install for it: the tests then skip, or fail where XSAGENT_TEST_REQUIRE says so.
+test-system: .venv/ready-test$(if $(wildcard $(LAB)/run),-system) ## what needs a kernel of its own, in the lab's virtual machine (LAB=DIR)
+	@tests/system/build-image '$(LAB)'
+	@LAB='$(LAB)' $(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests/system
 
 lint: .venv/ready-lint ## style, types, shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@shellcheck tests/setup-machine .ci/run
+	@shellcheck tests/setup-machine tests/system/build-image tests/system/guest/start .ci/run
 
 clean: ## remove what make made, the virtual environment too
 	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench.json
