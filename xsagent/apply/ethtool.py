@@ -35,8 +35,8 @@ from xsagent.plan.steps import FeaturesStep, LinkSettingsStep
 _SET_WOL: Final = 0x06
 _SET_LINK_SETTINGS: Final = 0x4D
 _LINK_WORDS: Final = ("autoneg", "speed", "duplex", "advertise")
-_VERIFIED_LATER: Final = frozenset(_LINK_WORDS)
-"""Negotiation takes seconds, so these are not read back at once."""
+_FORCED: Final = frozenset({"speed", "duplex"})
+"""Without negotiation the driver tells these of the present link, which takes seconds to come back."""
 
 _DUPLEX: Final = {"half": 0, "full": 1}
 _SWITCH: Final = {"off": 0, "on": 1}
@@ -93,7 +93,8 @@ def apply_link_settings(step: LinkSettingsStep, paths: Paths) -> tuple[str, ...]
                 reasons[name] = alone
     present = read_settings(step.device)
     for name, value in wanted.items():
-        if name not in reasons and name not in _VERIFIED_LATER and present.get(name) != value:
+        told_at_once = name not in _FORCED or present.get("autoneg") == "on"
+        if name not in reasons and told_at_once and not _is_same(name, present.get(name), value):
             reasons[name] = f"the driver took {present.get(name, 'nothing')} instead"
     refused = {name: wanted[name] for name in reasons}
     remember_refusals(paths, step.device, tried=wanted, refused=refused, kind="settings")
@@ -136,12 +137,14 @@ def _set_words(device: str, group: Group, batch: Mapping[str, str]) -> None:
     words[0] = group.set
     for name, value in batch.items():
         field = group.fields[name]
-        words[field.index] = _SWITCH[value] if field.switch else int(value)
+        words[field.index] = _number(value, _SWITCH if field.switch else None)
     ethtool_ioctl(device, struct.pack(f"={group.words}I", *words))
 
 
 def _set_wol(device: str, letters: str) -> None:
     supported, _bits = read_wol(device)
+    if not set(letters) <= {*WOL_LETTERS, "d"}:
+        raise ValueError(f"{letters!r} has other letters than d{WOL_LETTERS}")
     bits = sum(1 << WOL_LETTERS.index(letter) for letter in letters.replace("d", ""))
     # The structure ends in a SecureOn password, which we never set, and two bytes of padding.
     ethtool_ioctl(device, struct.pack("=III8x", _SET_WOL, supported, bits))
@@ -151,11 +154,11 @@ def build_link_request(present: LinkSettings, wanted: Mapping[str, str]) -> byte
     """Return struct ethtool_link_settings with the wanted values in place of the present ones. Pure.
 
     With autonegotiation a speed or duplex limits what is advertised, as ethtool(8) does; without it they are forced.
-    Raises KeyError or ValueError for values that are none.
+    Raises ValueError for values that are none.
     """
-    autoneg = _SWITCH[wanted["autoneg"]] if "autoneg" in wanted else present.autoneg
+    autoneg = _number(wanted["autoneg"], _SWITCH) if "autoneg" in wanted else present.autoneg
     speed = int(wanted["speed"]) if "speed" in wanted else None
-    duplex = _DUPLEX[wanted["duplex"]] if "duplex" in wanted else None
+    duplex = _number(wanted["duplex"], _DUPLEX) if "duplex" in wanted else None
     advertised = present.advertised
     if "advertise" in wanted:
         advertised = int(wanted["advertise"], 16)
@@ -175,6 +178,22 @@ def build_link_request(present: LinkSettings, wanted: Mapping[str, str]) -> byte
     return (
         head + _bitmap(present.supported, present.words) + _bitmap(advertised, present.words) + bytes(4 * present.words)
     )
+
+
+def _number(value: str, words: Mapping[str, int] | None) -> int:
+    """Return a setting's number: one of some words, or decimal. ValueError for any other text."""
+    if words is None:
+        return int(value)
+    if value not in words:
+        raise ValueError(f"{value!r} is none of {', '.join(words)}")
+    return words[value]
+
+
+def _is_same(name: str, present: str | None, wanted: str) -> bool:
+    """Compare as numbers what is hexadecimal: 0x020 is 0x20."""
+    if name == "advertise" and present is not None:
+        return int(present, 16) == int(wanted, 16)
+    return present == wanted
 
 
 def _bitmap(bits: int, words: int) -> bytes:
