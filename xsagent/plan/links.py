@@ -20,6 +20,9 @@ from xsagent.plan.steps import (
 )
 from xsagent.topology.values import KEEP, Link, Topology
 
+_LINK_WORDS = frozenset({"autoneg", "speed", "duplex", "advertise"})
+"""Settings that the kernel takes together (ethtool -s)."""
+
 
 def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tuple[Step, ...]:
     """Steps that make one netdev what is desired.
@@ -139,6 +142,9 @@ def _settings(desired: Link, observed: Link | None, refused: Mapping[str, str]) 
     if not settings:
         return []
     before = {name: present[name] for name in settings if name in present}
+    if _LINK_WORDS & set(settings) and "advertise" in present:
+        # The present speed may be one that was negotiated: set as a wish it would limit what is advertised.
+        before["advertise"] = present["advertise"]
     undo: tuple[Step, ...] = (LinkSettingsStep(device=desired.name, settings=before, required=False),) if before else ()
     return [
         LinkSettingsStep(

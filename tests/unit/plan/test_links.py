@@ -7,7 +7,15 @@ import ipaddress
 from xsagent.plan.diff import build_plan
 from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.steps import AddressStep, CreateVlanLinkStep, FeaturesStep, LinkStep, RouteStep, SysctlStep
+from xsagent.plan.steps import (
+    AddressStep,
+    CreateVlanLinkStep,
+    FeaturesStep,
+    LinkSettingsStep,
+    LinkStep,
+    RouteStep,
+    SysctlStep,
+)
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import Address, IpDevice, Link, Route, Topology
 
@@ -75,3 +83,15 @@ def test_the_undo_of_a_deleted_vlan_netdev_makes_it_again() -> None:
     (step,) = take_link_down(link, Topology(links={"eth0.5": link}), "no longer used")
 
     assert [type(undo) for undo in step.undo] == [CreateVlanLinkStep, LinkStep]
+
+
+def test_the_undo_of_a_speed_advertises_again_what_was_advertised() -> None:
+    """The speed of before was negotiated: brought back as a wish it would leave the NIC with that one mode."""
+    before = {"autoneg": "on", "speed": "1000", "duplex": "full", "advertise": "0xef"}
+    observed = Link(name="eth0", up=True, mtu=1500, settings=before)
+
+    (step,) = diff_link(Link(name="eth0", settings={"autoneg": "off", "speed": "100"}), observed, PlanOptions())
+
+    (undo,) = step.undo
+    assert isinstance(undo, LinkSettingsStep)
+    assert undo.settings == {"autoneg": "on", "speed": "1000", "advertise": "0xef"}
