@@ -188,7 +188,9 @@ class _Change:
             for name, port in bridge.ports.items()
             if name in {device, bridge.name} or port.interfaces.keys() & ours
         }
-        mac = bridge.hwaddr if isinstance(bridge.hwaddr, str) else self._mac(device)
+        mac = self._mac(device) or bridge.hwaddr
+        own = ports[device]
+        ports[device] = replace(own, interfaces={name: replace(i, mac=mac) for name, i in own.interfaces.items()})
         shown = replace(bridge, ports=ports, fail_mode=SECURE, hwaddr=mac)
         path = ManagementPath(device=device)
         flows = build_safety_flows(Desired(topology=Topology(bridges={bridge.name: shown}), management=path))

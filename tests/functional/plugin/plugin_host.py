@@ -130,6 +130,10 @@ class PluginHost:
         kind = {"xenbr0": "network Pool-wide network associated with eth0", "xapib0": "network bond0"}[bridge]
         self.xapi.control("put", name="network", ref=ref_for(kind), fields={"other_config": other_config})
 
+    def set_pif(self, name: str, **fields: object) -> None:
+        """Change fields of a PIF's record: ``eth0``, or ``eth0.1`` for its VLAN."""
+        self.xapi.control("put", name="PIF", ref=ref_for(f"PIF 0 {name}"), fields=fields)
+
     def introduce(self, protocol: str, address: str = "", port: str = "0") -> None:
         """Make the pool's SDN_controller record."""
         fields = {"uuid": uuid_for("sdn"), "protocol": protocol, "address": address, "port": port}
@@ -162,6 +166,10 @@ class PluginHost:
         struct = self.answer("update", **settings)
         assert struct["Status"] == "Success", struct
         return str(struct["Value"])
+
+    def update_marks(self) -> None:
+        """Let rewrite have its effect, so that a comparison of configurations is about the rest."""
+        self.sandbox.run(["interface-reconfigure", f"--root-prefix={self.sandbox.root}", "rewrite"])
 
     def failure(self, function: str = "update", session: str = "", **settings: str) -> list[str]:
         """The ErrorDescription that a call answers."""

@@ -1,0 +1,164 @@
+"""Bridges that become secure: management stays reachable, guests stay locked, and a failure is taken back whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from plugin_host import CONTROLLER, NO_CHANGE, PACKAGE, PluginHost, configuration
+
+from xsagent.apply.flows import read_flows, replace_flows
+from xsagent.hotplug.locking import render_flows
+from xsagent.model.vif import Locking, LockingMode
+from xsagent.sandbox.namespaces import pid_of
+
+SECURE = {"vswitch-controller-fail-mode": "secure"}
+
+
+def ping(host: PluginHost, address: str = CONTROLLER) -> bool:
+    """Whether the far host answers dom0, ARP asked anew."""
+    host.sandbox.run(["ip", "neigh", "flush", "all"], check=False)
+    return host.sandbox.run(["ping", "-c1", "-W2", address], check=False).returncode == 0
+
+
+def replace_ofctl(host: PluginHost, text: str) -> None:
+    """Put a stand-in for ovs-ofctl first in PATH."""
+    program = host.sandbox.bin / "ovs-ofctl"
+    program.write_text("#!/bin/sh\n" + text)
+    program.chmod(0o755)
+
+
+def put_behind_vlan_switch(host: PluginHost) -> None:
+    """The far host on VLAN 1 of a switch of its own; xenbr0's NIC is nic0, a trunk to that switch."""
+    host.sandbox.run(["ip", "link", "add", "nic0", "type", "veth", "peer", "name", "trunk0"])
+    for device in ("nic0", "trunk0"):
+        host.sandbox.run(["ip", "link", "set", device, "up"])
+        host.sandbox.leave_to_switch(device)
+    host.vsctl(
+        "del-port", "xenbr0", "eth0", "--", "add-port", "xenbr0", "nic0",
+        "--", "add-br", "wall", "--", "set", "Bridge", "wall", "datapath_type=netdev",
+        "--", "add-port", "wall", "eth0", "tag=1", "--", "add-port", "wall", "trunk0",
+    )  # fmt: skip
+
+
+def test_management_stays_reachable_on_a_bridge_that_becomes_secure(host: PluginHost) -> None:
+    """Both ways, with ARP and neighbour discovery from nothing; other traffic of a secure bridge is dropped."""
+    host.sandbox.run(["ip", "address", "add", "2001:db8::10/64", "dev", "xenbr0", "nodad"])
+    host.set_network("xenbr0", **SECURE)
+
+    assert host.update() == "Updated fail_mode.  "
+
+    assert host.vsctl("get-fail-mode", "xenbr0") == "secure"
+    assert ping(host)
+    assert ping(host, "2001:db8::1")
+    host.sandbox.far().run(["ip", "neigh", "flush", "all"])
+    assert host.sandbox.far().run(["ping", "-c1", "-W2", "192.0.2.10"], check=False).returncode == 0
+    assert host.update() == NO_CHANGE
+    host.sandbox.delete_flows("xenbr0")
+    assert not ping(host)
+
+
+def test_management_on_a_vlan_stays_reachable(host: PluginHost) -> None:
+    """The parent becomes secure; the VLAN's own port and tag are let through (F09)."""
+    put_behind_vlan_switch(host)
+    host.sandbox.run(["ip", "address", "flush", "dev", "xenbr0"])
+    host.vsctl("add-br", "xapi1", "xenbr0", "1")
+    host.sandbox.run(["ip", "link", "set", "xapi1", "up"])
+    host.sandbox.run(["ip", "address", "add", "192.0.2.10/24", "dev", "xapi1"])
+    host.sandbox.run(["ip", "route", "add", "default", "via", CONTROLLER])
+    host.set_pif("eth0", management=False, device="nic0")
+    host.set_pif("eth0.1", management=True, device="nic0")
+    inventory = host.path("etc/xensource-inventory")
+    inventory.write_text(inventory.read_text() + "MANAGEMENT_INTERFACE='xapi1'\n")
+    assert ping(host)
+
+    host.set_network("xenbr0", **SECURE)
+    assert host.update() == "Updated fail_mode.  "
+
+    assert host.vsctl("get-fail-mode", "xenbr0") == "secure"
+    assert ping(host)
+    host.sandbox.delete_flows("xenbr0")
+    assert not ping(host)
+
+
+def test_guests_stay_locked_through_a_change_that_flushes_flows(host: PluginHost) -> None:
+    """The locking flows that were there are there again, exactly."""
+    guest = host.sandbox.add_guest("guest", "xenbr0")
+    rundir = host.path("run/openvswitch")
+    port = int(host.vsctl("get", "Interface", guest.vif, "ofport"))
+    lines = render_flows(Locking(mode=LockingMode.LOCKED), "00:16:3e:00:00:01", port)
+    replace_flows(rundir, "xenbr0", {port: lines})
+    before = read_flows(rundir, "xenbr0")
+    host.set_network("xenbr0", **SECURE)
+
+    assert host.update() == "Updated fail_mode.  "
+
+    assert read_flows(rundir, "xenbr0") == before
+    assert host.answer("emergency_reset")["Status"] == "Success"
+    assert read_flows(rundir, "xenbr0") == before
+
+
+def test_flows_that_the_switch_refuses_take_all_back(host: PluginHost) -> None:
+    """A secure bridge without the flows would cut management off: the fail mode goes back, the flow is named."""
+    host.set_network("xenbr0", **SECURE)
+    host.set_pool(vswitch_controller=CONTROLLER)
+    replace_ofctl(host, 'case "$*" in *add-flows*) echo refused >&2; exit 1;; esac\nexec /usr/bin/ovs-ofctl "$@"\n')
+    host.update_marks()
+    before = configuration(host.sandbox)
+
+    code, exit_status, switch, flow = host.failure()
+
+    assert (code, exit_status, switch) == ("VSWITCH_ADD_FLOW_FAILURE", "1", "xenbr0")
+    assert "actions=" in flow
+    assert configuration(host.sandbox) == before
+    assert ping(host)
+
+
+def test_a_gateway_that_falls_silent_takes_all_back(host: PluginHost) -> None:
+    """Flows that are said to be in, and are not: the deadman notices and the bridge is as it was."""
+    host.set_network("xenbr0", **SECURE)
+    host.update_marks()
+    before = configuration(host.sandbox)
+    replace_ofctl(host, 'case "$*" in *add-flows*) exit 0;; esac\nexec /usr/bin/ovs-ofctl "$@"\n')
+
+    code, _, sentence = host.failure(deadman_s="2")
+
+    assert code == "VSWITCH_CONFIG_MOD_FAILURE"
+    assert f"gateway {CONTROLLER} does not answer" in sentence
+    assert configuration(host.sandbox) == before
+    assert ping(host)
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_plugin_killed_between_transaction_and_flows_is_taken_back(host: PluginHost, *, guarded: bool) -> None:
+    """By the guardian where the gateway answered before; otherwise by the next run of anything."""
+    host.set_network("xenbr0", **SECURE)
+    host.update_marks()
+    before = configuration(host.sandbox)
+    hangs = f'case "$*" in *add-flows*) touch {host.path("hangs")}; sleep 60;; esac\nexec /usr/bin/ovs-ofctl "$@"\n'
+    replace_ofctl(host, hangs)
+    env = {"PYTHONPATH": str(PACKAGE), "XSAGENT_DEADMAN_S": "5" if guarded else "0"}
+    process = host.sandbox.spawn(host.command("update"), env=env)
+    await_file(host, "hangs", process)
+    assert configuration(host.sandbox) != before
+
+    os.kill(pid_of(process), signal.SIGKILL)
+    process.communicate(timeout=20)
+    (host.sandbox.bin / "ovs-ofctl").unlink()
+
+    if not guarded:
+        host.set_network("xenbr0")
+        assert host.update() == NO_CHANGE
+    host.vsctl("wait-until", "Bridge", "xenbr0", "fail_mode=standalone")
+    assert configuration(host.sandbox) == before
+    assert ping(host)
+
+
+def await_file(host: PluginHost, name: str, process: subprocess.Popen[str]) -> None:
+    """Return once a file is there; fails when the process ends first."""
+    while not host.path(name).exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
