@@ -22,11 +22,15 @@ from xsagent.apply.frames import (
     is_neighbour_answer,
     neighbour_solicitation,
 )
-from xsagent.apply.packet_socket import device_mac, first_ipv4, packet_socket, require_device, usable_ipv6
+from xsagent.apply.packet_socket import device_mac, packet_socket, require_device
+from xsagent.observed.netlink import dump_kernel
 from xsagent.topology.values import IpAddress
 
 _EVERY_S: Final = 0.5
 _FRAME: Final = 2048
+_TENTATIVE: Final = 0x40
+"""IFA_F_TENTATIVE: duplicate address detection goes on; the address must not be used yet."""
+
 _NO_IPV4: Final = IPv4Address(0)
 """An ARP probe's sender (RFC 5227 section 2.1.1): every host answers it."""
 
@@ -61,21 +65,30 @@ def _question(
     device: str, mac: bytes, gateway: IpAddress, source: IpAddress | None
 ) -> tuple[bytes | None, Callable[[bytes], bool]]:
     """Return the frame to send, None while the device has no usable address to ask from, and what answers it."""
+    asker = source or _own_address(device, gateway)
     match gateway:
         case IPv4Address():
-            own = source if isinstance(source, IPv4Address) else first_ipv4(device) or _NO_IPV4
+            own = asker if isinstance(asker, IPv4Address) else _NO_IPV4
             return arp_request(mac, own, gateway), partial(is_arp_answer, target=gateway)
         case IPv6Address():
-            asker = source if isinstance(source, IPv6Address) else _asker(device, gateway)
-            frame = neighbour_solicitation(mac, asker, gateway) if asker is not None else None
+            frame = neighbour_solicitation(mac, asker, gateway) if isinstance(asker, IPv6Address) else None
             return frame, partial(is_neighbour_answer, target=gateway)
 
 
-def _asker(device: str, gateway: IPv6Address) -> IPv6Address | None:
-    """Return the device's address of the gateway's scope, any usable one without it."""
-    usable = usable_ipv6(device)
-    same = [address for address in usable if address.is_link_local == gateway.is_link_local]
-    return next(iter([*same, *usable]), None)
+def _own_address(device: str, gateway: IpAddress) -> IpAddress | None:
+    """Return the device's address in the gateway's subnet, else of its scope, else any usable one of its family.
+
+    A router may not answer a sender that is in none of its subnets. Asked anew for each question: addresses come and
+    become usable while a probe lasts.
+    """
+    index = require_device(device)
+    usable = [
+        row.interface
+        for row in dump_kernel().addresses
+        if row.ifindex == index and row.interface.version == gateway.version and not row.flags & _TENTATIVE
+    ]
+    usable.sort(key=lambda item: (gateway not in item.network, item.ip.is_link_local != gateway.is_link_local))
+    return usable[0].ip if usable else None
 
 
 def _heard(raw: socket.socket, is_answer: Callable[[bytes], bool], end: float) -> bool:

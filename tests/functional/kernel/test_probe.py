@@ -81,3 +81,20 @@ def test_our_own_address_is_no_gateway(switch: Sandbox) -> None:
     switch.run(["ip", "address", "add", "192.0.2.10/24", "dev", "xenbr0"])
 
     assert probe(switch, "xenbr0", "192.0.2.10", 0.6) is False
+
+
+def test_a_router_is_asked_from_its_own_subnet(switch: Sandbox) -> None:
+    """It may not answer a sender that is in none of its subnets, though that is the device's first address."""
+    switch.run(["ip", "address", "flush", "dev", "xenbr0", "scope", "global"])
+    for address in ("203.0.113.10/24", "192.0.2.10/24"):
+        switch.run(["ip", "address", "add", address, "dev", "xenbr0"])
+    listener = switch.far("gateway").spawn(
+        ["tcpdump", "--immediate-mode", "-l", "-n", "-c1", "-i", "wire0", "arp[7]=1"]
+    )
+    assert listener.stderr
+    while "listening on" not in listener.stderr.readline():
+        pass
+
+    assert probe(switch, "xenbr0", "192.0.2.1") is True
+
+    assert "who-has 192.0.2.1 tell 192.0.2.10" in listener.communicate()[0]
