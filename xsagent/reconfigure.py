@@ -14,6 +14,7 @@ from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window,
 from xsagent.apply.executor import Executed, execute, roll_back
 from xsagent.apply.journal import Journal, read_journal, remove_journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
+from xsagent.apply.rdnss import learn_servers, wants_router_servers
 from xsagent.apply.recovery import recover
 from xsagent.apply.refusals import read_refusals
 from xsagent.apply.rolled_back import remember_rolled_back
@@ -39,6 +40,8 @@ _READ_S = 20.0
 _VERIFY_S = 10.0
 _VERIFY_POLL_S = 0.1
 _CONFLICTS = 5
+_ADVERTISEMENT_S = 3.0
+"""How long a router may take to answer a solicitation (it waits up to half a second: RFC 4861 section 10)."""
 _UNDO_LEASE_S = 10.0
 """For the lease of a DHCP client that the way back starts again; it keeps trying after that."""
 
@@ -207,7 +210,23 @@ def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman
         _end(roll_back(journal.begun, repr(error), undoer.run, host.report, host.settle), host, journal, deadman)
         raise
     _end(done, host, journal, deadman)
-    return _kept(operation, done, plan, deadman) if isinstance(done, Executed) else done
+    if not isinstance(done, Executed):
+        return done
+    _learn_name_servers(operation, host)
+    return _kept(operation, done, plan, deadman)
+
+
+def _learn_name_servers(operation: Operation, host: Host) -> None:
+    """Take the name servers of routers (pains.md 7); best effort: a network without them is no failure."""
+    device = wants_router_servers(operation.desired)
+    if device is None:
+        return
+    try:
+        found = learn_servers(device, host.paths, _ADVERTISEMENT_S)
+    except (XsagentError, OSError) as error:
+        host.logger.warning("learn_name_servers_failed", subject=device, reason=str(error))
+        return
+    host.logger.info("learn_name_servers", subject=device, servers=" ".join(found.servers) if found else "")
 
 
 def _end(done: Executed | RolledBack | Stuck, host: Host, journal: Journal, deadman: Deadman) -> None:

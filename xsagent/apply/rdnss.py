@@ -13,15 +13,36 @@ from typing import Final
 
 from xsagent.apply.advertisement import parse_advertisement
 from xsagent.apply.announce import solicit_routers
+from xsagent.apply.dhclient_environment import requested_options
 from xsagent.apply.frames import ETH_P_IPV6
 from xsagent.apply.packet_socket import packet_socket
 from xsagent.apply.resolver import merge_leases
 from xsagent.config import Paths
 from xsagent.observed.lease_results import LeaseResult, learnt_path, read_lease_result, render_lease_result
+from xsagent.topology.desired import Desired
 from xsagent.topology.values import Resolver
+
+_SERVER_OPTIONS: Final = frozenset({"domain-name-servers", "name-servers"})
+"""As `requested_options` names what the DNS interface's clients ask for."""
 
 _FRAME: Final = 9216
 _EVERY_S: Final = 1.0
+
+
+def wants_router_servers(desired: Desired) -> str | None:
+    """Return the device whose routers' servers belong into resolv.conf after this operation; None for none.
+
+    The management interface with IPv6 autoconf or DHCP, unless its DHCP client does not ask for servers: then another
+    interface has the DNS. Pure.
+    """
+    management = desired.management
+    device = desired.topology.ip_devices.get(management.device) if management is not None else None
+    if device is None or device.ipv6_mode not in {"autoconf", "dhcp"}:
+        return None
+    asked = [requested_options(client.configuration) for client in (device.dhcp4, device.dhcp6) if client]
+    if asked and not any(options & _SERVER_OPTIONS for options in asked):
+        return None
+    return device.device
 
 
 def learn_servers(device: str, paths: Paths, deadline_s: float) -> Resolver | None:
