@@ -64,11 +64,14 @@ def dispatch(functions: Mapping[str, PluginFunction], argv: Sequence[str]) -> in
         argv: the whole argument list, the program's own name first.
     """
     stdout = _take_stdout()
-    if len(argv) != 2:  # noqa: PLR2004 - the program and the call
-        print(f"{os.path.basename(argv[0])}: XAPI starts this with one argument, a call in XML-RPC", file=sys.stderr)  # noqa: PTH119 - text
-        return 1
+    match argv:
+        case [_, text]:
+            pass
+        case _:
+            print("XAPI starts a plugin with one argument, a call in XML-RPC", file=sys.stderr)
+            return 1
     try:
-        _write(stdout, render_answer(_answer(functions, os.fsencode(argv[1]))).encode())
+        _write(stdout, render_answer(_answer(functions, os.fsencode(text))).encode())
     except OSError as error:
         print(f"the answer could not be written: {error.strerror}", file=sys.stderr)
         return 1
@@ -150,10 +153,10 @@ def parse_call(text: bytes) -> PluginCall:
     if root.name != "methodCall" or [child.name for child in root.children] != ["methodName", "params"]:
         raise MalformedCallError("the argument is no methodCall with a name and parameters")
     name, params = root.children
-    values = [_only_child(param, "param", "value") for param in params.children]
-    if not name.text.strip() or len(values) != 2:  # noqa: PLR2004 - session and arguments
-        raise MalformedCallError("the call has not a name, a session and arguments")
-    return PluginCall(function=name.text.strip(), session=_string(values[0]), arguments=_struct(values[1]))
+    match [_only_child(param, "param", "value") for param in params.children]:
+        case [session, arguments] if name.text.strip():
+            return PluginCall(function=name.text.strip(), session=_string(session), arguments=_struct(arguments))
+    raise MalformedCallError("the call has not a name, a session and arguments")
 
 
 def _parse_xml(text: bytes) -> _Element:

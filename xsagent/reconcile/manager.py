@@ -26,6 +26,8 @@ from xsagent.reconfigure import Host, finish_earlier_run
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.certificate import check_tls_files
 from xsagent.sources.host_files import read_host_facts, read_inventory
+from xsagent.sources.xapi import open_session
+from xsagent.sources.xapi_manager import read_manager_records
 from xsagent.topology.control import DesiredControl, SwitchControl
 
 CERTIFICATE = "/etc/xensource/xapi-ssl.pem"
@@ -166,10 +168,6 @@ def _decide_update(desired: DesiredControl, logger: Logger, observed: SwitchCont
 
 
 def _read_desired(paths: Paths, settings: Settings, session_ref: Ref | None) -> DesiredControl:
-    # the import costs more than a call that is malformed
-    from xsagent.sources.xapi import open_session  # noqa: PLC0415
-    from xsagent.sources.xapi_manager import read_manager_records  # noqa: PLC0415
-
     inventory = read_inventory(paths)
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
         records = read_manager_records(session, inventory.installation_uuid)
