@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,14 @@ from xsagent.apply.packet_socket import require_device, usable_ipv6
 from xsagent.apply.scope import scoped
 from xsagent.config import Paths
 from xsagent.errors import CommandError, DeviceAbsentError, DhcpSilentError
-from xsagent.observed.dhcp_clients import IFINDEX_VARIABLE, ClientFiles, client_files, find_all, find_running
+from xsagent.observed.dhcp_clients import (
+    IFINDEX_VARIABLE,
+    ClientFiles,
+    client_files,
+    find_all,
+    find_others,
+    find_running,
+)
 from xsagent.observed.lease_results import LeaseResult, read_lease_result
 from xsagent.observed.netlink import dump_kernel
 from xsagent.plan.steps import AddressStep, RouteStep, StartDhcpStep, StopDhcpStep
@@ -53,8 +60,8 @@ sys.exit(main())
 def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResult:
     """Have a client with this configuration run on the device, and wait for its lease.
 
-    A running client with the same configuration is kept, whether it has a lease or is still asking; any other that
-    uses the same files is stopped without releasing. Blocking, `wait_s` for the lease and some seconds for the rest.
+    A running client with the same configuration is kept, whether it has a lease or is still asking; any other on the
+    device, ours or not, is stopped without releasing. Blocking, `wait_s` for the lease and some seconds for the rest.
 
     Arguments:
         wait_s: seconds to wait for a lease; 0 looks once.
@@ -67,6 +74,7 @@ def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResul
     ifindex = require_device(device)
     if not _is_right(files, step, ifindex, paths.proc):
         stop_processes(files, device, paths.proc)
+        _end(lambda: find_others(device, family, paths.proc), device)
         _write_files(files, step.client.configuration, paths)
         if family == IPV6:
             _wait_link_local(device)
@@ -95,21 +103,26 @@ def _take_off(device: str, interface: IpInterface, routes: tuple[Route, ...], pa
 
 
 def stop_processes(files: ClientFiles, device: str, proc: Path) -> None:
-    """End every client that uses these files and wait until they are gone, then forget pid and result.
-
-    SIGTERM first, SIGKILL after five seconds; dhclient sends no release on either.
-    """
-    end = time.monotonic() + _STOP_S
-    while pids := find_all(files, device, proc):
-        late = time.monotonic() > end
-        if time.monotonic() > end + _STOP_S:
-            raise CommandError(f"the DHCP client of {device} (pid {pids[0]}) does not end; it was left running")
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
-        time.sleep(_POLL_S)
+    """End every client that uses these files and wait until they are gone, then forget pid and result."""
+    _end(lambda: find_all(files, device, proc), device)
     files.pid.unlink(missing_ok=True)
     files.result.unlink(missing_ok=True)
+
+
+def _end(find: Callable[[], list[int]], device: str) -> None:
+    """End processes and wait until none is found: SIGTERM first, SIGKILL after five seconds.
+
+    dhclient sends no release on either. Raises CommandError when one stays all the same.
+    """
+    begin = time.monotonic()
+    while pids := find():
+        waited = time.monotonic() - begin
+        if waited > 2 * _STOP_S:
+            raise CommandError(f"a DHCP client of {device} (pid {pids[0]}) does not end; it was left running")
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL if waited > _STOP_S else signal.SIGTERM)
+        time.sleep(_POLL_S)
 
 
 def _is_right(files: ClientFiles, step: StartDhcpStep, ifindex: int, proc: Path) -> bool:

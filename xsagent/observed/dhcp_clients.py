@@ -116,6 +116,27 @@ def find_all(files: ClientFiles, device: str, proc: Path) -> list[int]:
     return [pid for pid in _processes(proc) if _is_client(_command_line(proc, pid), files, device, None)]
 
 
+def find_others(device: str, family: int, proc: Path) -> list[int]:
+    """Return the pids of every dhclient on a device of this network namespace, whoever started it.
+
+    Ours are among them. What xcp-networkd or ifup left running there would fight with ours over the same lease.
+    """
+    return [
+        pid
+        for pid in _processes(proc)
+        if _is_dhclient(arguments := _command_line(proc, pid), device)
+        and ("-6" in arguments) == (family == IPV6)
+        and _is_in_our_namespace(proc, pid)
+    ]
+
+
+def _is_in_our_namespace(proc: Path, pid: int) -> bool:
+    try:
+        return (proc / str(pid) / "ns" / "net").readlink() == Path("/proc/self/ns/net").readlink()
+    except OSError:  # it ended, or is another user's
+        return False
+
+
 def _processes(proc: Path) -> Iterator[int]:
     try:
         names = [entry.name for entry in proc.iterdir()]
@@ -134,12 +155,16 @@ def _command_line(proc: Path, pid: int) -> list[str]:
 
 
 def _is_client(arguments: list[str], files: ClientFiles, device: str, ifindex: int | None) -> bool:
-    if not arguments or Path(arguments[0]).name != "dhclient" or arguments[-1] != device:
+    if not _is_dhclient(arguments, device):
         return False
     pairs = set(itertools.pairwise(arguments))
     if ("-pf", str(files.pid)) not in pairs:
         return False
     return ifindex is None or ("-e", f"{IFINDEX_VARIABLE}={ifindex}") in pairs
+
+
+def _is_dhclient(arguments: list[str], device: str) -> bool:
+    return bool(arguments) and Path(arguments[0]).name == "dhclient" and arguments[-1] == device
 
 
 def _read(path: Path) -> str | None:

@@ -122,6 +122,23 @@ def test_stopping_waits_releases_nothing_and_leaves_the_address(dom0: Dom0) -> N
     assert done.devices["eth0"].dhcp4 is None
 
 
+def test_a_client_that_another_agent_left_behind_gives_way(dom0: Dom0) -> None:
+    """Two clients on a device would fight over one lease; those on other devices, and of the other family, stay."""
+    words = ["dhclient", "-nw", "-q", "-sf", "/bin/true", "-cf", "/dev/null"]
+    for name in ("eth0", "eth1"):
+        files = ["-lf", f"{dom0.sandbox.directory}/{name}.leases", "-pf", f"{dom0.sandbox.directory}/{name}.pid"]
+        dom0.sandbox.run([*words, *files, name])
+    before = inner_pids(dom0)
+    dom0.sandbox.far("gateway").dhcp.start()
+
+    ours = client(dom0.run(start_dhcp()).devices["eth0"]).pid
+
+    assert len(before) == 2
+    assert len(inner_pids(dom0)) == 2
+    assert ours in inner_pids(dom0)
+    assert "DHCPRELEASE" not in dom0.server_log()
+
+
 def test_two_devices_have_clients_of_their_own() -> None:
     """Each has its own files and process; stopping one leaves the other."""
     other = Segment(name="far1", nics=("eth1",), addresses=("198.51.100.1/24",), dhcp=True)
