@@ -39,7 +39,7 @@ from xsagent.plan.steps import (
     WaitCarrierStep,
 )
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import ObjectKind, Resolver, Topology
+from xsagent.topology.values import ObjectKey, ObjectKind, Resolver, Topology
 
 
 def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Plan:
@@ -124,6 +124,7 @@ def _plan_links(
     desired: Desired, observed: Topology, lost: frozenset[str], options: PlanOptions, phases: Phases
 ) -> None:
     raised: list[str] = []
+    joining = {name for _, name in _bond_members(desired.topology) - _bond_members(observed)}
     bare = without_devices(observed, lost)
     for name in sorted(desired.topology.links):
         link, present = desired.topology.links[name], bare.links.get(name)
@@ -136,7 +137,7 @@ def _plan_links(
         (phases.devices if made_by_switch else phases.before).extend(step for step in steps if not _ends_ipv6(step))
         # last, so that its undo comes first: an address cannot come back while IPv6 is off
         phases.after.extend(step for step in steps if _ends_ipv6(step))
-        if present is not None and present.carrier is not True and name in _bond_members(desired):
+        if present is not None and present.carrier is not True and name in joining:
             raised.append(name)
     if raised and phases.switch:
         phases.carrier.append(
@@ -147,9 +148,14 @@ def _plan_links(
                 reason="a member without carrier would wait for updelay",
             )
         )
-    for key in sorted(desired.topology.absent):
-        if key.kind is ObjectKind.LINK and key.name in observed.links:
-            phases.after.extend(take_link_down(observed.links[key.name], observed, "no longer used"))
+    gone = [observed.links[key.name] for key in desired.topology.absent if _is_link_of(key, observed)]
+    # VLAN netdevs before the NICs below them, so that an undo raises those first
+    for present in sorted(gone, key=lambda link: (link.parent is None, link.name)):
+        phases.after.extend(take_link_down(present, observed, "no longer used"))
+
+
+def _is_link_of(key: ObjectKey, observed: Topology) -> bool:
+    return key.kind is ObjectKind.LINK and key.name in observed.links
 
 
 def _ends_ipv6(step: Step) -> bool:
@@ -195,10 +201,11 @@ def _is_nic(name: str, desired: Desired) -> bool:
     return True
 
 
-def _bond_members(desired: Desired) -> set[str]:
+def _bond_members(topology: Topology) -> set[tuple[str, str]]:
+    """Each member of a bond with the bond's port."""
     return {
-        name
-        for bridge in desired.topology.bridges.values()
+        (port.name, name)
+        for bridge in topology.bridges.values()
         for port in bridge.ports.values()
         if len(port.interfaces) > 1
         for name in port.interfaces

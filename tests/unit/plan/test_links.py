@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.links import diff_link, take_link_down
@@ -17,7 +18,18 @@ from xsagent.plan.steps import (
     SysctlStep,
 )
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Address, IpDevice, Link, Route, Topology
+from xsagent.topology.values import (
+    Address,
+    Bridge,
+    Interface,
+    IpDevice,
+    Link,
+    ObjectKey,
+    ObjectKind,
+    Port,
+    Route,
+    Topology,
+)
 
 OFF = "ipv6/conf/eth0/disable_ipv6"
 ADDRESS = Address(interface=ipaddress.ip_interface("2001:db8::10/64"))
@@ -95,3 +107,30 @@ def test_the_undo_of_a_speed_advertises_again_what_was_advertised() -> None:
     (undo,) = step.undo
     assert isinstance(undo, LinkSettingsStep)
     assert undo.settings == {"autoneg": "on", "speed": "1000", "advertise": "0xef"}
+
+
+def test_a_vlan_netdev_goes_before_the_nic_below_it() -> None:
+    """The undo makes it again after the NIC is up: the kernel refuses to raise it over a NIC that is down."""
+    links = {
+        "eth0": Link(name="eth0", up=True, mtu=1500),
+        "eth0.5": Link(name="eth0.5", up=True, mtu=1500, kind="vlan", parent="eth0", vlan=5),
+    }
+    wanted = Topology(absent=frozenset(ObjectKey(kind=ObjectKind.LINK, name=name) for name in links))
+
+    steps = build_plan(Desired(topology=wanted), Topology(links=links), PlanOptions()).steps
+
+    assert [type(step) for step in steps] == [DeleteLinkStep, LinkStep]
+
+
+def test_only_members_that_join_a_bond_are_waited_for() -> None:
+    """A bond that stands is not looked at anew by the switch: waiting for a dead member would be in vain."""
+    interfaces = {name: Interface(name=name) for name in ("eth0", "eth1")}
+    own = Port(name="xapi0", interfaces={"xapi0": Interface(name="xapi0", type="internal")})
+    bond = Port(name="bond0", interfaces=interfaces)
+    links = {name: Link(name=name, up=True, carrier=False) for name in interfaces}
+    have = Bridge(name="xapi0", fail_mode=None, ports={"xapi0": own, "bond0": bond})
+    wanted = Topology(bridges={"xapi0": replace(have, fail_mode="standalone")}, links=links)
+
+    plan = build_plan(Desired(topology=wanted), Topology(bridges={"xapi0": have}, links=links), PlanOptions())
+
+    assert [type(step) for step in plan.steps] == [OvsdbStep]
