@@ -131,8 +131,7 @@ def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = N
         XapiUnavailableError: XAPI did not answer within the deadline.
         XapiError: it answered with an error that no retry mends.
     """
-    # the import costs more than the whole of a usage error
-    from xsagent.sources.xapi import open_session, read_snapshot  # noqa: PLC0415
+    from xsagent.sources.xapi import open_session, read_snapshot  # noqa: PLC0415 - a boot does not ask XAPI
 
     inventory = read_inventory(paths)
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
