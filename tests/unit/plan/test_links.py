@@ -11,9 +11,10 @@ from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import (
     AddressStep,
     CreateVlanLinkStep,
+    DeleteLinkStep,
     FeaturesStep,
-    LinkSettingsStep,
     LinkStep,
+    OvsdbStep,
     RouteStep,
     SysctlStep,
 )
