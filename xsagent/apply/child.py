@@ -13,6 +13,7 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Final
 
 from xsagent.errors import CommandError
@@ -156,7 +157,7 @@ def _text(output: IO[bytes], limit: int = _OUTPUT_LIMIT) -> str:
 
 
 def _name(arguments: Sequence[str]) -> str:
-    return " ".join([os.path.basename(arguments[0]), *arguments[1:3]])  # noqa: PTH119 - text, no path to open
+    return " ".join([Path(arguments[0]).name, *arguments[1:3]])
 
 
 def _ending(status: int) -> str:
