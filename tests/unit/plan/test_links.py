@@ -13,6 +13,7 @@ from xsagent.plan.steps import (
     CreateVlanLinkStep,
     DeleteLinkStep,
     FeaturesStep,
+    LinkSettingsStep,
     LinkStep,
     OvsdbStep,
     RouteStep,
