@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_FUNCTIONAL):
             item.add_marker("functional")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much the property tests searched: hosts generated, operations done, faults injected."""
+    tally: Counter[str] = Counter()
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.getreports(outcome):
+            tally.update(dict(value for name, value in report.user_properties if name == "tally"))
+    if tally:
+        done = ", ".join(f"{count} {what}" for what, count in sorted(tally.items()))
+        terminalreporter.write_line(f"generated hosts ({os.environ.get('PROFILE', 'short')} profile): {done}")
 
 
 @cache

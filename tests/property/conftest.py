@@ -1,0 +1,25 @@
+"""Makes the modules of this folder importable by their names; notes what generated hosts went through in each test.
+
+The notes travel as properties of the reports, from xdist's workers too; tests/conftest.py sums them up at the end.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from walk import TALLY
+
+
+@pytest.fixture(autouse=True)
+def _tally(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    before = Counter(TALLY)
+    yield
+    for what, count in (TALLY - before).items():
+        record_property("tally", [what, count])

@@ -1,0 +1,257 @@
+"""The kernel's half of the host model: links, addresses, routes and DHCP clients, as Linux treats them.
+
+An AssertionError is a step that no plan may hold; a NetlinkError is the kernel's refusal. Knows nothing of xsagent's
+plan/ or desired/.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from xsagent.errors import DeviceAbsentError, DhcpSilentError, ForeignObjectError, NetlinkError
+from xsagent.topology.values import Address, DhcpClient, IpDevice, Link, Origin, Route
+
+LEASES = {4: ipaddress.ip_interface("198.51.100.7/24"), 6: ipaddress.ip_interface("2001:db8:77::7/128")}
+LEASED_ROUTE = Route(
+    destination=ipaddress.ip_network("0.0.0.0/0"), gateway=ipaddress.ip_address("198.51.100.1"), protocol=16
+)
+FEATURES = {"rx": True, "tx": True, "sg": True, "tso": True, "gso": True, "gro": True, "lro": False}
+_OURS = 158
+_MIN_IPV6_MTU = 1280
+
+
+@dataclass
+class KernelModel:
+    """What `ip` shows of a made-up host.
+
+    Attributes:
+        dhcp_answers: a server gives every client that starts a lease.
+        strict: an address on a link that is down is a mistake, not only pointless; an undo may have to bring one back.
+    """
+
+    links: dict[str, Link] = field(default_factory=dict)
+    addresses: dict[str, tuple[Address, ...]] = field(default_factory=dict)
+    routes: dict[str, tuple[Route, ...]] = field(default_factory=dict)
+    clients: dict[tuple[str, int], DhcpClient] = field(default_factory=dict)
+    dhcp_answers: bool = True
+    strict: bool = True
+
+    def _run_LinkStep(self, step: Any) -> None:
+        self.require(step.device)
+        if step.up is False:
+            self.take_down(step.device)
+        if step.mac is not None:
+            self.links[step.device] = replace(self.links[step.device], mac=step.mac)
+        if step.mtu is not None:
+            self.set_mtu(step.device, step.mtu)
+        if step.up:
+            self.bring_up(step.device)
+
+    def _run_CreateVlanLinkStep(self, step: Any) -> None:
+        self.require(step.parent)
+        there = self.links.get(step.device)
+        if there is not None:
+            if (there.kind, there.parent, there.vlan) != ("vlan", step.parent, step.tag):
+                raise ForeignObjectError(f"{step.device} is another device")
+            return
+        parent = self.links[step.parent]
+        self.links[step.device] = new_link(
+            step.device, mac=parent.mac, mtu=parent.mtu, kind="vlan", parent=step.parent, vlan=step.tag
+        )
+
+    def _run_DeleteLinkStep(self, step: Any) -> None:
+        there = self.links.get(step.device)
+        assert there is None or there.kind == "vlan", f"{step.device} is no VLAN device"
+        self.remove_link(step.device)
+
+    def _run_WaitCarrierStep(self, step: Any) -> None:
+        for device in step.devices:
+            self.require(device)
+
+    def _run_SysctlStep(self, step: Any) -> None:
+        for path, value in step.values.items():
+            device = path.split("/")[2]
+            link = self.links.get(device)
+            if link is None:
+                raise NetlinkError(f"no sysctl {path}")
+            self.links[device] = replace(link, sysctls={**link.sysctls, path: value})
+            if path.endswith("/disable_ipv6") and value == "1":
+                self._lose_ipv6(device)
+
+    def _run_AddressStep(self, step: Any) -> None:
+        link = self.require(step.device)
+        assert link.up is True or not step.add or not self.strict, f"an address on {step.device}, which is down"
+        present = self.addresses.get(step.device, ())
+        for item in step.add:
+            if item.interface.version == 6 and self._is_ipv6_off(step.device):
+                raise NetlinkError(f"IPv6 is off on {step.device}")
+            if all(item.interface != old.interface for old in present):
+                present = (*present, item)
+        removed = {item.interface for item in step.remove}
+        self.set_addresses(step.device, tuple(item for item in present if item.interface not in removed))
+
+    def _run_RouteStep(self, step: Any) -> None:
+        link = self.require(step.device)
+        assert link.up is True or not step.add or not self.strict, f"a route through {step.device}, which is down"
+        if step.add and link.up is not True:
+            raise NetlinkError(f"{step.device} is down")
+        present = self.routes.get(step.device, ())
+        for route in sorted(step.add, key=lambda route: route.gateway is not None):
+            set_as = _as_set(route)
+            self._check_gateway(step.device, set_as, present)
+            same = (set_as.destination, set_as.metric)
+            present = (*(old for old in present if (old.destination, old.metric) != same), set_as)
+        removed = {_identity(_as_set(route)) for route in step.remove}
+        self.routes[step.device] = tuple(route for route in present if _identity(route) not in removed)
+
+    def _run_StartDhcpStep(self, step: Any) -> None:
+        link = self.require(step.device)
+        assert link.up is True, f"a DHCP client on {step.device}, which is down"
+        family = step.client.family
+        self.clients[step.device, family] = replace(step.client, running=True, pid=7, leased=())
+        if self.dhcp_answers:
+            self.answer_dhcp()
+        elif not self._ip_device_has_lease(step.device, family):
+            raise DhcpSilentError(f"no DHCP server answered on {step.device}")
+
+    def _run_StopDhcpStep(self, step: Any) -> None:
+        client = self._client(step.device, step.family)
+        self.clients.pop((step.device, step.family), None)
+        if client is None or not step.flush:
+            return
+        self.routes[step.device] = tuple(
+            route for route in self.routes.get(step.device, ()) if step.family == 6 or route != LEASED_ROUTE
+        )
+        present = self.addresses.get(step.device, ())
+        self.set_addresses(step.device, tuple(item for item in present if item.interface not in client.leased))
+
+    def _run_AnnounceStep(self, step: Any) -> None:
+        self.require(step.device)
+
+    def answer_dhcp(self) -> None:
+        """A server answers every client that runs without a lease."""
+        for name, family in self.clients:
+            client = self._client(name, family)
+            if client is not None and not client.leased and not (family == 6 and self._is_ipv6_off(name)):
+                lease = Address(interface=LEASES[family], origin=Origin.DHCP)
+                self.addresses[name] = (*self.addresses.get(name, ()), lease)
+                if "routers" in client.configuration:
+                    self.routes[name] = (*self.routes.get(name, ()), LEASED_ROUTE)
+
+    def require(self, device: str) -> Link:
+        if device not in self.links:
+            raise DeviceAbsentError(f"there is no device {device}")
+        return self.links[device]
+
+    def bring_up(self, device: str) -> None:
+        link = self.links[device]
+        parent = self.links.get(link.parent or "")
+        if parent is not None and parent.up is not True:
+            raise NetlinkError(f"{device} cannot come up: {parent.name} below it is down")
+        self.links[device] = replace(link, up=True)
+        for upper in self._riding_on(device):
+            self.bring_up(upper)
+
+    def take_down(self, device: str) -> None:
+        """Routes go with the link, and IPv6 addresses (keep_addr_on_down is off); IPv4 addresses stay."""
+        self.links[device] = replace(self.links[device], up=False)
+        self.routes.pop(device, None)
+        self._lose_ipv6(device)
+        for upper in self._riding_on(device):
+            self.take_down(upper)
+
+    def set_mtu(self, device: str, mtu: int) -> None:
+        """A VLAN's device is never wider than the one below it."""
+        link = self.links[device]
+        parent = self.links.get(link.parent or "")
+        if parent is not None and isinstance(parent.mtu, int) and mtu > parent.mtu:
+            raise NetlinkError(f"MTU {mtu} of {device} is above that of {parent.name}")
+        self.links[device] = replace(link, mtu=mtu)
+        if mtu < _MIN_IPV6_MTU:
+            self._lose_ipv6(device)
+        for upper in self._riding_on(device):
+            width = self.links[upper].mtu
+            if isinstance(width, int) and width > mtu:
+                self.set_mtu(upper, mtu)
+
+    def _riding_on(self, device: str) -> list[str]:
+        return [link.name for link in self.links.values() if link.parent == device]
+
+    def _is_ipv6_off(self, device: str) -> bool:
+        link = self.links[device]
+        narrow = isinstance(link.mtu, int) and link.mtu < _MIN_IPV6_MTU
+        return narrow or link.sysctls.get(f"ipv6/conf/{device}/disable_ipv6") == "1"
+
+    def _lose_ipv6(self, device: str) -> None:
+        left = (item for item in self.addresses.get(device, ()) if item.interface.version == 4)
+        self.addresses[device] = tuple(left)
+        self.routes[device] = tuple(route for route in self.routes.get(device, ()) if route.destination.version == 4)
+
+    def set_addresses(self, device: str, addresses: tuple[Address, ...]) -> None:
+        """With the last IPv4 address all IPv4 routes through the device go."""
+        had = any(item.interface.version == 4 for item in self.addresses.get(device, ()))
+        self.addresses[device] = addresses
+        if had and all(item.interface.version == 6 for item in addresses):
+            routes = self.routes.get(device, ())
+            self.routes[device] = tuple(route for route in routes if route.destination.version == 6)
+
+    def _check_gateway(self, device: str, route: Route, present: tuple[Route, ...]) -> None:
+        gateway = route.gateway
+        if gateway is None:
+            return
+        if isinstance(gateway, ipaddress.IPv6Address) and gateway.is_link_local:
+            return
+        subnets = [item.interface.network for item in self.addresses.get(device, ())]
+        subnets += [other.destination for other in present if other.gateway is None]
+        if not any(gateway.version == subnet.version and gateway in subnet for subnet in subnets):
+            raise NetlinkError(f"{gateway} cannot be reached through {device}")
+
+    def remove_link(self, name: str) -> None:
+        self.links.pop(name, None)
+        self.addresses.pop(name, None)
+        self.routes.pop(name, None)
+        self.clients = {key: client for key, client in self.clients.items() if key[0] != name}
+
+    def ip_device(self, name: str) -> IpDevice:
+        return IpDevice(
+            device=name,
+            addresses=self.addresses.get(name, ()),
+            routes=self.routes.get(name, ()),
+            dhcp4=self._client(name, 4),
+            dhcp6=self._client(name, 6),
+        )
+
+    def _ip_device_has_lease(self, name: str, family: int) -> bool:
+        client = self._client(name, family)
+        return client is not None and bool(client.leased)
+
+    def _client(self, name: str, family: int) -> DhcpClient | None:
+        client = self.clients.get((name, family))
+        if client is None:
+            return None
+        leased = tuple(
+            item.interface
+            for item in self.addresses.get(name, ())
+            if item.origin is Origin.DHCP and item.interface.version == family
+        )
+        return replace(client, leased=leased)
+
+
+def new_link(name: str, **fields: Any) -> Link:
+    """A netdev with a driver's and the kernel's defaults."""
+    conf = {"disable_ipv6": "0", "accept_ra": "1", "autoconf": "1", "accept_ra_defrtr": "1"}
+    sysctls = {f"ipv6/conf/{name}/{key}": value for key, value in conf.items()}
+    known = {"mtu": 1500, "up": False, "carrier": True, "features": dict(FEATURES), "sysctls": sysctls}
+    return Link(name=name, **{**known, **fields})
+
+
+def _as_set(route: Route) -> Route:
+    """The route as the kernel has it: a protocol and, for IPv6, a metric are filled in."""
+    metric = route.metric or (1024 if route.destination.version == 6 else 0)
+    return replace(route, protocol=route.protocol or _OURS, metric=metric)
+
+
+def _identity(route: Route) -> tuple[Any, ...]:
+    return route.destination, route.gateway, route.metric

@@ -1,0 +1,164 @@
+"""desired/, plan/ and the executor over generated hosts: plans lead where they must, and touch nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from host_model import HostModel
+from hypothesis import given
+from strategies import SCENARIOS, Scenario
+from walk import Attempt, run_plan, walk
+from world import FOREIGN_BRIDGE, FOREIGN_PORTS
+
+from xsagent.apply.executor import Executed
+from xsagent.plan.diff import build_plan
+from xsagent.plan.steps import DeleteBridge, OvsdbStep, Plan
+from xsagent.topology.codec import from_json, to_json
+from xsagent.topology.ownership import is_vlan_bridge, ports_of_vlan_bridge
+from xsagent.topology.values import ObjectKind, Port
+
+pytestmark = pytest.mark.timeout(7200)
+"""For the long profile; no example has a time limit of its own."""
+
+
+@given(SCENARIOS)
+def test_a_plan_leads_to_what_was_wanted_and_a_second_one_is_empty(scenario: Scenario) -> None:
+    """Convergence and idempotence: verify finds nothing required, and once DHCP answered nothing at all."""
+    for attempt in walk(scenario):
+        after = attempt.start.copy()
+        executed = run_plan(attempt.plan, after)
+
+        assert isinstance(executed, Executed), executed
+        left = [step for step in attempt.plan_for(after).steps if step.required]
+        assert after.dhcp_answers is False or not left, left
+        after.answer_dhcp()
+        assert attempt.plan_for(after).steps == ()
+
+
+@given(SCENARIOS)
+def test_all_ovsdb_changes_of_an_operation_are_one_transaction(scenario: Scenario) -> None:
+    """Rule 3."""
+    for attempt in walk(scenario):
+        assert sum(isinstance(step, OvsdbStep) for step in attempt.plan.steps) <= 1
+
+
+@given(SCENARIOS)
+def test_what_others_put_there_survives_every_operation(scenario: Scenario) -> None:
+    """Rule 4: foreign bridges, ports, controllers, QoS and keys; ports of others move when their bridge goes."""
+    for attempt in walk(scenario):
+        after = attempt.start.copy()
+        run_plan(attempt.plan, after)
+
+        _assert_foreign_bridge_same(attempt, after)
+        _assert_foreign_ports_there(attempt, after)
+        _assert_foreign_keys_there(attempt, after)
+        assert _link_states(after, "vif") == _link_states(attempt.start, "vif")
+        assert after.addresses.get("eth8") == attempt.start.addresses.get("eth8")
+        assert after.links["eth8"] == attempt.start.links["eth8"]
+
+
+@given(SCENARIOS)
+def test_the_same_input_gives_the_same_plan(scenario: Scenario) -> None:
+    """Determinism, whatever the order in which tables list their rows."""
+    for attempt in walk(scenario):
+        world, event = attempt.world, attempt.event
+        again = world.desired(event)
+        assert again == attempt.desired
+        turned = attempt.start.copy()
+        for name in ("bridges", "links", "addresses", "clients"):
+            setattr(turned, name, dict(reversed(getattr(turned, name).items())))
+        observed = turned.observe(frozenset(again.topology.files))
+        assert build_plan(again, observed, world.plan_options(event, turned)) == attempt.plan
+
+
+@given(SCENARIOS)
+def test_a_plan_comes_back_from_the_journal_as_it_was(scenario: Scenario) -> None:
+    """Nothing is lost in JSON, neither of the steps with their undo nor of what was wanted."""
+    for attempt in walk(scenario):
+        assert from_json(Plan, to_json(attempt.plan)) == attempt.plan
+        assert from_json(type(attempt.desired), to_json(attempt.desired)) == attempt.desired
+
+
+def _assert_foreign_bridge_same(attempt: Attempt, after: HostModel) -> None:
+    before = attempt.start.bridges.get(FOREIGN_BRIDGE)
+    if before is None:
+        return
+    present = after.bridges[FOREIGN_BRIDGE]
+    taken = set(before.ports) - set(present.ports)
+    # a NIC of a PIF is ours, wherever it is
+    assert taken <= attempt.desired.ownership.devices, taken
+    assert {**present.ports, **{name: before.ports[name] for name in taken}} == before.ports
+    assert (present.external_ids, present.controllers, present.fail_mode, present.extra, present.other_config) == (
+        before.external_ids,
+        before.controllers,
+        before.fail_mode,
+        before.extra,
+        before.other_config,
+    )
+    assert after.addresses.get(FOREIGN_BRIDGE) == attempt.start.addresses.get(FOREIGN_BRIDGE)
+    assert after.links[FOREIGN_BRIDGE] == attempt.start.links[FOREIGN_BRIDGE]
+
+
+def _assert_foreign_ports_there(attempt: Attempt, after: HostModel) -> None:
+    lost_with = _ports_that_may_go(attempt)
+    present = _foreign_ports(after)
+    for name, port in _foreign_ports(attempt.start).items():
+        if name in lost_with:
+            continue
+        assert name in present, f"{name} is gone"
+        rows = (port, present[name])
+        assert rows[0].interfaces == rows[1].interfaces
+        assert rows[0].extra == rows[1].extra
+        if name.startswith("sdn"):
+            assert _ip(attempt.start, name) == _ip(after, name), f"{name} lost its configuration"
+
+
+def _ports_that_may_go(attempt: Attempt) -> set[str]:
+    """Ports on a bridge that this operation takes down without a successor."""
+    gone: set[str] = set()
+    for key in attempt.desired.topology.absent:
+        if key.kind is not ObjectKind.BRIDGE or key.name in attempt.desired.moves:
+            continue
+        for bridge in attempt.start.bridges.values():
+            port = bridge.ports.get(key.name)
+            if bridge.name == key.name:
+                gone |= set(bridge.ports)
+            elif port is not None and is_vlan_bridge(port):
+                gone |= {rider.name for rider in ports_of_vlan_bridge(bridge, port)}
+    return gone
+
+
+def _assert_foreign_keys_there(attempt: Attempt, after: HostModel) -> None:
+    deleted = {
+        operation.name
+        for step in attempt.plan.steps
+        if isinstance(step, OvsdbStep)
+        for operation in step.operations
+        if isinstance(operation, DeleteBridge)
+    }
+    for name, bridge in attempt.start.bridges.items():
+        if name in deleted:
+            continue
+        present = after.bridges[name]
+        assert present.controllers == bridge.controllers
+        assert present.extra == bridge.extra
+        for column in ("external_ids", "other_config"):
+            for key in ("admin-note", "datapath-id"):
+                assert getattr(present, column).get(key) == getattr(bridge, column).get(key)
+
+
+def _foreign_ports(model: HostModel) -> dict[str, Port]:
+    return {
+        name: port
+        for bridge in model.bridges.values()
+        for name, port in bridge.ports.items()
+        if name.startswith(FOREIGN_PORTS)
+    }
+
+
+def _link_states(model: HostModel, prefix: str) -> dict[str, object]:
+    return {name: link for name, link in model.links.items() if name.startswith(prefix)}
+
+
+def _ip(model: HostModel, name: str) -> tuple[object, ...]:
+    link = model.links.get(name)
+    return (link.up if link else None, model.addresses.get(name), model.routes.get(name))
