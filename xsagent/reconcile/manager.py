@@ -7,7 +7,7 @@ edge, `cli/plugin.py`, turns the errors into XAPI's codes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from xsagent.apply.lock import hold_lock
@@ -58,7 +58,8 @@ class ControlHooks:
         rewrite: brings the bridges' marks and the cache in step with XAPI; profile `full` only.
         relock: puts the locking flows of guests on these bridges in place by what xenstore says now; those that were
             there before the change are back already.
-        listen: opens (True) or closes the port on which a pssl manager comes in.
+        listen: opens (True) or closes the port on which a pssl manager comes in; told to open it by each update,
+            since firewalls forget.
     """
 
     rewrite: Callable[[], object] | None = None
@@ -113,7 +114,7 @@ def emergency_reset(paths: Paths, settings: Settings, session: Ref | None, hooks
         host = _open_host(paths, settings, connection)
         desired = _read_for_emergency(paths, settings, session, logger)
         change = apply_control(host, desired, partial(diff_emergency_reset, desired))
-    _run_hooks(hooks, desired, change, logger)
+    _run_hooks(hooks, replace(desired, manager=None), change, logger)
     return RESET_DONE
 
 
@@ -206,9 +207,9 @@ def _cached_snapshot(paths: Paths, logger: Logger) -> Snapshot | None:
 
 
 def _run_hooks(hooks: ControlHooks, desired: DesiredControl, change: ControlChange, logger: Logger) -> None:
-    if hooks.listen is not None and change.manager is not None:
-        is_passive = desired.manager is not None and desired.manager.target.startswith("p")
-        _run_hook("listen", partial(hooks.listen, is_passive and change.manager == "set"), logger)
+    is_passive = desired.manager is not None and desired.manager.target.startswith("p")
+    if hooks.listen is not None and (is_passive or change.manager is not None):
+        _run_hook("listen", partial(hooks.listen, is_passive), logger)
     if hooks.relock is not None and (change.flushed or change.manager is not None):
         _run_hook("relock", partial(hooks.relock, change.flushed), logger)
 

@@ -100,6 +100,26 @@ def test_a_pssl_controller_comes_in_with_the_ca_that_the_pool_installed(host: Pl
     assert host.update() == NO_CHANGE
 
 
+def test_the_port_of_a_pssl_controller_is_opened_and_closed(host: PluginHost) -> None:
+    """By XAPI's own tool, whose output never reaches XAPI; opened by every update, closed with the controller."""
+    tool, calls = host.path("etc/xapi.d/plugins/firewall-port"), host.path("calls")
+    tool.parent.mkdir(parents=True)
+    tool.write_text(f'#!/bin/sh\necho noise\necho "$@" >>{calls}\n')
+    tool.chmod(0o755)
+    installed = host.path("etc/stunnel/certs/sdn-controller-ca.pem")
+    installed.parent.mkdir(parents=True)
+    installed.write_text(host.pem("one.crt"))
+    host.introduce("pssl")
+
+    host.update()
+    host.update()
+    host.introduce("ssl", CONTROLLER)
+    host.update()
+    host.update()
+
+    assert calls.read_text().splitlines() == ["open 6640", "open 6640", "close 6640"]
+
+
 def test_an_ipv6_controller_is_reached(host: PluginHost) -> None:
     """The address goes into brackets."""
     host.sandbox.run(["ip", "address", "add", "2001:db8::10/64", "dev", "xenbr0", "nodad"])

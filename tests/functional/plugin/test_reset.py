@@ -2,31 +2,9 @@
 
 from __future__ import annotations
 
-from plugin_host import CACERT, CONTROLLER, NO_CHANGE, TARGET, PluginHost, configuration
+from plugin_host import CACERT, CONTROLLER, NO_CHANGE, TARGET, PluginHost, configuration, mess
 
 RESET = "Successfully reset configuration"
-
-
-def mess(host: PluginHost) -> None:
-    """What controllers and admins may have configured: all that an emer-reset takes away, and what it leaves."""
-    host.vsctl(
-        "--", "--id=@c", "create", "Controller", 'target="tcp:127.0.0.1:6653"',
-        "--", "--id=@p", "get", "Port", "eth0",
-        "--", "--id=@m", "create", "Mirror", "name=m0", "select-src-port=@p", "output-port=@p",
-        "--", "--id=@n", "create", "NetFlow", 'targets="192.0.2.50:2055"',
-        "--", "--id=@s", "create", "sFlow", 'targets="192.0.2.50:6343"', "agent=xenbr0",
-        "--", "--id=@i", "create", "IPFIX", 'targets="192.0.2.50:4739"',
-        "--", "--id=@x", "create", "IPFIX", 'targets="192.0.2.51:4739"',
-        "--", "--id=@b", "get", "Bridge", "xapib0",
-        "--", "create", "Flow_Sample_Collector_Set", "id=7", "bridge=@b", "ipfix=@x",
-        "--", "set", "Bridge", "xenbr0", "controller=@c", "mirrors=@m", "netflow=@n", "sflow=@s", "ipfix=@i",
-        "flood_vlans=3,4", "fail_mode=secure", "other_config:forward-bpdu=true", "protocols=OpenFlow10,OpenFlow13",
-        "--", "set", "Port", "eth0", "other_config:junk=1", "--", "set", "Port", "bond0", "other_config:junk=2",
-        "--", "set", "Interface", "eth0", "ingress_policing_rate=1000", "ingress_policing_burst=100",
-        "other_config:mine=1",
-        "--", "set", "Open_vSwitch", ".", "other_config:mine=2", "external_ids:mine=3",
-        "--", "set-manager", "tcp:127.0.0.1:6699",
-    )  # fmt: skip
 
 
 XAPIS_OWN = (

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from plugin_host import CONTROLLER, NO_CHANGE, PACKAGE, PluginHost, configuration
+from plugin_host import CACERT, CONTROLLER, NO_CHANGE, PACKAGE, TARGET, PluginHost, configuration, mess
 
 from xsagent.apply.flows import read_flows, replace_flows
 from xsagent.hotplug.locking import render_flows
@@ -115,6 +115,43 @@ def test_flows_that_the_switch_refuses_take_all_back(host: PluginHost) -> None:
     assert "actions=" in flow
     assert configuration(host.sandbox) == before
     assert ping(host)
+
+
+def test_a_whole_reset_is_taken_back(host: PluginHost) -> None:
+    """Managers, TLS files and CA, controllers, mirrors, collectors: all as before, compared without our code."""
+    host.start_controller("one")
+    host.set_pool(vswitch_controller=CONTROLLER)
+    host.update()
+    host.await_connected()
+    trusted = host.path(CACERT).read_text()
+    mess(host)
+    host.vsctl("set-manager", TARGET, "--", "set", "Manager", TARGET, "inactivity_probe=7000")
+    host.set_network("xenbr0", **SECURE)
+    host.set_pool(vswitch_controller="192.0.2.77")
+    before = configuration(host.sandbox)
+    replace_ofctl(host, 'case "$*" in *add-flows*) exit 1;; esac\nexec /usr/bin/ovs-ofctl "$@"\n')
+
+    assert host.failure()[0] == "VSWITCH_ADD_FLOW_FAILURE"
+
+    assert configuration(host.sandbox) == before
+    assert host.path(CACERT).read_text() == trusted
+
+
+def test_a_database_that_changes_meanwhile_is_planned_for_anew(host: PluginHost) -> None:
+    """A bridge that came after the look is reset with the others: nothing is done on what is no longer so."""
+    host.update_marks()
+    marker = host.path("intruded")
+    intrude = "ovs-vsctl add-br intruder -- set Bridge intruder datapath_type=netdev fail_mode=secure"
+    look = f'case "$*" in *dump-flows*) [ -e {marker} ] || {{ touch {marker}; {intrude}; }};; esac\n'
+    replace_ofctl(host, look + 'exec /usr/bin/ovs-ofctl "$@"\n')
+    host.vsctl("set-controller", "xapib0", "tcp:127.0.0.1:6653")
+    host.set_pool(vswitch_controller=CONTROLLER)
+
+    assert host.update() == f"Successfully set controller to {CONTROLLER}.  "
+
+    assert marker.exists()
+    assert host.vsctl("get", "Bridge", "intruder", "fail_mode") == "[]"
+    assert host.vsctl("get-manager") == TARGET
 
 
 def test_a_gateway_that_falls_silent_takes_all_back(host: PluginHost) -> None:
