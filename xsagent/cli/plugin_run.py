@@ -111,15 +111,19 @@ def _rewrite(paths: Paths, settings: Settings) -> None:
     get_logger().info("rewrite", outcome=type(outcome).__name__)
 
 
-def relock_guests(paths: Paths, settings: Settings, bridges: frozenset[str]) -> None:
+def relock_guests(paths: Paths, settings: Settings, bridges: frozenset[str] | None) -> None:
     """Put the locking flows of every VIF on these bridges in place by what xenstore says now; ports stay put.
+
+    Arguments:
+        bridges: real ones; None for all.
 
     Raises:
         XsagentError: OVSDB or xenstored is away; what could be done is done.
     """
     with Peers(paths, settings) as peers:
         present = read_ovsdb(peers.database).bridges
-        placed = {port: name for name in bridges if name in present for port in present[name].ports}
+        names = present.keys() if bridges is None else present.keys() & bridges
+        placed = {port: name for name in names for port in present[name].ports}
         events = [event for port in sorted(placed) if (event := _repair_event(port)) is not None]
         for outcome in attempt(peers, events, placed=placed) if events else []:
             get_logger().info("relock", device=outcome.event.device, result=str(outcome.result), reason=outcome.text)

@@ -56,14 +56,14 @@ class ControlHooks:
 
     Attributes:
         rewrite: brings the bridges' marks and the cache in step with XAPI; profile `full` only.
-        relock: puts the locking flows of guests on these bridges in place by what xenstore says now; those that were
-            there before the change are back already.
+        relock: puts the locking flows of guests on these bridges (None: on all) in place by what xenstore says now;
+            those that were there before the change are back already.
         listen: opens (True) or closes the port on which a pssl manager comes in; told to open it by each update,
             since firewalls forget.
     """
 
     rewrite: Callable[[], object] | None = None
-    relock: Callable[[frozenset[str]], object] | None = None
+    relock: Callable[[frozenset[str] | None], object] | None = None
     listen: Callable[[bool], object] | None = None
 
 
@@ -114,7 +114,7 @@ def emergency_reset(paths: Paths, settings: Settings, session: Ref | None, hooks
         host = _open_host(paths, settings, connection)
         desired = _read_for_emergency(paths, settings, session, logger)
         change = apply_control(host, desired, partial(diff_emergency_reset, desired))
-    _run_hooks(hooks, replace(desired, manager=None), change, logger)
+    _run_hooks(hooks, replace(desired, manager=None), change, logger, is_reset=True)
     return RESET_DONE
 
 
@@ -206,12 +206,15 @@ def _cached_snapshot(paths: Paths, logger: Logger) -> Snapshot | None:
 # --- hooks -----------------------------------------------------------------------------------------------
 
 
-def _run_hooks(hooks: ControlHooks, desired: DesiredControl, change: ControlChange, logger: Logger) -> None:
+def _run_hooks(
+    hooks: ControlHooks, desired: DesiredControl, change: ControlChange, logger: Logger, *, is_reset: bool = False
+) -> None:
     is_passive = desired.manager is not None and desired.manager.target.startswith("p")
     if hooks.listen is not None and (is_passive or change.manager is not None):
         _run_hook("listen", partial(hooks.listen, is_passive), logger)
-    if hooks.relock is not None and (change.flushed or change.manager is not None):
-        _run_hook("relock", partial(hooks.relock, change.flushed), logger)
+    everywhere = is_reset or change.manager is not None
+    if hooks.relock is not None and (change.flushed or everywhere):
+        _run_hook("relock", partial(hooks.relock, None if everywhere else change.flushed), logger)
 
 
 def _run_hook(name: str, hook: Callable[[], object], logger: Logger) -> None:

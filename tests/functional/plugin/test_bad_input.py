@@ -191,10 +191,11 @@ def test_no_database(settled: PluginHost) -> None:
     assert "ovsdb-server does not answer" in sentence
 
 
-def test_a_full_disk(settled: PluginHost) -> None:
-    """Where the journal cannot be written nothing is begun."""
+@pytest.mark.parametrize("folder", ["var/lib/xsagent", "run/xsagent"])
+def test_a_full_disk(settled: PluginHost, folder: str) -> None:
+    """Where the journal, or the lock with its owner's name, cannot be written nothing is begun."""
     before = state(settled)
-    place = str(settled.path("var/lib/xsagent"))
+    place = str(settled.path(folder))
     settled.sandbox.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", place])
     settled.sandbox.run(["dd", "if=/dev/zero", f"of={place}/filler", "bs=1k", "count=8"], check=False)
 
