@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,9 @@ from dom0 import NETWORK, VIF_UUID, Dom0
 from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
 
 from xsagent.apply.flows import read_flows
+from xsagent.errors import NotFoundError
 from xsagent.model.vif import Layout, VifId
+from xsagent.sandbox.namespaces import pid_of
 from xsagent.sources.vif import build_paths
 
 COUNT = 60
@@ -131,3 +138,52 @@ def test_a_resync_puts_back_a_port_that_was_deleted_and_leaves_one_that_was_move
 
     assert (moved["vif1.0"][0], dom0.bridge_of()) == ("ignored", "xenbr1")
     assert "somebody moved it from bridge xenbr0 to xenbr1" in moved["vif1.0"][1]
+
+
+def start_handlers(dom0: Dom0, action: str, devices: list[str]) -> list[subprocess.Popen[str]]:
+    """One-shot handlers of all these devices at once, as udev starts them without a daemon."""
+    module = [sys.executable, "-m", "xsagent.cli.vif", f"--root-prefix={dom0.sandbox.root}", "--no-syslog"]
+    return [
+        dom0.sandbox.spawn(
+            [*module, action, "vif", *name.removeprefix("vif").split(".")], env={"XSAGENT_HOTPLUG_S": "40"}
+        )
+        for name in devices
+    ]
+
+
+def test_handlers_that_run_at_once_do_not_disturb_each_other(dom0: Dom0) -> None:
+    """Twelve of them, with ovsdb-server restarted in between: all attach, and all detach again."""
+    domids = range(200, 212)
+    devices = plug_many(dom0, domids)
+
+    running = start_handlers(dom0, "online", devices)
+    dom0.sandbox.ovsdb_server.stop()
+    dom0.sandbox.ovsdb_server.start()
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in running]
+
+    assert [code for _, code in ended] == [0] * len(devices), ended
+    assert [status(dom0, domid) for domid in domids] == ["connected"] * len(devices)
+    assert sorted(dom0.vsctl("list-ports", "xenbr1").split()) == sorted(devices)
+    assert len(read_flows(dom0.rundir, "xenbr1")) == sum(domid % 3 == 0 for domid in domids)
+    gone = start_handlers(dom0, "remove", devices)
+    assert [process.wait(timeout=60) for process in gone] == [0] * len(devices)
+    assert dom0.vsctl("list-ports", "xenbr1") == ""
+    assert read_flows(dom0.rundir, "xenbr1") == {}
+
+
+def test_a_handler_killed_at_any_moment_leaves_what_the_next_one_finishes(dom0: Dom0) -> None:
+    """SIGKILL after longer and longer times: `connected` never stands without a right port, and a repeat mends all."""
+    dom0.lock(LOCKED)
+    for delay_ms in (50, 100, 200, 300, 400, 600):
+        process = start_handlers(dom0, "online", ["vif1.0"])[0]
+        with contextlib.suppress(NotFoundError, ProcessLookupError):
+            handler = pid_of(process)
+            time.sleep(delay_ms / 1000)
+            os.kill(handler, signal.SIGKILL)
+        process.communicate(timeout=60)
+        if dom0.read(f"{VifId(1, 0).backend_path}/hotplug-status") == "connected":
+            assert len(read_flows(dom0.rundir, "xenbr0")) == 1
+    dom0.vif("vif", "1", "0", "online")
+
+    every = own_frames() | spoofed_frames()
+    assert arrived(dom0.sandbox, dom0.guest, dom0.watcher, every) == own_frames().keys()
