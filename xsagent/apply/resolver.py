@@ -49,11 +49,13 @@ def _merge(static: Resolver | None, paths: Paths) -> bool:
         text = read_resolver_text(paths.resolv_conf, paths.root)
         present, leased = parse_resolv_conf(text), read_leased_resolvers(paths.run_dir)
         learnt = read_learnt_resolver(paths.run_dir)
-        if static is None:
-            search = () if present.search == _read_leased_search(paths) else present.search
+        search = () if present.search == _read_leased_search(paths) else present.search
+        if static is not None:
+            static = replace(static, search=static.search or search)
+        else:
             static = guess_static([*leased, learnt], replace(present, search=search))
         wanted = merge_sources(static, leased, learnt, present)
-        if not static.search:
+        if not static.search and any(source.search for source in (*leased, learnt)):
             _write_leased_search(paths, wanted.search)
         changed = render_resolv_conf(text, wanted)
         if changed == text:
