@@ -63,3 +63,12 @@ class XapiHost:
 
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         pif["currently_attached"] = False
+
+
+def write_our_cache(sandbox: Sandbox, records: HostRecords) -> None:
+    """Have xsagent itself write the cache from XAPI (`rewrite`), as before a boot."""
+    socket_path = sandbox.root / "var/lib/xcp/xapi"
+    socket_path.unlink(missing_ok=True)
+    with XapiStandin(records.as_xapi(), socket_path):
+        done = reconfigure(sandbox, "--no-syslog", "rewrite")
+        assert done.returncode == 0, done.stderr

@@ -47,8 +47,25 @@ def render_command(segment: Segment, interface: str, directory: Path) -> list[st
         f"--dhcp-range={first},{last},{segment.gateway.netmask},{segment.dhcp_lease_s}",
         f"--dhcp-option=option:dns-server,{segment.gateway.ip}",
         f"--dhcp-option=option:domain-name,{name}.example",
+        *_ipv6(segment),
         *(f"--dhcp-option={option}" for option in segment.dhcp_options),
         f"--dhcp-leasefile={directory}/{name}.leases",
         f"--log-facility={directory}/{name}-dnsmasq.log",
         f"--pid-file={directory}/{name}-dnsmasq.pid",
+    ]
+
+
+def _ipv6(segment: Segment) -> list[str]:
+    if not segment.ipv6:
+        return []
+    network = segment.gateway6.network
+    offer = (
+        f"{network[0x1000]},{network[0x1FFF]},{network.prefixlen}"
+        if segment.ipv6 == "dhcp"
+        else (f"{network.network_address},ra-only")
+    )
+    return [
+        "--enable-ra",
+        f"--dhcp-range={offer},{segment.dhcp_lease_s}",
+        f"--dhcp-option=option6:dns-server,[{segment.gateway6.ip}]",
     ]

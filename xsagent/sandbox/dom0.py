@@ -181,6 +181,10 @@ class Sandbox(Inside):
             for nic in segment.nics:
                 # The userspace datapath does not fill in a checksum that the sender left to its hardware.
                 far.run(["ethtool", "-K", wiring.wire_name(nic), "tx", "off"])
+            if segment.ipv6:
+                # A host that does not forward says so in its neighbour advertisements, and whoever took it for a
+                # router drops its default route (RFC 4861 section 7.2.5).
+                far.run(["tee", "/proc/sys/net/ipv6/conf/all/forwarding"], input_text="1\n")
             if segment.dhcp:
                 far.dhcp.start()
 

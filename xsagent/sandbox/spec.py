@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from xsagent.errors import UsageError
 
@@ -29,6 +30,8 @@ class Segment:
         dhcp_lease_s: lease time in seconds; dnsmasq takes 120 or more.
         dhcp_options: further options in dnsmasq's form, for example ``option:mtu,1400``.
         mtu: of the far ends, in bytes.
+        ipv6: what the same server does for IPv6: ``""`` nothing, ``autoconf`` router advertisements for the prefix,
+            ``dhcp`` advertisements that leave addresses to DHCPv6.
     """
 
     name: str
@@ -38,6 +41,16 @@ class Segment:
     dhcp_lease_s: int = 3600
     dhcp_options: tuple[str, ...] = ()
     mtu: int = 1500
+    ipv6: Literal["", "autoconf", "dhcp"] = ""
+
+    @property
+    def gateway6(self) -> ipaddress.IPv6Interface:
+        """The far host's first IPv6 address; UsageError when it has none."""
+        for address in self.addresses:
+            interface = ipaddress.ip_interface(address)
+            if isinstance(interface, ipaddress.IPv6Interface):
+                return interface
+        raise UsageError(f"segment {self.name} of the sandbox has no IPv6 address")
 
     @property
     def gateway(self) -> ipaddress.IPv4Interface:
