@@ -103,8 +103,15 @@ class KernelModel:
             self._check_gateway(step.device, set_as, present)
             same = (set_as.destination, set_as.metric)
             present = (*(old for old in present if (old.destination, old.metric) != same), set_as)
+            self._replace_elsewhere(step.device, same)
         removed = {_identity(_as_set(route)) for route in step.remove}
         self.routes[step.device] = tuple(route for route in present if _identity(route) not in removed)
+
+    def _replace_elsewhere(self, device: str, same: tuple[object, int]) -> None:
+        """`replace` puts a route in the place of the one with its prefix and metric, whatever device that is on."""
+        for other in self.routes.keys() - {device}:
+            kept = (route for route in self.routes[other] if (route.destination, route.metric) != same)
+            self.routes[other] = tuple(kept)
 
     def _run_StartDhcpStep(self, step: Any) -> None:
         link = self.require(step.device)

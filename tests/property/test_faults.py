@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from host_model import HostModel, parts
-from hypothesis import given
+from hypothesis import given, settings
 from strategies import SCENARIOS, Scenario
 from walk import TALLY, Attempt, FaultyRun, Killed, assert_same, assert_undone, run_plan, settler, undo, walk
 
@@ -53,6 +53,7 @@ def test_a_failure_at_any_step_takes_everything_back(scenario: Scenario) -> None
             assert_undone(ended, model, attempt.start, f"{attempt.event} failing at {number}.{done}")
 
 
+@settings(max_examples=settings().max_examples // 4)
 @given(SCENARIOS)
 def test_a_kill_at_any_point_is_recovered(scenario: Scenario) -> None:
     """The next run brings the old state back, or finds the new one; also when it is killed itself and runs again."""
@@ -61,6 +62,7 @@ def test_a_kill_at_any_point_is_recovered(scenario: Scenario) -> None:
             _kill_everywhere(attempt, Path(name))
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(SCENARIOS)
 def test_a_kill_while_a_failure_is_taken_back_is_recovered(scenario: Scenario) -> None:
     """The executor dies in its own undo, at each undo step in turn."""

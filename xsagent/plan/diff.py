@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from xsagent.plan.check import check_host
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, remove_ifcfg_device
-from xsagent.plan.ip import diff_ip_device, remove_ip_device, stop_clients
+from xsagent.plan.ip import bring_back_displaced, diff_ip_device, remove_ip_device, stop_clients
 from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
@@ -31,6 +31,7 @@ from xsagent.plan.steps import (
     Plan,
     Relied,
     ResolverStep,
+    RouteStep,
     SafetyFlowsStep,
     Step,
     SysctlStep,
@@ -228,7 +229,10 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
         else:
             if name in lost and name in observed.ip_devices:
                 phases.retire += stop_clients(observed.ip_devices[name], "its device is made anew")
-            phases.addresses += diff_ip_device(device, bare.ip_devices.get(name))
+            steps = diff_ip_device(device, bare.ip_devices.get(name))
+            phases.addresses += [
+                bring_back_displaced(step, bare.ip_devices) if isinstance(step, RouteStep) else step for step in steps
+            ]
     if desired.topology.resolver is not None and not _resolver_is_right(desired.topology.resolver, observed.resolver):
         present = observed.resolver or Resolver()
         phases.addresses.append(

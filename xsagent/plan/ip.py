@@ -6,6 +6,8 @@ New addresses come before old ones go; a leased address stays while its client r
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
+from dataclasses import replace
 
 from xsagent.plan.steps import AddressStep, AnnounceStep, RouteStep, StartDhcpStep, Step, StopDhcpStep
 from xsagent.topology.values import (
@@ -56,6 +58,23 @@ def stop_clients(observed: IpDevice, reason: str) -> tuple[Step, ...]:
     """Steps that stop a device's DHCP clients; what they were leased stays."""
     clients = (_client(observed, family) for family in (IPV4, IPV6))
     return tuple(_stop(observed.device, client, reason) for client in clients if client is not None and client.running)
+
+
+def bring_back_displaced(step: RouteStep, observed: Mapping[str, IpDevice]) -> RouteStep:
+    """The step whose undo also brings back what its routes replace on other devices.
+
+    The kernel has one route for a prefix and a metric: setting it here takes it away there (ip-route(8), replace). Best
+    effort: a device that this plan changes as well has its own undo.
+    """
+    set_here = {(route.destination, _metric(route)) for route in step.add}
+    undo = step.undo
+    for name, device in sorted(observed.items()):
+        displaced = tuple(
+            route for route in device.routes if (route.destination, _metric(route)) in set_here and not is_learnt(route)
+        )
+        if displaced and name != step.device:
+            undo += (RouteStep(device=name, add=displaced, required=False),)
+    return replace(step, undo=undo)
 
 
 def is_learnt(route: Route) -> bool:

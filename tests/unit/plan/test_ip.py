@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from xsagent.plan.ip import diff_ip_device
+from xsagent.plan.ip import bring_back_displaced, diff_ip_device
 from xsagent.plan.steps import AddressStep, RouteStep, StopDhcpStep
 from xsagent.topology.values import Address, DhcpClient, IpDevice, Origin, Route
 
@@ -78,3 +78,12 @@ def test_a_client_that_only_waits_for_its_lease_is_not_stopped_by_an_undo() -> N
     want = IpDevice(device="xenbr0", ipv4_mode="dhcp", dhcp4=CLIENT)
 
     assert [step.undo for step in diff_ip_device(want, have)] == [()]
+
+
+def test_the_undo_of_a_default_route_brings_back_the_one_that_it_replaced_on_another_device() -> None:
+    """Else a run that is taken back would leave management without its gateway (rule 1)."""
+    before = route("0.0.0.0/0", "192.0.2.1")
+    step = RouteStep(device="xenbr1", add=(route("0.0.0.0/0", "198.51.100.1"),))
+    observed = {"xenbr0": IpDevice(device="xenbr0", routes=(before,)), "xenbr2": IpDevice(device="xenbr2")}
+
+    assert bring_back_displaced(step, observed).undo == (RouteStep(device="xenbr0", add=(before,), required=False),)
