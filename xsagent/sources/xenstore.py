@@ -31,6 +31,8 @@ REQUEST_DEADLINE_S: Final = 5.0
 TRANSACTION_DEADLINE_S: Final = 10.0
 """For one transaction with its repetitions after EAGAIN."""
 _CHUNK = 65536
+_AT_ONCE = 64
+"""Requests under way together: their answers have to fit into the socket while we still write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +240,28 @@ class Xenstore:
 
         Returns the answer to each, or why it was refused. Errors as `request`, but for refusals.
         """
+        found: list[bytes | XenstoreError] = []
+        for start in range(0, len(requests), _AT_ONCE):
+            found += self._request_some(requests[start : start + _AT_ONCE], transaction)
+        return found
+
+    def _request_some(
+        self, requests: Sequence[tuple[Operation, bytes]], transaction: int
+    ) -> list[bytes | XenstoreError]:
         end = time.monotonic() + self.deadline_s
         numbers: list[int] = []
         # One write for each: the kernel's device takes one message a write and drops what follows in it
         for operation, payload in requests:
             self._last_request = (self._last_request + 1) & 0xFFFFFFFF
-            message = Message(operation=operation, request=self._last_request, transaction=transaction, payload=payload)
+            number = self._last_request
+            message = Message(operation=operation, request=number, transaction=transaction, payload=payload)
             self._send(encode(message), end)
-            numbers.append(message.request)
+            numbers.append(number)
+        answers = self._await_answers(frozenset(numbers), end)
+        return [_payload(*request, answers[number]) for request, number in zip(requests, numbers, strict=True)]
+
+    def _await_answers(self, numbers: frozenset[int], end: float) -> dict[int, Message]:
+        """The answer to each request, by its number."""
         answers: dict[int, Message] = {}
         while len(answers) < len(numbers):
             answer = self._receive(end)
@@ -255,7 +271,7 @@ class Xenstore:
                 self._note(answer)
             elif answer.request in numbers:
                 answers[answer.request] = answer
-        return [_payload(*request, answers[number]) for request, number in zip(requests, numbers, strict=True)]
+        return answers
 
     def read_all(self, paths: Sequence[str], *, transaction: int = 0) -> list[bytes | None]:
         """The values of some nodes, None for each that is absent. Errors as `read`."""

@@ -1,0 +1,52 @@
+"""The survey of all guests' devices on real xenstored, kernel and switch."""
+
+from __future__ import annotations
+
+from dom0 import KEYS, Dom0
+
+from xsagent.hotplug.resync import build_resync_events
+from xsagent.hotplug.survey import read_survey
+from xsagent.model.vif import DeviceType, VifId
+from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+
+VIF = VifId(1, 0)
+
+
+def test_a_survey_finds_devices_in_all_three_places(dom0: Dom0) -> None:
+    """Backends of both layouts, ports with our marks, and what is going."""
+    dom0.vif("vif", "1", "0", "online")
+    dom0.write("/local/domain/0/backend/vif/7/2/state", "6")
+    dom0.write("/local/domain/0/backend/vif/not-a-number/0/state", "2")
+    dom0.write("/xapi/9/hotplug/vif/3/hotplug", "online")
+    # The kernel's netdevs are those of the sandbox's namespace: its sysfs is seen from inside alone.
+    names = dom0.sandbox.run(["ls", "/sys/class/net"]).stdout.split()
+    sysfs = dom0.sandbox.directory / "sysfs"
+    for name in names:
+        (sysfs / "class/net" / name).mkdir(parents=True)
+
+    with OvsdbConnection.open(dom0.rundir / "db.sock", 0) as database:
+        survey = read_survey(dom0.store, sysfs, read_ovsdb(database).bridges.values())
+
+    assert survey.backends == {VIF, VifId(7, 2)}
+    assert survey.closing == {VifId(7, 2)}
+    assert survey.online == {VIF, VifId(9, 3)}
+    assert survey.netdevs == {(DeviceType.VIF, VIF), (DeviceType.VIF, VifId(2, 0))}
+    assert (DeviceType.VIF, VIF) in survey.ports
+    assert {event.device: str(event.action) for event in build_resync_events(survey)} == {
+        "vif1.0": "repair",
+        "vif9.3": "remove",
+    }
+
+
+def test_a_survey_without_xenstored_removes_nothing(dom0: Dom0) -> None:
+    """Ports are known, backends are not."""
+    dom0.vif("vif", "1", "0", "online")
+    dom0.remove(KEYS.backend)
+    dom0.store.close()
+
+    with OvsdbConnection.open(dom0.rundir / "db.sock", 0) as database:
+        survey = read_survey(dom0.store, dom0.sandbox.directory, read_ovsdb(database).bridges.values())
+
+    assert survey.backends is None
+    assert build_resync_events(survey) == ()

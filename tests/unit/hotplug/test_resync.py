@@ -1,0 +1,50 @@
+"""Which events a survey of all guests' devices leads to."""
+
+from __future__ import annotations
+
+from xsagent.hotplug.event import Action
+from xsagent.hotplug.resync import Survey, build_resync_events
+from xsagent.model.vif import DeviceType, VifId
+
+VIF, TAP = DeviceType.VIF, DeviceType.TAP
+A, B = VifId(5, 0), VifId(6, 1)
+
+
+def events(survey: Survey) -> list[tuple[str, Action]]:
+    """Devices and actions."""
+    return [(event.device, event.action) for event in build_resync_events(survey)]
+
+
+def test_what_has_a_netdev_and_a_backend_is_looked_at() -> None:
+    """Attached or not: a lost event is no other case than a right device."""
+    survey = Survey(backends=frozenset({A, B}), netdevs=frozenset({(VIF, A), (TAP, A)}), ports=frozenset({(VIF, A)}))
+
+    assert events(survey) == [("tap5.0", Action.REPAIR), ("vif5.0", Action.REPAIR)]
+
+
+def test_a_missed_remove_is_made_up_for() -> None:
+    """No netdev and no backend: port and the key that xenopsd waits for go."""
+    survey = Survey(backends=frozenset(), online=frozenset({B}), ports=frozenset({(VIF, A), (TAP, A)}))
+
+    assert events(survey) == [("tap5.0", Action.REMOVE), ("vif5.0", Action.REMOVE), ("vif6.1", Action.REMOVE)]
+
+
+def test_nothing_is_removed_while_netdev_or_backend_is_there() -> None:
+    """One of the two is enough to stay."""
+    with_netdev = Survey(backends=frozenset(), netdevs=frozenset({(VIF, A)}), ports=frozenset({(VIF, A)}))
+    with_backend = Survey(backends=frozenset({A}), ports=frozenset({(VIF, A)}), online=frozenset({A}))
+
+    assert events(with_netdev) == []
+    assert events(with_backend) == []
+
+
+def test_a_closing_vif_is_left_to_its_remove() -> None:
+    """Netback is taking it away; attaching it again would only be in the way."""
+    assert events(Survey(backends=frozenset({A}), closing=frozenset({A}), netdevs=frozenset({(VIF, A)}))) == []
+
+
+def test_without_xenstored_nothing_is_known() -> None:
+    """A restarting xenstored is not "no vifs"."""
+    survey = Survey(backends=None, netdevs=frozenset({(VIF, A)}), ports=frozenset({(VIF, B)}))
+
+    assert events(survey) == []

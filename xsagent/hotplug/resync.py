@@ -1,0 +1,50 @@
+"""What is there of guests' devices -> the events that make it right. Pure.
+
+The daemon reads a Survey (`survey`) at its start, after a peer came back and every few minutes, and hands the events
+to `attempt`. Lost events, a killed daemon and foreign hands are all mended by the same comparison (DESIGN.md
+section 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xsagent.hotplug.event import Action, Event
+from xsagent.model.vif import DeviceType, VifId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """All guests' devices, as each peer knows them.
+
+    Attributes:
+        backends: vifs whose backend directory is in xenstore; None when xenstored could not be asked.
+        closing: those of them that netback is taking away.
+        online: vifs with a ``hotplug`` key: xenopsd believes that they are plugged.
+        netdevs: vif and tap netdevs of the kernel.
+        ports: vif and tap ports of the switch that bear our marks.
+    """
+
+    backends: frozenset[VifId] | None
+    closing: frozenset[VifId] = frozenset()
+    online: frozenset[VifId] = frozenset()
+    netdevs: frozenset[tuple[DeviceType, VifId]] = frozenset()
+    ports: frozenset[tuple[DeviceType, VifId]] = frozenset()
+
+
+def build_resync_events(survey: Survey) -> tuple[Event, ...]:
+    """One event for each device that may need something, in the order of their names.
+
+    What has a netdev is repaired (right ones cost a comparison). A port, or a ``hotplug`` key, is removed only when
+    the netdev is gone and xenstore says that the backend is gone: a restarting xenstored is not "no vifs". A tap has
+    no backend of its own; the VIF's counts.
+    """
+    if survey.backends is None:
+        return ()
+    living = survey.backends - survey.closing
+    events = {(kind, vif): Action.REPAIR for kind, vif in survey.netdevs if vif in living}
+    leftovers = survey.ports | {(DeviceType.VIF, vif) for vif in survey.online}
+    for kind, vif in leftovers - survey.netdevs:
+        if vif not in survey.backends:
+            events[kind, vif] = Action.REMOVE
+    return tuple(Event(vif=vif, kind=kind, action=action) for (kind, vif), action in sorted(events.items()))
