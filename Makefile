@@ -30,6 +30,9 @@ test-system: .venv/ready-test$(if $(wildcard $(LAB)/run),-system) ## what needs 
 	@tests/system/build-image '$(LAB)'
 	@LAB='$(LAB)' $(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests/system
 
+bench: .venv/ready-bench ## measure beside a bash script: a table, and bench.json
+	@PYTHONPATH=$(CURDIR)/tests/support $(BIN)/python tests/bench
+
 lint: .venv/ready-lint ## style, types, shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
