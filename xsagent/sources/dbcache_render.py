@@ -36,6 +36,12 @@ _ESCAPES: Final = {
 _ESCAPED: Final = re.compile("[&<>\r\n\t]")
 _ESCAPED_IN_QUOTES: Final = re.compile('[&<>"\r\n\t]')
 
+_CONTAINERS: Final = {
+    tag: frozenset(element.name for element in layout.elements if element.form in {Form.REFS, Form.FIRST_REF, Form.MAP})
+    for tag, layout in LAYOUTS.items()
+}
+"""Elements by record that are written as empty elements where they hold nothing."""
+
 
 def render_dbcache(snapshot: Snapshot) -> bytes:
     """The cache that `parse_dbcache` reads as this snapshot (but for source and warnings), in ASCII.
@@ -82,17 +88,13 @@ def _render_record(layout: RecordLayout, record: Record, snapshot: Snapshot) -> 
             for item, text in element.items:
                 yield f"\t\t\t<{item}>{_escaped(text)}</{item}>"
             yield f"\t\t</{name}>"
-        elif _form(layout, name) in {Form.REFS, Form.FIRST_REF, Form.MAP}:
+        elif name in _CONTAINERS[layout.tag]:
             yield f"\t\t<{name}/>"
         else:
             yield f"\t\t<{name}>{_escaped(element.text)}</{name}>"
     if extra:
         yield f"\t\t<{EXTRA}>{_escaped(_json(extra))}</{EXTRA}>"
     yield f"\t</{raw.tag}>"
-
-
-def _form(layout: RecordLayout, name: str) -> Form:
-    return next(element.form for element in layout.elements if element.name == name)
 
 
 def _raw_record(layout: RecordLayout, record: Record) -> RawRecord:
