@@ -17,9 +17,12 @@ from typing import Any, Final
 
 from xsagent.apply.announce import announce, solicit_routers
 from xsagent.apply.packet_socket import has_carrier, require_device
+from xsagent.apply.refusals import remember_refusals
 from xsagent.apply.secondaries import promoted_secondaries
+from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, ForeignObjectError, NetlinkError
 from xsagent.observed.netlink import dump_kernel
+from xsagent.plan.links import MTU_SETTING
 from xsagent.plan.steps import (
     AddressStep,
     AnnounceStep,
@@ -57,6 +60,24 @@ def apply_link(step: LinkStep) -> None:
             kernel.link("set", index=index, mtu=step.mtu)
         if step.up:
             kernel.link("set", index=index, state="up")
+
+
+def try_mtu(step: LinkStep, paths: Paths) -> tuple[str, ...]:
+    """Set the MTU of a best-effort step that has nothing else (features.md section 8).
+
+    Returns a sentence when the kernel refuses it. A value beyond the driver's range (EINVAL) is remembered, so that no
+    later run tries it again; any other refusal may pass, as a VLAN's over a parent that is to be widened yet. Raises
+    DeviceAbsentError without the device, FileError when the refusal cannot be written.
+    """
+    value = {MTU_SETTING: str(step.mtu)}
+    try:
+        apply_link(step)
+    except NetlinkError as error:
+        if getattr(error.__cause__, "code", None) == errno.EINVAL:
+            remember_refusals(paths, step.device, tried=value, refused=value, kind="settings")
+        return (f"{error}; it stays as it is",)
+    remember_refusals(paths, step.device, tried=value, refused={}, kind="settings")
+    return ()
 
 
 def create_vlan_link(step: CreateVlanLinkStep) -> None:

@@ -90,6 +90,8 @@ class StepRunner:
 
     def _run_link(self, step: LinkStep | CreateVlanLinkStep | DeleteLinkStep | WaitCarrierStep | SysctlStep) -> None:
         match step:
+            case LinkStep(required=False, up=None, mac=None, mtu=int()):
+                self._warn_of_refusals(step.device, netlink.try_mtu(step, self.paths))
             case LinkStep():
                 netlink.apply_link(step)
             case CreateVlanLinkStep():
@@ -108,8 +110,11 @@ class StepRunner:
             refused = ethtool.apply_features(step, self.paths)
         else:
             refused = ethtool.apply_link_settings(step, self.paths)
+        self._warn_of_refusals(step.device, refused)
+
+    def _warn_of_refusals(self, device: str, refused: tuple[str, ...]) -> None:
         for text in refused:
-            self.logger.warning("refuse_setting", subject=step.device, reason=text)
+            self.logger.warning("refuse_setting", subject=device, reason=text)
 
     def _run_addresses(self, step: AddressStep | RouteStep | AnnounceStep) -> None:
         match step:

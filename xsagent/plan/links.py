@@ -6,6 +6,7 @@ What is equal gives no step; an offload or setting that the driver refused befor
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.remade import restore_ip, restore_link
@@ -22,6 +23,9 @@ from xsagent.topology.values import KEEP, Link, Topology
 
 _LINK_WORDS = frozenset({"autoneg", "speed", "duplex", "advertise"})
 """Settings that the kernel takes together (ethtool -s)."""
+
+MTU_SETTING: Final = "mtu"
+"""The word under which a refused MTU is remembered beside refused link settings; ethtool has none like it."""
 
 
 def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tuple[Step, ...]:
@@ -42,7 +46,7 @@ def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tup
                 undo=(DeleteLinkStep(device=desired.name),),
             )
         )
-    steps += _attributes(desired, observed)
+    steps += _attributes(desired, observed, options.refused_settings.get(desired.name, {}))
     steps += _sysctls(desired, observed)
     steps += _features(desired, observed, options.refused_features.get(desired.name, {}))
     steps += _settings(desired, observed, options.refused_settings.get(desired.name, {}))
@@ -68,36 +72,34 @@ def take_link_down(link: Link, observed: Topology, reason: str) -> tuple[Step, .
     return (LinkStep(device=link.name, up=False, reason=reason, undo=(LinkStep(device=link.name, up=True), *back)),)
 
 
-def _attributes(desired: Link, observed: Link | None) -> list[Step]:
+def _attributes(desired: Link, observed: Link | None, refused: Mapping[str, str]) -> list[Step]:
+    """The MTU as a step of its own: hardware that refuses it costs nobody the link (features.md section 8)."""
+    present = observed or Link(name=desired.name)
+    steps: list[Step] = []
     mtu = _known(desired.mtu)
-    up = None if desired.up is KEEP else desired.up
-    mac = desired.mac if isinstance(desired.mac, str) else None
-    if observed is None:
-        return [LinkStep(device=desired.name, mtu=mtu, up=up, mac=mac, reason="a new device comes up")]
-    if mtu == observed.mtu:
-        mtu = None
-    if up == observed.up:
-        up = None
-    if mac is not None and mac == observed.mac:
-        mac = None
-    if mtu is None and up is None and mac is None:
-        return []
+    if mtu is not None and mtu != present.mtu and refused.get(MTU_SETTING) != str(mtu):
+        before = _known(present.mtu)
+        reason = "a new device" if observed is None else f"MTU was {before}"
+        undo = () if before is None else (LinkStep(device=desired.name, mtu=before),)
+        steps.append(LinkStep(device=desired.name, mtu=mtu, reason=reason, required=False, undo=undo))
+    up = None if desired.up is KEEP or desired.up == present.up else desired.up
+    mac = desired.mac if isinstance(desired.mac, str) and desired.mac != present.mac else None
+    if up is not None or mac is not None:
+        steps.append(_up_and_mac(present, up, mac, is_new=observed is None))
+    return steps
+
+
+def _up_and_mac(present: Link, up: bool | None, mac: str | None, *, is_new: bool) -> Step:
+    if is_new:
+        return LinkStep(device=present.name, up=up, mac=mac, reason="a new device comes up")
     undo = LinkStep(
-        device=desired.name,
-        mtu=_known(observed.mtu) if mtu is not None else None,
-        up=(observed.up is True) if up is not None else None,
-        mac=observed.mac if mac is not None and isinstance(observed.mac, str) else None,
+        device=present.name,
+        up=(present.up is True) if up is not None else None,
+        mac=present.mac if mac is not None and isinstance(present.mac, str) else None,
     )
-    reason = ", ".join(
-        text
-        for text, changed in (
-            (f"MTU was {_known(observed.mtu)}", mtu is not None),
-            ("link was down" if up else "link was up", up is not None),
-            ("MAC differed", mac is not None),
-        )
-        if changed
-    )
-    return [LinkStep(device=desired.name, mtu=mtu, up=up, mac=mac, reason=reason, undo=(undo,))]
+    causes = (("link was down" if up else "link was up", up is not None), ("MAC differed", mac is not None))
+    reason = ", ".join(text for text, changed in causes if changed)
+    return LinkStep(device=present.name, up=up, mac=mac, reason=reason, undo=(undo,))
 
 
 def _sysctls(desired: Link, observed: Link | None) -> list[Step]:

@@ -14,7 +14,7 @@ class PlanOptions:
         keep_vif_ports: refuse to delete a bridge under a VIF's port whose netdev exists (features.md section 14:
             ``--pif-uuid`` and ``--force``; XAPI itself moves such VIFs afterwards).
         refused_features: by device, offloads that its driver refused, with the value refused.
-        refused_settings: by device, link settings that its driver refused, with the value refused.
+        refused_settings: by device, link settings that its driver refused, with the value refused; its MTU as ``mtu``.
         carrier_wait_s: seconds to wait for the carrier of NICs that have just come up below a bond.
     """
 

@@ -45,6 +45,22 @@ def test_a_new_device_gets_its_offloads_with_its_first_plan() -> None:
     assert FeaturesStep(device="xenbr0", features={"gro": False}, reason="offloads differ", required=False) in steps
 
 
+def test_the_mtu_is_a_step_of_its_own_that_may_be_refused() -> None:
+    """The link comes up all the same (features.md section 8), and a MTU that was refused is not tried again."""
+    wanted = Link(name="eth0", up=True, mtu=9000)
+    for observed in (None, Link(name="eth0", up=False, mtu=1500)):
+        mtu, up = diff_link(wanted, observed, PlanOptions())
+
+        assert isinstance(mtu, LinkStep)
+        assert (mtu.mtu, mtu.up, mtu.required) == (9000, None, False)
+        assert isinstance(up, LinkStep)
+        assert (up.mtu, up.up, up.required) == (None, True, True)
+
+    options = PlanOptions(refused_settings={"eth0": {"mtu": "9000"}})
+    assert diff_link(wanted, Link(name="eth0", up=True, mtu=1500), options) == ()
+    assert len(diff_link(replace(wanted, mtu=8000), Link(name="eth0", up=True, mtu=1500), options)) == 1
+
+
 def test_a_vlan_netdev_is_no_wider_than_the_nic_below() -> None:
     """The kernel refuses it (ERANGE), and the whole operation would go back."""
     wanted = {
@@ -55,7 +71,7 @@ def test_a_vlan_netdev_is_no_wider_than_the_nic_below() -> None:
 
     plan = build_plan(Desired(topology=Topology(links=wanted)), observed, PlanOptions())
 
-    assert [step.mtu for step in plan.steps if isinstance(step, LinkStep)] == [1500]
+    assert [step.mtu for step in plan.steps if isinstance(step, LinkStep) and step.mtu] == [1500]
     assert any("eth0.5" in warning for warning in plan.warnings)
 
 
