@@ -20,7 +20,7 @@ _FACTS = frozenset({"errors", "model", "topology"})
 _GROUND = _FACTS | {"config", "log"}
 _PURE = frozenset({"desired", "plan"})
 _FLOW = _GROUND | _PURE | {"sources", "observed", "apply"}
-_ENTRIES = frozenset({"reconfigure", "operations", "rewrite", "hotplug", "hotplug decides"})
+_ENTRIES = frozenset({"reconfigure", "operations", "rescue", "rewrite", "hotplug", "hotplug decides"})
 
 LAYERS: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
@@ -40,6 +40,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "reconfigure": _FLOW,
     "operations": _FLOW | {"reconfigure"},
     "rewrite": _FLOW | {"reconfigure", "operations"},
+    "rescue": _FLOW,
     "hotplug": _FLOW | {"hotplug decides"},
     "reconcile": _FLOW | _ENTRIES,
     "daemon": _FLOW | _ENTRIES | {"reconcile"},

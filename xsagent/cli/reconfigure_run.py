@@ -37,6 +37,7 @@ from xsagent.operations import (
 from xsagent.plan.render import render_plan
 from xsagent.plan.steps import Plan
 from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan, remember
+from xsagent.rescue import rescue_management
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
@@ -144,7 +145,7 @@ def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
 
 def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     if options.force is not None:
-        snapshot = read_boot_state(host.paths)
+        snapshot = rescue_management(host.paths, read_boot_state(host.paths))
         pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)
         return _Word(snapshot=snapshot, pif=pif, cached=True)
     if options.pif is not None:

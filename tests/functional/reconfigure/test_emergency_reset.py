@@ -112,7 +112,7 @@ def test_nonsense_is_refused_and_no_cache_is_written(blank: Sandbox, arguments: 
 
 
 def test_the_resets_own_mark_wins_over_every_other_state() -> None:
-    """/var/tmp/network-reset: our state is ignored, management.conf counts (pains.md 3)."""
+    """With the mark of xe-reset-networking our state is ignored and management.conf counts (pains.md 3)."""
     records = HostRecords()
     records.nic("eth0", management=True, **static("192.0.2.99"))
     conf = "LABEL='eth0'\nMODE='static'\nIP='192.0.2.10'\nNETMASK='255.255.255.0'\nGATEWAY='192.0.2.1'\n"

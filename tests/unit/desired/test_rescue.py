@@ -1,0 +1,52 @@
+"""desired/rescue.py: a stand-in is chosen by slot, else because there is no other; never by a guess."""
+
+from __future__ import annotations
+
+from xsagent.desired.rescue import PresentNic, choose_stand_in, missing_management_nic, with_stand_in
+from xsagent.model.records import Network, Pif, Ref
+from xsagent.model.snapshot import Snapshot
+
+GONE = Pif(ref=Ref("p0"), uuid="p0", device="eth0", network=Ref("n0"), mac="aa:00:00:00:00:00", management=True)
+OTHER = Pif(ref=Ref("p1"), uuid="p1", device="eth9", network=Ref("n1"), mac="aa:00:00:00:00:01")
+SNAPSHOT = Snapshot(
+    source="test",
+    pifs={GONE.ref: GONE, OTHER.ref: OTHER},
+    networks={Ref("n0"): Network(ref=Ref("n0"), uuid="n0", bridge="xenbr0")},
+)
+LEFT = PresentNic(name="eth8", mac="bb:00:00:00:00:08", slot="0000:03:00.0")
+RIGHT = PresentNic(name="eth9", mac="bb:00:00:00:00:09", slot="0000:04:00.0")
+
+
+def test_a_nic_that_is_there_needs_no_rescue() -> None:
+    """Whatever its MAC: a swapped NIC of the same name is used by its name."""
+    assert missing_management_nic(SNAPSHOT, "", {"eth0"}) is None
+    assert missing_management_nic(SNAPSHOT, "", {"eth8"}) == GONE
+
+
+def test_the_slot_decides_before_anything_else() -> None:
+    """The NIC in the slot of the gone one stands in, however many others have carrier."""
+    rescue = choose_stand_in(GONE, [LEFT, RIGHT], {"eth0": "0000:04:00.0"}, {"eth8"})
+
+    assert rescue is not None
+    assert rescue.nic == RIGHT
+
+
+def test_without_a_slot_only_a_single_candidate_will_do() -> None:
+    """One NIC, or one with carrier; two with carrier are a guess, and none is none."""
+    assert choose_stand_in(GONE, [LEFT], {}, ()) is not None
+    chosen = choose_stand_in(GONE, [LEFT, RIGHT], {}, {"eth9"})
+    assert chosen is not None
+    assert chosen.nic == RIGHT
+    assert choose_stand_in(GONE, [LEFT, RIGHT], {}, {"eth8", "eth9"}) is None
+    assert choose_stand_in(GONE, [], {}, ()) is None
+
+
+def test_the_stand_in_takes_name_and_mac_and_its_own_pif_makes_way() -> None:
+    """Two PIFs cannot have one NIC: management has it."""
+    rescue = choose_stand_in(GONE, [RIGHT], {}, ())
+    assert rescue is not None
+
+    after = with_stand_in(SNAPSHOT, rescue)
+
+    assert {(pif.device, pif.mac) for pif in after.pifs.values()} == {("eth9", RIGHT.mac)}
+    assert not after.complete

@@ -1,0 +1,21 @@
+"""Remembers that this host runs on a stand-in for management's NIC, for `xsagent status` and doctor. Effects: one file."""
+
+from __future__ import annotations
+
+import json
+
+from xsagent.apply.files import replace_file
+from xsagent.config import Paths
+
+_NAME = "degraded.json"
+
+
+def remember_degraded(paths: Paths, *, gone: str, stand_in: str, reason: str) -> None:
+    """Write down which NIC stands in for which, and why; equal content is written again.
+
+    Raises:
+        FileError: the file could not be written; it is as it was.
+    """
+    paths.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    form = {"gone": gone, "stand_in": stand_in, "reason": reason}
+    replace_file(paths.state_dir / _NAME, (json.dumps(form, indent=1) + "\n").encode())

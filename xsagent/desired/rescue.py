@@ -1,0 +1,96 @@
+"""Management's NICs are gone, other hardware is there: which NIC stands in, and the records that say so. Pure.
+
+Only at boot and with ``--force`` (pains.md 2, DESIGN.md section 5): a disk in another machine, a swapped NIC. The
+stand-in is chosen by the slot that the gone NIC had, else because it is the only candidate; never by a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from xsagent.model.records import Pif, Ref
+from xsagent.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentNic:
+    """A NIC that is there.
+
+    Attributes:
+        slot: PCI address; empty where it has none.
+    """
+
+    name: str
+    mac: str
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescue:
+    """A stand-in for management's NIC.
+
+    Attributes:
+        gone: the device that the records name.
+        reason: why this NIC, one clause.
+    """
+
+    pif: Ref
+    gone: str
+    nic: PresentNic
+    reason: str
+
+
+def missing_management_nic(snapshot: Snapshot, management_bridge: str, devices: Collection[str]) -> Pif | None:
+    """The PIF of the NIC that management needs, when none of its NICs is there; None when one is, or none is known.
+
+    Arguments:
+        management_bridge: MANAGEMENT_INTERFACE of the inventory, for records that do not say which PIF it is.
+        devices: netdevs that are there.
+    """
+    pif = snapshot.management_pif() or _on_bridge(snapshot, management_bridge)
+    if pif is None:
+        return None
+    base = snapshot.carrier_of(pif) or pif
+    bond = snapshot.bond_of(base)
+    nics = snapshot.members_of(bond) if bond is not None else (base,)
+    if not nics or any(nic.device in devices for nic in nics):
+        return None
+    return next((nic for nic in nics if bond is not None and nic.ref == bond.primary_member), nics[0])
+
+
+def choose_stand_in(
+    gone: Pif, nics: Collection[PresentNic], slots: Mapping[str, str], with_carrier: Collection[str]
+) -> Rescue | None:
+    """The NIC that stands in; None where the choice would be a guess.
+
+    Arguments:
+        slots: PCI address by device name, as interface-rename last knew them.
+        with_carrier: names of NICs that have carrier; asked only where the slot does not decide.
+    """
+    by_slot = [nic for nic in nics if nic.slot and nic.slot == slots.get(gone.device)]
+    if len(by_slot) == 1:
+        return _rescue(gone, by_slot[0], f"it is in the slot {by_slot[0].slot} that {gone.device} had")
+    if len(nics) == 1:
+        return _rescue(gone, next(iter(nics)), "it is the only NIC")
+    plugged = [nic for nic in nics if nic.name in with_carrier]
+    return _rescue(gone, plugged[0], "it is the only NIC with carrier") if len(plugged) == 1 else None
+
+
+def with_stand_in(snapshot: Snapshot, rescue: Rescue) -> Snapshot:
+    """The records with the stand-in's name and MAC where the gone NIC stood; a PIF of its own makes way."""
+    pifs = {ref: pif for ref, pif in snapshot.pifs.items() if pif.device != rescue.nic.name}
+    for ref, pif in pifs.items():
+        if pif.device == rescue.gone:
+            mac = rescue.nic.mac if ref == rescue.pif or pif.mac == snapshot.pifs[rescue.pif].mac else pif.mac
+            pifs[ref] = replace(pif, device=rescue.nic.name, mac=mac)
+    return replace(snapshot, pifs=pifs, complete=False)
+
+
+def _rescue(gone: Pif, nic: PresentNic, reason: str) -> Rescue:
+    return Rescue(pif=gone.ref, gone=gone.device, nic=nic, reason=reason)
+
+
+def _on_bridge(snapshot: Snapshot, bridge: str) -> Pif | None:
+    named = [pif for pif in snapshot.pifs.values() if bridge and snapshot.bridge_of(pif) == bridge]
+    return named[0] if len(named) == 1 else None

@@ -1,0 +1,77 @@
+"""Rescue at boot: finds a NIC for management where the one that the records name is gone (pains.md 2).
+
+Between reading the cache and deciding what to do, only for ``--force``. Its one effect is to raise NICs so that they
+can show carrier; everything else is decided by `desired/rescue.py` and done by the ordinary plan.
+"""
+
+from __future__ import annotations
+
+from xsagent.apply.degraded import remember_degraded
+from xsagent.apply.netlink import apply_link, wait_carrier
+from xsagent.config import Paths
+from xsagent.desired.rescue import PresentNic, choose_stand_in, missing_management_nic, with_stand_in
+from xsagent.errors import DeviceAbsentError
+from xsagent.log import get_logger
+from xsagent.model.snapshot import Snapshot
+from xsagent.observed.links import read_links
+from xsagent.observed.netlink import dump_kernel
+from xsagent.plan.steps import LinkStep, WaitCarrierStep
+from xsagent.sources.host_files import read_inventory
+from xsagent.sources.interface_rename import read_slots
+from xsagent.topology.values import Link
+
+_CARRIER_S = 5.0
+
+
+def rescue_management(paths: Paths, snapshot: Snapshot) -> Snapshot:
+    """The snapshot, with a NIC that is there for management where the recorded one is gone.
+
+    Raises:
+        DeviceAbsentError: management's NIC is gone and no other can stand in without a guess; nothing was changed but
+            that NICs were raised.
+    """
+    links = _physical_links(paths)
+    gone = missing_management_nic(snapshot, read_inventory(paths).management_interface, dump_names())
+    if gone is None:
+        return snapshot
+    nics = [
+        PresentNic(name=link.name, mac=link.mac if isinstance(link.mac, str) else "", slot=_slot(paths, link.name))
+        for link in links.values()
+    ]
+    rescue = choose_stand_in(gone, nics, read_slots(paths), ())
+    if rescue is None and nics:
+        rescue = choose_stand_in(gone, nics, {}, _raise_and_look(paths, list(links)))
+    if rescue is None:
+        present = ", ".join(sorted(links)) or "none"
+        raise DeviceAbsentError(
+            f"management's NIC {gone.device} is not on this host, and which of its NICs ({present}) stands in would "
+            "be a guess; `interface-reconfigure --force BRIDGE rewrite --device=NIC --mac=x ...` says it"
+        )
+    get_logger().warning("rescue_management", subject=rescue.nic.name, gone=rescue.gone, reason=rescue.reason)
+    remember_degraded(paths, gone=rescue.gone, stand_in=rescue.nic.name, reason=rescue.reason)
+    return with_stand_in(snapshot, rescue)
+
+
+def dump_names() -> frozenset[str]:
+    """Names of all netdevs."""
+    return frozenset(row.name for row in dump_kernel().links)
+
+
+def _physical_links(paths: Paths) -> dict[str, Link]:
+    links = read_links(dump_kernel(), sysfs=paths.sys, proc=paths.proc)
+    return {name: link for name, link in links.items() if link.physical}
+
+
+def _raise_and_look(paths: Paths, names: list[str]) -> list[str]:
+    """A NIC that is down shows no carrier: raise all, wait for the first ones, and see which have it."""
+    for name in names:
+        apply_link(LinkStep(device=name, up=True))
+    wait_carrier(WaitCarrierStep(devices=tuple(names), seconds=_CARRIER_S))
+    return [name for name, link in _physical_links(paths).items() if link.carrier is True]
+
+
+def _slot(paths: Paths, name: str) -> str:
+    try:
+        return (paths.sys / "class/net" / name / "device").resolve(strict=True).name.lower()
+    except OSError:
+        return ""
