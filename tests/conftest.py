@@ -54,9 +54,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much the property tests searched: hosts generated, operations done, faults injected."""
     tally: Counter[str] = Counter()
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.getreports(outcome):
-            tally.update(dict(value for name, value in report.user_properties if name == "tally"))
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "teardown":
+                tally.update(dict(value for name, value in report.user_properties if name == "tally"))
     if tally:
         done = ", ".join(f"{count} {what}" for what, count in sorted(tally.items()))
         terminalreporter.write_line(f"generated hosts ({os.environ.get('PROFILE', 'short')} profile): {done}")

@@ -141,6 +141,7 @@ class Scenario:
     dhcp_answers: bool = True
     has_bond_devices: bool = True
     ipv6_available: bool = True
+    datapath_type: str = ""
 
 
 def _noise(pairs: tuple[tuple[str, str], ...]) -> st.SearchStrategy[dict[str, str]]:

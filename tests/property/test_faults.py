@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from host_model import HostModel, parts
-from hypothesis import given, settings
+from hypothesis import given
 from strategies import SCENARIOS, Scenario
-from walk import TALLY, Attempt, FaultyRun, Killed, assert_same, assert_undone, run_plan, settler, undo, walk
+from walk import TALLY, Attempt, FaultyRun, Killed, assert_same, assert_undone, hosts, run_plan, settler, undo, walk
 
 from xsagent.apply.executor import Executed, RunStep, execute
 from xsagent.apply.journal import NAME, Journal, JournalEntries, read_journal
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.timeout(7200)
 """For the long profile; no example has a time limit of its own."""
 
 
+@hosts()
 @given(SCENARIOS)
 def test_the_undo_of_any_prefix_brings_back_the_state(scenario: Scenario) -> None:
     """Rule 5: every step has an undo, and they are exact in every combination that can arise."""
@@ -40,6 +41,7 @@ def test_the_undo_of_any_prefix_brings_back_the_state(scenario: Scenario) -> Non
             assert_undone(undo(attempt.plan.steps[:count], back), back, attempt.start, f"{attempt.event} after {count}")
 
 
+@hosts()
 @given(SCENARIOS)
 def test_a_failure_at_any_step_takes_everything_back(scenario: Scenario) -> None:
     """A required step that fails, before its effect or in the middle of it, ends in RolledBack."""
@@ -53,7 +55,7 @@ def test_a_failure_at_any_step_takes_everything_back(scenario: Scenario) -> None
             assert_undone(ended, model, attempt.start, f"{attempt.event} failing at {number}.{done}")
 
 
-@settings(max_examples=settings().max_examples // 4)
+@hosts(0.25)
 @given(SCENARIOS)
 def test_a_kill_at_any_point_is_recovered(scenario: Scenario) -> None:
     """The next run brings the old state back, or finds the new one; also when it is killed itself and runs again."""
@@ -62,7 +64,7 @@ def test_a_kill_at_any_point_is_recovered(scenario: Scenario) -> None:
             _kill_everywhere(attempt, Path(name))
 
 
-@settings(max_examples=settings().max_examples // 2)
+@hosts(0.5)
 @given(SCENARIOS)
 def test_a_kill_while_a_failure_is_taken_back_is_recovered(scenario: Scenario) -> None:
     """The executor dies in its own undo, at each undo step in turn."""

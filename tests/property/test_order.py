@@ -9,7 +9,7 @@ import pytest
 from host_model import HostModel
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
-from walk import TALLY, Attempt, run_plan, walk
+from walk import TALLY, Attempt, hosts, run_plan, walk
 
 from xsagent.plan.steps import (
     AddPort,
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.timeout(7200)
 """For the long profile; no example has a time limit of its own."""
 
 
+@hosts()
 @given(SCENARIOS)
 def test_management_is_never_down_while_something_else_is_done(scenario: Scenario) -> None:
     """Rule 1: the path to management comes last to break and first to restore, within what each step stands on."""
@@ -45,6 +46,7 @@ def test_management_is_never_down_while_something_else_is_done(scenario: Scenari
             model.run(step)
 
 
+@hosts()
 @given(SCENARIOS)
 def test_one_fact_touched_by_hand_is_one_fact_mended(scenario: Scenario) -> None:
     """Rule 2: minimal change. Each fact of the applied state in turn is changed, and the plan speaks of it alone."""

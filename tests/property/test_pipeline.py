@@ -6,7 +6,7 @@ import pytest
 from host_model import HostModel
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
-from walk import Attempt, run_plan, walk
+from walk import Attempt, hosts, run_plan, walk
 from world import FOREIGN_BRIDGE, FOREIGN_PORTS
 
 from xsagent.apply.executor import Executed
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.timeout(7200)
 """For the long profile; no example has a time limit of its own."""
 
 
+@hosts()
 @given(SCENARIOS)
 def test_a_plan_leads_to_what_was_wanted_and_a_second_one_is_empty(scenario: Scenario) -> None:
     """Convergence and idempotence: verify finds nothing required, and once DHCP answered nothing at all."""
@@ -34,6 +35,7 @@ def test_a_plan_leads_to_what_was_wanted_and_a_second_one_is_empty(scenario: Sce
         assert attempt.plan_for(after).steps == ()
 
 
+@hosts()
 @given(SCENARIOS)
 def test_all_ovsdb_changes_of_an_operation_are_one_transaction(scenario: Scenario) -> None:
     """Rule 3."""
@@ -41,6 +43,7 @@ def test_all_ovsdb_changes_of_an_operation_are_one_transaction(scenario: Scenari
         assert sum(isinstance(step, OvsdbStep) for step in attempt.plan.steps) <= 1
 
 
+@hosts()
 @given(SCENARIOS)
 def test_what_others_put_there_survives_every_operation(scenario: Scenario) -> None:
     """Rule 4: foreign bridges, ports, controllers, QoS and keys; ports of others move when their bridge goes."""
@@ -56,6 +59,7 @@ def test_what_others_put_there_survives_every_operation(scenario: Scenario) -> N
         assert after.links["eth8"] == attempt.start.links["eth8"]
 
 
+@hosts()
 @given(SCENARIOS)
 def test_the_same_input_gives_the_same_plan(scenario: Scenario) -> None:
     """Determinism, whatever the order in which tables list their rows."""
@@ -70,6 +74,7 @@ def test_the_same_input_gives_the_same_plan(scenario: Scenario) -> None:
         assert build_plan(again, observed, world.plan_options(event, turned)) == attempt.plan
 
 
+@hosts()
 @given(SCENARIOS)
 def test_a_plan_comes_back_from_the_journal_as_it_was(scenario: Scenario) -> None:
     """Nothing is lost in JSON, neither of the steps with their undo nor of what was wanted."""

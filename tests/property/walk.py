@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from host_model import HostModel, parts
+from hypothesis import settings
 from strategies import Event, Scenario
 from world import World
 
@@ -32,8 +33,20 @@ from xsagent.plan.steps import Plan, Step
 from xsagent.topology.desired import Desired
 
 REFUSALS = (DeviceAbsentError, ForeignObjectError, InputError, InUseError, NotFoundError)
+_SHORT = 100
+"""Examples of the short profile (tests/conftest.py)."""
 TALLY: Counter[str] = Counter()
 """What was done, for the summary at the end of the run."""
+
+
+def hosts(share: float = 1.0) -> settings:
+    """How many hosts a test generates: 50, or 1,100 in the long profile, so that all tests together see over 10,000.
+
+    Arguments:
+        share: less for a test that does very much with each.
+    """
+    is_long = settings().max_examples > _SHORT
+    return settings(max_examples=int((1100 if is_long else 50) * share))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class World:
     def __init__(self, scenario: Scenario) -> None:
         self.snapshot: Snapshot = scenario.snapshot
         self.facts = HostFacts(hostname="host0", ipv6_available=scenario.ipv6_available)
-        self.options = BuildOptions()
+        self.options = BuildOptions(datapath_type=scenario.datapath_type)
         self.model = HostModel(dhcp_answers=scenario.dhcp_answers, has_bond_devices=scenario.has_bond_devices)
         self._count = 0
         for number, state in enumerate(scenario.nics):
@@ -329,7 +329,7 @@ class World:
         self.model.bridges[FOREIGN_BRIDGE] = Bridge(
             name=FOREIGN_BRIDGE,
             ports={port.name: port for port in ports},
-            datapath_type="",
+            datapath_type=self.options.datapath_type,
             fail_mode="secure",
             hwaddr=None,
             mcast_snooping=False,
