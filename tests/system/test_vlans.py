@@ -35,11 +35,11 @@ def test_a_vlan_is_tagged_on_the_wire_and_its_carrier_is_not(report: Report) -> 
 
 @pytest.mark.parametrize("case", ["up", "down"])
 def test_a_vlan_comes_and_goes_without_a_lost_packet(report: Report, case: str) -> None:
-    """Of a 1 ms stream from dom0 and one from a guest on the carrier's bridge."""
+    """Of a 1 ms stream from dom0 and a 5 ms stream from a guest on the carrier's bridge."""
     facts = report.facts(case)
 
     assert [facts[stream]["lost"] for stream in STREAMS] == [0, 0]
-    assert all(facts[stream]["answered"] > 500 for stream in STREAMS)
+    assert all(facts[stream]["answered"] > 200 for stream in STREAMS)
 
 
 @pytest.mark.parametrize("case", ["again", "bridgeless_again"])

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shell import GuestError, run, run_json
+from shell import GuestError, run, run_json, wait_for
 
 if TYPE_CHECKING:
     from report import Facts
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 _DATABASE = "/etc/openvswitch/conf.db"
 _PRODUCT = Path(os.environ["PYTHONPATH"])
 _STREAM = _PRODUCT / "xsagent/sandbox/ping_stream.py"
-_LONGEST_RUN_S = 120
+_LOCK = Path("/run/xsagent/lock")
+_LONGEST_RUN_S = 240
+
+_pingers: list[subprocess.Popen[str]] = []
+"""Streams that are under way."""
 
 
 def start_switch() -> None:
@@ -31,22 +35,40 @@ def start_switch() -> None:
 
 
 def reconfigure(*words: str, environ: Mapping[str, str] | None = None) -> Facts:
-    """Run interface-reconfigure: exit code, stdout, the lines on stderr, and how long it took (s)."""
+    """Run interface-reconfigure: exit code, stdout, the lines on stderr, and how long it took (s).
+
+    Streams that are under way rest until it has read its code: they would take the emulated processor away from it
+    while nothing can happen.
+    """
     began = time.monotonic()
-    done = subprocess.run(
+    for pinger in _pingers:
+        pinger.send_signal(signal.SIGSTOP)
+    process = subprocess.Popen(
         [sys.executable, "-m", "xsagent.cli.interface_reconfigure", "--no-syslog", *words],
-        check=False,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         encoding="utf-8",
-        timeout=_LONGEST_RUN_S,
         env={**os.environ, **(environ or {})},
     )
+    if _pingers:
+        wait_for("the command's lock", lambda: _has_lock(process.pid) or process.poll() is not None, _LONGEST_RUN_S)
+    for pinger in _pingers:
+        pinger.send_signal(signal.SIGCONT)
+    stdout, stderr = process.communicate(timeout=_LONGEST_RUN_S)
     return {
-        "code": done.returncode,
-        "stdout": done.stdout,
-        "stderr": done.stderr.splitlines(),
+        "code": process.returncode,
+        "stdout": stdout,
+        "stderr": stderr.splitlines(),
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def _has_lock(pid: int) -> bool:
+    """Whether a command has its lock file open, which comes before all that it reads and does."""
+    try:
+        return any(entry.readlink() == _LOCK for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
 
 
 def worked(*words: str, environ: Mapping[str, str] | None = None) -> Facts:
@@ -199,11 +221,13 @@ def stream(target: str, *, interval_ms: float = 5, namespace: str = "") -> Itera
     pinger = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
     if pinger.stdout is None or pinger.stdout.readline().strip() != "started":
         raise GuestError(f"the stream to {target} did not start")
-    time.sleep(1)
+    time.sleep(0.5)
+    _pingers.append(pinger)
     try:
         yield found
-        time.sleep(1)
+        time.sleep(0.5)
     finally:
+        _pingers.remove(pinger)
         last = pinger.communicate(timeout=30)[0].splitlines()[-1]
     counts = json.loads(last)
     found |= counts | {"lost": counts["sent"] - counts["answered"], "interval_ms": interval_ms}

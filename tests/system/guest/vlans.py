@@ -37,7 +37,7 @@ def on_switch(report: Report) -> None:
     with report.case("up") as facts:
         with (
             dom0.stream(far.GATEWAY, interval_ms=1) as facts["host_stream"],
-            dom0.stream(far.GATEWAY, interval_ms=1, namespace=NAMESPACE) as facts["guest_stream"],
+            dom0.stream(far.GATEWAY, interval_ms=5, namespace=NAMESPACE) as facts["guest_stream"],
         ):
             facts["run"] = dom0.up("xapi1")
         facts["port"] = dom0.columns("Port", "xapi1", "tag", "fake_bridge")
@@ -51,7 +51,7 @@ def on_switch(report: Report) -> None:
     with report.case("down") as facts:
         with (
             dom0.stream(far.GATEWAY, interval_ms=1) as facts["host_stream"],
-            dom0.stream(far.GATEWAY, interval_ms=1, namespace=NAMESPACE) as facts["guest_stream"],
+            dom0.stream(far.GATEWAY, interval_ms=5, namespace=NAMESPACE) as facts["guest_stream"],
         ):
             facts["run"] = dom0.down("xapi1")
         facts["bridges"] = dom0.bridges()
