@@ -66,7 +66,7 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
             for name, link in links.items()
         },
         ip_devices=read_ip_devices(dump, state=paths.state_dir, run=paths.run_dir, proc=paths.proc),
-        resolver=read_resolver(paths.resolv_conf),
+        resolver=read_resolver(paths.resolv_conf, paths.root),
         files={path: _read_text(paths, path) for path in sorted(interest.files)},
     )
 
