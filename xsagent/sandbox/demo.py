@@ -18,7 +18,10 @@ from typing import Any
 from xsagent.errors import VerifyError
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.namespaces import pid_of
+from xsagent.sandbox.root_prefix import record_uuid
 from xsagent.sandbox.spec import SandboxSpec, default_segments
+from xsagent.sandbox.xapi_host import build_host
+from xsagent.sandbox.xapi_standin import XapiStandin
 
 _BRIDGE = "xenbr0"
 _NIC = "eth0"
@@ -60,6 +63,7 @@ def run_demo(*, dhcp: bool = True) -> int:
         _show_start(sandbox, report)
         _bring_up(sandbox, report)
         _run_again(sandbox, report)
+        _run_from_xapi(sandbox, report)
         report.head("what is there: xsagent show")
         print(_output(sandbox, ["xsagent", "show", f"--root-prefix={sandbox.root}"]), end="", flush=True)
     print(f"\n== done in {time.monotonic() - report.started:.1f} s; nothing of it is left on this machine")
@@ -116,10 +120,29 @@ def _run_again(sandbox: Sandbox, report: _Report) -> None:
     report.check(counts.lost == 0, f"{_STREAM_MS:.0f} ms ping stream", f"{counts.sent} sent, {counts.lost} lost")
 
 
-def _reconfigure(sandbox: Sandbox) -> float:
+def _run_from_xapi(sandbox: Sandbox, report: _Report) -> None:
+    report.head("XAPI comes up with the same records: the same PIF, up by its uuid from there, changes nothing")
+    pif = record_uuid(f"pif {_NIC}")
+    transactions = _transactions(sandbox)
+    with XapiStandin(build_host(sandbox.spec), sandbox.root / "var/lib/xcp/xapi") as xapi:
+        with _kernel_monitor(sandbox) as changes:
+            took = _reconfigure(sandbox, "--pif-uuid", pif)
+        calls = xapi.methods()
+        report.check("PIF.get_all_records_where" in calls, "XAPI's call log", f"{len(calls)} calls: {', '.join(calls)}")
+        report.check(not xapi.sessions(), "XAPI's sessions", "none is left open")
+    report.check(
+        _transactions(sandbox) == transactions,
+        "ovsdb-tool show-log",
+        f"still {transactions} transactions ({took:.2f} s)",
+    )
+    report.check(not changes, "ip monitor", "; ".join(changes) or "no change of link, address, route or rule")
+
+
+def _reconfigure(sandbox: Sandbox, *way: str) -> float:
     started = time.monotonic()
+    words = way or ("--force", _BRIDGE)
     done = sandbox.run(
-        ["interface-reconfigure", f"--root-prefix={sandbox.root}", "--force", _BRIDGE, "up"], check=False, timeout=120
+        ["interface-reconfigure", f"--root-prefix={sandbox.root}", *words, "up"], check=False, timeout=120
     )
     if done.returncode != 0:
         raise VerifyError(f"interface-reconfigure ended with {done.returncode}: {done.stderr.strip()}")
@@ -175,4 +198,3 @@ def _lines(text: str, tag: str) -> list[str]:
     return [
         line.strip().removeprefix(tag).partition("<")[0] for line in text.splitlines() if line.strip().startswith(tag)
     ]
-

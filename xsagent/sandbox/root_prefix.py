@@ -113,7 +113,7 @@ def _add_pif(tree: ET.Element, nic: str, management: Segment | None, address: st
         "VLAN_slave_of": "",
         "tunnel_access_PIF_of": "",
         "tunnel_transport_PIF_of": "",
-        **_ip_fields(management, address),
+        **ip_fields(management, address),
         "MAC": nic_mac(nic),
         "other_config": "",
         "currently_attached": "False",
@@ -122,7 +122,7 @@ def _add_pif(tree: ET.Element, nic: str, management: Segment | None, address: st
         ET.SubElement(record, name).text = text
 
 
-def _ip_fields(management: Segment | None, address: str) -> dict[str, str]:
+def ip_fields(management: Segment | None, address: str) -> dict[str, str]:
     """The PIF's fields of IP configuration."""
     empty = dict.fromkeys(("IP", "netmask", "gateway", "DNS"), "")
     if management is None:
