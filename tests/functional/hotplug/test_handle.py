@@ -48,6 +48,7 @@ def test_online_attaches_marks_and_reports(dom0: Dom0, words: list[str], environ
     """Every form of call ends with the marked port on its bridge, the netdev as it must be and `connected`."""
     hook = write_hook(dom0)
     dom0.write("/local/domain/1/device/vif/0/mac", "x -- del-br xenbr1")
+    dom0.sandbox.run(["ip", "address", "add", "198.51.100.5/24", "dev", "vif1.0"])
 
     done = dom0.vif(*words, **environment)
 
