@@ -1,4 +1,4 @@
-"""Remembers that this host runs on a stand-in for management's NIC, for `xsagent status` and doctor. Effects: a file."""
+"""Remembers that this host runs on a stand-in for management's NIC, for `xsagent status` and doctor. Effects."""
 
 from __future__ import annotations
 
