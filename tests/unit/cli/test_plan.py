@@ -20,22 +20,23 @@ PIF_UUID = "8f56b344-7a40-5153-931f-f330e55d609a"
 FRESH_HOST = Topology(links={"eth0": Link(name="eth0", mac="00:1b:21:0a:0b:01", mtu=1500, up=False)})
 
 FIRST_UP = """\
-1. set link eth0 up [management]  # link was down
-2. change Open vSwitch in one transaction of 2 operations [management]  # the switch's configuration
-   create bridge xenbr0 fail_mode=standalone mcast_snooping_enable=false other_config:hwaddr=00:1b:21:0a:0b:01 \
+ 1. set link eth0 up [management]  # link was down
+ 2. change Open vSwitch in one transaction of 2 operations [management]  # the switch's configuration
+    create bridge xenbr0 fail_mode=standalone mcast_snooping_enable=false other_config:hwaddr=00:1b:21:0a:0b:01 \
 other_config:mac-table-size=10000 external_ids:xs-network-uuids=e65a64e7-d3e1-5188-9362-812424459b12
-     with port xenbr0 type=internal mtu_request=1500
-   add to bridge xenbr0 port eth0 mtu_request=1500
-3. set sysctl net/ipv6/conf/xenbr0/accept_ra = 0, net/ipv6/conf/xenbr0/autoconf = 0, \
+      with port xenbr0 type=internal mtu_request=1500
+    add to bridge xenbr0 port eth0 mtu_request=1500
+ 3. set sysctl net/ipv6/conf/xenbr0/accept_ra = 0, net/ipv6/conf/xenbr0/autoconf = 0, \
 net/ipv6/conf/xenbr0/disable_ipv6 = 0  # kernel settings of xenbr0
-4. set link xenbr0 mtu 1500, up [management]  # a new device comes up
-5. put into resolv.conf: servers 192.0.2.2 192.0.2.3, search example.com lab.example.com  \
+ 4. set link xenbr0 mtu 1500 [best effort] [management]  # a new device
+ 5. set link xenbr0 up [management]  # a new device comes up
+ 6. put into resolv.conf: servers 192.0.2.2 192.0.2.3, search example.com lab.example.com  \
 # resolv.conf lacks our servers or domains
-6. addresses of xenbr0: add 192.0.2.10/24 [management]  # address is missing
-7. routes of xenbr0: set default via 192.0.2.1 [management]  # route is missing
-8. announce the addresses of xenbr0 to its neighbours [best effort] [management]  \
+ 7. addresses of xenbr0: add 192.0.2.10/24 [management]  # address is missing
+ 8. routes of xenbr0: set default via 192.0.2.1 [management]  # route is missing
+ 9. announce the addresses of xenbr0 to its neighbours [best effort] [management]  \
 # neighbours learn the address at once
-9. run update-issue [best effort]  # addresses changed
+10. run update-issue [best effort]  # addresses changed
 decided:
   PIF 8f56b344-7a40-5153-931f-f330e55d609a (eth0): choose dns device: it gets DNS: it is management
   PIF 8f56b344-7a40-5153-931f-f330e55d609a (eth0): choose gateway device: it gets the default gateway: it is management
@@ -78,7 +79,7 @@ def test_json_holds_the_plan_and_its_reasons(observed: Path, capsys: pytest.Capt
 
     form = json.loads(capsys.readouterr().out)
     plan = from_json(Plan, form["plan"])
-    assert (code, len(plan.steps)) == (0, 9)
+    assert (code, len(plan.steps)) == (0, 10)
     assert isinstance(plan.steps[1], OvsdbStep)
     assert {reason["event"] for reason in form["reasons"]} == {"choose_dns_device", "choose_gateway_device"}
 
@@ -87,7 +88,7 @@ def test_verbose_shows_the_way_back(observed: Path, capsys: pytest.CaptureFixtur
     """With --verbose each step has its undo below it."""
     main(_argv(observed, "--force", "xenbr0", "--verbose", "up"))
 
-    assert "   undo: set link eth0 down\n" in capsys.readouterr().out
+    assert "    undo: set link eth0 down\n" in capsys.readouterr().out
 
 
 def test_neither_root_nor_the_hosts_libraries_are_needed(observed: Path) -> None:
