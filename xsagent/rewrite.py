@@ -1,4 +1,4 @@
-"""`rewrite`: brings xs-network-uuids and the cache in step with XAPI; quiet when a peer is away (DESIGN.md section 5).
+"""`rewrite`: xs-network-uuids, static routes, the cache as XAPI says; quiet when a peer is away (DESIGN.md section 5).
 
 Run at shutdown, by the plugin and by hand. One transaction for all bridges; nobody's traffic depends on it, so a peer
 that does not answer is a log line and success.
@@ -6,7 +6,6 @@ that does not answer is a log line and success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from xsagent.apply.lock import hold_lock
@@ -15,15 +14,16 @@ from xsagent.config import Paths, Settings
 from xsagent.desired.rewrite import build_rewrite_desired
 from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XapiError, XapiUnavailableError
 from xsagent.log import get_logger
+from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.operations import read_from_xapi, read_parents, save_snapshot
+from xsagent.operations import build_options, read_from_xapi, read_parents, save_snapshot
 from xsagent.plan.steps import Plan
 from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
 from xsagent.topology.desired import Desired
 
 
 def rewrite(paths: Paths, settings: Settings) -> Outcome:
-    """Rewrite marks and cache.
+    """Rewrite marks, static routes and cache.
 
     Returns:
         Applied, also where XAPI or the switch is away (logged); otherwise how the one transaction ended.
@@ -42,7 +42,7 @@ def rewrite(paths: Paths, settings: Settings) -> Outcome:
             if isinstance(earlier, Stuck):
                 return earlier
             snapshot = read_from_xapi(paths, settings)
-            desired = build_rewrite_desired(snapshot, read_parents(connection))
+            desired = _build(paths, settings, snapshot, connection)
             outcome = apply_operation(Operation(name="rewrite", desired=desired, probe=False), host)
             if isinstance(outcome, Applied):
                 # what is attached stays as XAPI says; only what was rolled back is kept out
@@ -61,7 +61,11 @@ def plan_rewrite(paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
         XsagentError: a peer is away: a dry run says so.
     """
     with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
-        parents: Mapping[str, str | None] = read_parents(connection)
-        desired = build_rewrite_desired(read_from_xapi(paths, settings), parents)
+        desired = _build(paths, settings, read_from_xapi(paths, settings), connection)
         plan = make_plan(Operation(name="rewrite", desired=desired), Host(paths, settings, connection))
     return desired, plan
+
+
+def _build(paths: Paths, settings: Settings, snapshot: Snapshot, connection: OvsdbConnection) -> Desired:
+    with_routes = build_options(paths, settings).ip_backend == "netlink"
+    return build_rewrite_desired(snapshot, read_parents(connection), with_routes=with_routes)

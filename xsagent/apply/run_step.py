@@ -16,6 +16,7 @@ from xsagent.apply.resolver import apply_resolver
 from xsagent.apply.safety_flows import replace_safety_flows
 from xsagent.apply.virtual_functions import enable_virtual_functions
 from xsagent.config import Paths, Settings
+from xsagent.errors import NetlinkError
 from xsagent.log import Logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.steps import (
@@ -121,11 +122,20 @@ class StepRunner:
             case AddressStep():
                 netlink.apply_addresses(step, self.paths.proc)
             case RouteStep():
-                netlink.apply_routes(step)
+                self._run_routes(step)
             case AnnounceStep():
                 netlink.announce_addresses(step)
             case _:
                 assert_never(step)
+
+    def _run_routes(self, step: RouteStep) -> None:
+        """A static route that the kernel refuses is a warning (features.md section 7)."""
+        try:
+            netlink.apply_routes(step)
+        except NetlinkError as error:
+            if step.required:
+                raise
+            self._warn_of_refusals(step.device, (str(error),))
 
     def _run_dhcp(self, step: StartDhcpStep | StopDhcpStep | ResolverStep) -> None:
         match step:

@@ -102,6 +102,16 @@ def ip_device(scene: Scene, pif: Pif, roles: Roles, notes: Notes) -> IpDevice:
     )
 
 
+def ip_device_routes(scene: Scene, pif: Pif, notes: Notes) -> IpDevice:
+    """The static routes of a PIF that is up, and nothing else of its IP device; errors as `ip_device`."""
+    name = scene.ip_device_name(pif)
+    interfaces: list[IpInterface] = [*_static_ipv4(pif, _parse_ip_mode(pif))]
+    if parse_ipv6_mode(pif) is Ipv6Mode.STATIC:
+        interfaces += static_ipv6(pif)
+    routes = static_routes(pif, scene.network_of(pif), name, tuple(interfaces), notes)
+    return IpDevice(device=name, routes=routes, routes_only=True)
+
+
 def ip_link(scene: Scene, pif: Pif, device: str, notes: Notes, *, is_gateway: bool) -> Link:
     """The IP device as a netdev that is up; a bridge's device has the network's offloads and settings."""
     return Link(

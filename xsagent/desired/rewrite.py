@@ -1,4 +1,4 @@
-"""`rewrite`: xs-network-uuids of every bridge that is there, and nothing else (features.md section 12). Pure.
+"""`rewrite`: xs-network-uuids of bridges, static routes of IP devices (features.md sections 7 and 12). Pure.
 
 One Desired for all bridges, so that the planner makes one transaction of it.
 """
@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 from xsagent.desired.draft import Draft
 from xsagent.desired.external_ids import network_uuids, own_network_uuid
+from xsagent.desired.ip import ip_device_routes
 from xsagent.desired.kind import PifKind, cause_of, kind_of, label
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.request import BuildOptions, HostFacts
-from xsagent.desired.scene import Scene, ambiguous_bridges
+from xsagent.desired.scene import Scene, ambiguous_bridges, has_ip
 from xsagent.errors import InputError
 from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
@@ -21,13 +22,16 @@ from xsagent.topology.ownership import NETWORK_MARK, VLAN_NETWORK_MARK
 from xsagent.topology.values import Bridge, Interface, Port
 
 
-def build_rewrite_desired(snapshot: Snapshot, parents: Mapping[str, str | None]) -> Desired:
-    """What `rewrite` wants: on each bridge the networks that it stands for; total.
+def build_rewrite_desired(
+    snapshot: Snapshot, parents: Mapping[str, str | None], *, with_routes: bool = False
+) -> Desired:
+    """What `rewrite` wants: on each bridge the networks that it stands for, on IP devices their static routes; total.
 
     A bridge that is attached by its record but not there, and a bridgeless PIF, are skipped with a warning (F22).
 
     Arguments:
         parents: the bridges that the switch has; for a VLAN bridge the bridge that it rides on, None for a real one.
+        with_routes: whether IP devices are configured by netlink, so that their static routes can be kept in step.
     """
     scene = Scene(
         snapshot=snapshot, host=HostFacts(), options=BuildOptions(), ambiguous_bridges=ambiguous_bridges(snapshot)
@@ -38,9 +42,16 @@ def build_rewrite_desired(snapshot: Snapshot, parents: Mapping[str, str | None])
             continue
         try:
             _mark(scene, draft, pif, parents)
+            if with_routes and pif.currently_attached and has_ip(pif):
+                _put_routes(scene, draft, pif)
         except InputError as error:
             draft.notes.warn("skip_rewrite", label(pif), cause_of(error))
     return Desired(topology=draft.as_topology(), ownership=ownership_of(snapshot), reasons=draft.notes.as_reasons())
+
+
+def _put_routes(scene: Scene, draft: Draft, pif: Pif) -> None:
+    if kind_of(scene.snapshot, pif) not in {PifKind.SRIOV, PifKind.SRIOV_VLAN}:
+        draft.put_ip_device(ip_device_routes(scene, pif, draft.notes))
 
 
 def _mark(scene: Scene, draft: Draft, pif: Pif, parents: Mapping[str, str | None]) -> None:

@@ -29,6 +29,8 @@ _RTPROT_RA = 9
 
 def diff_ip_device(desired: IpDevice, observed: IpDevice | None) -> tuple[Step, ...]:
     """Steps that configure one IP device; none when it is right."""
+    if desired.routes_only:
+        return _diff_static_routes(desired, observed) if observed is not None else ()
     present = observed or IpDevice(device=desired.device)
     steps: list[Step] = []
     for family in (IPV4, IPV6):
@@ -167,50 +169,100 @@ def _stays(address: Address, mode: str, *, keep_leased: bool) -> bool:
 def _diff_routes(
     desired: IpDevice, observed: IpDevice, family: int, mode: str, *, keep_learnt: bool, with_addresses: bool
 ) -> list[Step]:
-    wanted = tuple(route for route in desired.routes if route.destination.version == family)
-    present = [route for route in observed.routes if route.destination.version == family]
-    there = {(route.destination, route.gateway, _metric(route)) for route in present}
-    add = tuple(route for route in wanted if (route.destination, route.gateway, _metric(route)) not in there)
-    keep = {(route.destination, route.gateway) for route in wanted}
+    """Static routes first, each for itself; then the default route, and what is no longer wanted goes with it."""
+    add = _missing_routes(desired, observed, family)
     remove = tuple(
         route
-        for route in present
-        if (route.destination, route.gateway) not in keep and _goes(route, keep_learnt=keep_learnt)
+        for route in observed.routes
+        if route.destination.version == family
+        and not _is_kept(route, desired)
+        and _goes(route, keep_learnt=keep_learnt)
     )
     learns = mode in {"dhcp", "autoconf"}
     # beside addresses that change, the undo of those puts the old routes back: they need the old addresses
     back = () if with_addresses else _brought_back(observed, family)
     sure = tuple(route for route in add if not _depends_on_lease(route, desired))
     hoped = tuple(route for route in add if route not in sure and learns and _may_be_reached(route, observed))
-    steps: list[Step] = []
-    if sure or remove:
-        reason = "route is missing" if sure else "route is not wanted"
-        undo = RouteStep(device=desired.device, add=back, remove=sure)
-        steps.append(RouteStep(device=desired.device, add=sure, remove=remove, reason=reason, undo=(undo,)))
-    for route in hoped:
-        reason = "route is missing; only a lease can tell whether its gateway is there"
-        undo = RouteStep(device=desired.device, add=back, remove=(route,), required=False)
-        steps.append(RouteStep(device=desired.device, add=(route,), reason=reason, required=False, undo=(undo,)))
-    return steps
+    steps: list[Step] = [
+        _static_route(route, desired.device, back, "route is missing") for route in sure if not _is_default(route)
+    ]
+    defaults = tuple(route for route in sure if _is_default(route))
+    if defaults or remove:
+        reason = "route is missing" if defaults else "route is not wanted"
+        undo = RouteStep(device=desired.device, add=back, remove=defaults)
+        steps.append(RouteStep(device=desired.device, add=defaults, remove=remove, reason=reason, undo=(undo,)))
+    reason = "route is missing; only a lease can tell whether its gateway is there"
+    return [*steps, *(_static_route(route, desired.device, back, reason) for route in hoped)]
+
+
+def _diff_static_routes(desired: IpDevice, observed: IpDevice) -> tuple[Step, ...]:
+    """Steps for our static routes alone, all best effort: the device, its addresses and default route stay."""
+    add = [route for family in (IPV4, IPV6) for route in _missing_routes(desired, observed, family)]
+    remove = tuple(
+        route
+        for route in observed.routes
+        if route.protocol == ROUTE_PROTOCOL and not _is_default(route) and not _is_kept(route, desired)
+    )
+    steps: list[Step] = [
+        _static_route(route, desired.device, observed.routes, "route is missing")
+        for route in add
+        if _needs_no_subnet(route) or any(_is_on(route.gateway, address) for address in observed.addresses)
+    ]
+    if remove:
+        undo = RouteStep(device=desired.device, add=remove, required=False)
+        step = RouteStep(device=desired.device, remove=remove, reason="route is not wanted", undo=(undo,))
+        steps.append(replace(step, required=False))
+    return tuple(steps)
+
+
+def _missing_routes(desired: IpDevice, observed: IpDevice, family: int) -> tuple[Route, ...]:
+    """Wanted routes that are not there, those without a gateway first: others may need them."""
+    there = {(route.destination, route.gateway, _metric(route)) for route in observed.routes}
+    missing = [
+        route
+        for route in desired.routes
+        if route.destination.version == family and (route.destination, route.gateway, _metric(route)) not in there
+    ]
+    return tuple(sorted(missing, key=lambda route: route.gateway is not None))
+
+
+def _static_route(route: Route, device: str, present: tuple[Route, ...], reason: str) -> Step:
+    """A step that the kernel may refuse without harm to the others (features.md section 7)."""
+    displaced = tuple(
+        other
+        for other in present
+        if (other.destination, _metric(other)) == (route.destination, _metric(route)) and not is_learnt(other)
+    )
+    undo = RouteStep(device=device, add=displaced, remove=(route,), required=False)
+    return RouteStep(device=device, add=(route,), reason=reason, required=False, undo=(undo,))
+
+
+def _is_kept(route: Route, desired: IpDevice) -> bool:
+    return any((route.destination, route.gateway) == (wanted.destination, wanted.gateway) for wanted in desired.routes)
+
+
+def _is_default(route: Route) -> bool:
+    return route.destination == _default(route.destination.version)
 
 
 def _depends_on_lease(route: Route, desired: IpDevice) -> bool:
     """Whether none of our static addresses is on the gateway's subnet: the kernel may refuse it."""
-    gateway = route.gateway
-    if gateway is None or gateway.is_link_local:
-        return False
-    return not any(_is_on(gateway, address) for address in desired.addresses)
+    return not _needs_no_subnet(route) and not any(_is_on(route.gateway, address) for address in desired.addresses)
+
+
+def _needs_no_subnet(route: Route) -> bool:
+    return route.gateway is None or route.gateway.is_link_local
 
 
 def _may_be_reached(route: Route, observed: IpDevice) -> bool:
     """Whether trying makes sense: no lease yet, or one on the gateway's subnet."""
     known = [item for item in observed.addresses if item.interface.version == route.destination.version]
     known = [item for item in known if item.origin is not Origin.LINK_LOCAL]
-    return not known or any(route.gateway is not None and _is_on(route.gateway, item) for item in known)
+    return not known or any(_is_on(route.gateway, item) for item in known)
 
 
-def _is_on(gateway: IpAddress, address: Address) -> bool:
-    return gateway.version == address.interface.version and gateway in address.interface.network
+def _is_on(gateway: IpAddress | None, address: Address) -> bool:
+    return gateway is not None and gateway.version == address.interface.version and gateway in address.interface.network
 
 
 def _metric(route: Route) -> int:
@@ -224,7 +276,7 @@ def _goes(route: Route, *, keep_learnt: bool) -> bool:
         return False
     if route.protocol == ROUTE_PROTOCOL:
         return True
-    return not keep_learnt and route.destination == _default(route.destination.version)
+    return not keep_learnt and _is_default(route)
 
 
 def _default(version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

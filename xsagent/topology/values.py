@@ -229,6 +229,7 @@ class IpDevice:
         addresses: desired: the static ones; observed: all, with their origin.
         routes: desired: default and static routes that must be there; observed: all through this device.
         configured_by_ifcfg: desired: ifup and the files in Topology.files do the work.
+        routes_only: desired: nothing but our static routes is spoken about (`rewrite`).
     """
 
     device: str
@@ -239,6 +240,7 @@ class IpDevice:
     dhcp4: DhcpClient | None = None
     dhcp6: DhcpClient | None = None
     configured_by_ifcfg: bool = False
+    routes_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

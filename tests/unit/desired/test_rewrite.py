@@ -60,3 +60,20 @@ def test_a_bridge_of_the_wrong_kind_is_left_to_up() -> None:
     desired = build_rewrite_desired(records.snapshot(), {"xenbr0": "other", "xapi5": None})
     assert desired.topology.bridges == {}
     assert len(warnings(desired)) == 2
+
+
+def test_static_routes_of_attached_pifs_with_an_address_are_kept_in_step() -> None:
+    """Where netlink does it; of a detached PIF and of one without an IP nothing is said (features.md section 7)."""
+    records = Records()
+    fields = {"ip_mode": "Static", "ip": "192.0.2.10", "netmask": "255.255.255.0"}
+    records.nic(0, currently_attached=True, other_config={"static-routes": "172.16.0.0/16/192.0.2.3"}, **fields)
+    records.nic(1, currently_attached=True)
+    records.nic(2, **fields)
+    snapshot = records.snapshot()
+    parents = dict.fromkeys(["xenbr0", "xenbr1", "xenbr2"])
+
+    (device,) = build_rewrite_desired(snapshot, parents, with_routes=True).topology.ip_devices.values()
+
+    assert (device.device, device.routes_only, device.addresses) == ("xenbr0", True, ())
+    assert [str(route.destination) for route in device.routes] == ["172.16.0.0/16"]
+    assert build_rewrite_desired(snapshot, parents).topology.ip_devices == {}
