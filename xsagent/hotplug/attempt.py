@@ -13,7 +13,7 @@ from xsagent.apply.ethtool import apply_features
 from xsagent.apply.netdev import prepare_netdev, set_netdev_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.xenstore import remove_attached, write_attached
-from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError
+from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.hook import run_hook
@@ -23,6 +23,7 @@ from xsagent.hotplug.places import find_port
 from xsagent.hotplug.work import Outcome, Result, Work, for_all, for_each
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType, Layout
+from xsagent.observed.ethtool import read_features
 from xsagent.observed.netdev import read_netdevs
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
@@ -168,9 +169,20 @@ class _Attempt:
         if decision.prep is not None:
             prepare_netdev(decision.prep, bounce=not decision.in_place)
         if vif is not None and vif.ethtool and work.event.kind is DeviceType.VIF:
-            refused = apply_features(FeaturesStep(device=work.event.device, features=vif.ethtool), self._peers.paths)
-            for sentence in refused:
-                _LOG.info("keep_offload", device=work.event.device, text=sentence)
+            self._set_offloads(work.event.device, vif.ethtool)
+
+    def _set_offloads(self, device: str, wanted: Mapping[str, bool]) -> None:
+        """Best effort: those that the driver knows and that differ; nothing here keeps a guest from its network."""
+        present = read_features(device)
+        differing = {name: value for name, value in wanted.items() if present.get(name, value) != value}
+        if not differing:
+            return
+        try:
+            refused = apply_features(FeaturesStep(device=device, features=differing), self._peers.paths)
+        except XsagentError as error:
+            refused = (str(error),)
+        for sentence in refused:
+            _LOG.info("keep_offload", device=device, text=sentence)
 
     def _commit(self, works: list[Work]) -> None:
         """One transaction for all of them."""

@@ -221,6 +221,19 @@ def test_a_vlan_bridge_gives_the_port_its_tag_and_a_move_takes_it_back(dom0: Dom
     assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[]"
 
 
+def test_offloads_of_the_vif_are_set_and_a_refused_one_is_no_failure(dom0: Dom0) -> None:
+    """Known ones are turned off and on; a fixed one, an unknown one and a nonsense word are passed over."""
+    for name, value in {"tso": "off", "gso": "off", "ufo": "on", "sg": "perhaps"}.items():
+        dom0.write(f"other-config/ethtool-{name}", value)
+
+    dom0.vif("vif", "1", "0", "online")
+
+    shown = dom0.sandbox.run(["ethtool", "-k", "vif1.0"]).stdout
+    assert "tx-tcp-segmentation: off" in shown
+    assert "generic-segmentation-offload: off" in shown
+    assert "scatter-gather: on" in shown
+
+
 def test_vif_and_tap_are_a_pair(dom0: Dom0) -> None:
     """The tap is active while it is there, the vif then; the flip is one transaction."""
     dom0.vif("vif", "1", "0", "online")
