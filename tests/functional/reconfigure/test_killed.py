@@ -171,6 +171,25 @@ def test_sigkill_while_management_changes(management: Killing) -> None:
     kill_and_recover(management)
 
 
+def test_an_error_that_nobody_expects_is_taken_back_at_once() -> None:
+    """F11: not only errors of our own kind; one sentence, no traceback, and no other run is needed."""
+    for killing in vlan_up(spec_for(records())):
+        after, before, points = two_states(killing)
+        for number in some(len(points)):
+            log = killing.sandbox.log / "points"
+            env = {"PYTHONPATH": HOOK, "KILL_AT": str(number), "KILL_LOG": str(log), "KILL_BY": "error", **QUICK}
+            done = reconfigure(killing.sandbox, *killing.command, env=env)
+            where = f"after {points[number - 1]}, point {number} of {len(points)}: {done.stderr}"
+            # it waited less this time, and so had fewer points: only the end of a run may be missed like that
+            assert done.returncode == 1 or number > len(points) / 2, where
+            assert "Traceback" not in done.stderr
+            assert not (killing.sandbox.root / "var/lib/xsagent/journal").exists(), where
+            found = killing.state()
+            assert found in (before, after), where
+            if found == after:
+                killing.back()
+
+
 def test_sigkill_while_a_killed_run_is_taken_back() -> None:
     """The recovery itself may be killed, at any point: the one after it still brings the old state back."""
     for killing in vlan_up(spec_for(records())):
