@@ -327,6 +327,33 @@ def test_a_run_that_is_told_to_end_takes_back_first(number: signal.Signals) -> N
         assert state_of(host) == before
 
 
+def test_what_the_run_could_not_take_back_the_guardian_tries_again() -> None:
+    """Stuck under the deadman: exit 1 at once, and the guardian goes on until the old configuration is back."""
+    with managed(DNS="192.0.2.2") as host:
+        before = state_of(host)
+        words = ask(host, DNS="192.0.2.3", gateway="192.0.2.99")
+        run = host.sandbox.spawn(
+            ["interface-reconfigure", f"--root-prefix={host.sandbox.root}", "--no-syslog", *words],
+            env={"XSAGENT_DEADMAN_S": "5"},
+        )
+        resolver = host.sandbox.root / "etc/resolv.conf"
+        wait_until(lambda: "192.0.2.3" in resolver.read_text(), "the change was never made")
+        # the file's undo cannot be done while a folder stands in its place
+        resolver.unlink()
+        resolver.mkdir()
+        _, said = run.communicate(timeout=60)
+        assert run.returncode == 1
+        assert "of the way back failed" in said.splitlines()[-1], said
+        assert default_gateway(host.sandbox) == ["192.0.2.1"]
+        resolver.rmdir()
+
+        wait_until(lambda: not guardians(host.sandbox), "the guardian gave up or never ended")
+
+        assert "192.0.2.2" in resolver.read_text()
+        assert {**state_of(host), "files": before["files"]} == before
+        assert not journal(host.sandbox).exists()
+
+
 def test_guardian_and_dhcp_client_are_in_scopes_of_their_own() -> None:
     """Where systemd runs, both are started through systemd-run --scope, so that no cgroup of ours ends them."""
     with Sandbox(spec_for(host_records(), segments=default_segments())) as sandbox:
