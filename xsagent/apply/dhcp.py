@@ -31,6 +31,7 @@ from xsagent.observed.dhcp_clients import (
     find_all,
     find_others,
     find_running,
+    find_scripts,
 )
 from xsagent.observed.lease_results import LeaseResult, read_lease_result
 from xsagent.observed.netlink import dump_kernel
@@ -88,11 +89,23 @@ def stop_client(step: StopDhcpStep, paths: Paths) -> None:
     Raises CommandError when it does not end even when killed, NetlinkError when the kernel keeps what is flushed.
     """
     files = client_files(paths.state_dir, paths.run_dir, step.device, step.family)
+    _end(lambda: find_all(files, step.device, paths.proc), step.device)
+    # a script that was at work sets the address, and says so, after its client has ended
+    _await_scripts(step.device, paths)
     result = read_lease_result(files.result) if step.flush else None
     stop_processes(files, step.device, paths.proc)
     files.configuration.unlink(missing_ok=True)
     if result is not None and result.interface is not None:
         _take_off(step.device, result.interface, result.routes, paths)
+
+
+def _await_scripts(device: str, paths: Paths) -> None:
+    """Wait until no script of an ended client is at work; end one that takes too long."""
+    end = time.monotonic() + _STOP_S
+    while (pids := find_scripts(_launcher(paths), device, paths.proc)) and time.monotonic() < end:
+        time.sleep(_POLL_S)
+    if pids:
+        _end(lambda: find_scripts(_launcher(paths), device, paths.proc), device)
 
 
 def _take_off(device: str, interface: IpInterface, routes: tuple[Route, ...], paths: Paths) -> None:

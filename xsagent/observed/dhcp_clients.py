@@ -116,6 +116,27 @@ def find_all(files: ClientFiles, device: str, proc: Path) -> list[int]:
     return [pid for pid in _processes(proc) if _is_client(_command_line(proc, pid), files, device, None)]
 
 
+def find_scripts(script: Path, device: str, proc: Path) -> list[int]:
+    """Return the pids of scripts that clients started for a device: they outlive a client that is stopped.
+
+    Arguments:
+        script: what clients of ours run when a lease comes or goes.
+    """
+    return [
+        pid
+        for pid in _processes(proc)
+        if str(script) in _command_line(proc, pid)[1:] and _has_variable(proc, pid, f"interface={device}")
+    ]
+
+
+def _has_variable(proc: Path, pid: int, variable: str) -> bool:
+    try:
+        raw = (proc / str(pid) / "environ").read_bytes()
+    except OSError:  # it ended, or is another user's
+        return False
+    return variable.encode() in raw.split(b"\0")
+
+
 def find_others(device: str, family: int, proc: Path) -> list[int]:
     """Return the pids of every dhclient on a device of this network namespace, whoever started it.
 
