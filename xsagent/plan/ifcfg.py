@@ -20,8 +20,13 @@ def ifcfg_path(device: str) -> str:
 
 
 def route_path(device: str) -> str:
-    """Path of a device's static routes file."""
+    """Path of a device's static IPv4 routes file."""
     return f"{SCRIPTS}/route-{device}"
+
+
+def route6_path(device: str) -> str:
+    """Path of a device's static IPv6 routes file."""
+    return f"{SCRIPTS}/route6-{device}"
 
 
 def diff_ifcfg_device(
@@ -32,8 +37,8 @@ def diff_ifcfg_device(
     The files themselves are steps of `diff_files`, between the two.
     """
     name = desired.device
-    paths = [path for path in (ifcfg_path(name), route_path(name)) if path in topology.files]
-    changed = any(not same_meaning(topology.files[path], observed.files.get(path)) for path in paths)
+    paths = [path for path in (ifcfg_path(name), route_path(name), route6_path(name)) if path in topology.files]
+    changed = any(_must_restart(topology.files[path], observed.files.get(path)) for path in paths)
     configured = observed.files.get(ifcfg_path(name)) is not None and _is_up(name, observed)
     if not changed and is_configured(desired, observed):
         return (), ()
@@ -82,6 +87,17 @@ def same_meaning(wanted: str | None, present: str | None) -> bool:
     if wanted is None or present is None:
         return wanted is present
     return wanted == present or _meaning(wanted) == _meaning(present)
+
+
+def _must_restart(wanted: str | None, present: str | None) -> bool:
+    """Whether ifdown and ifup must bring a difference into force; how long dhclient waits at boot is none."""
+    if wanted is None or present is None:
+        return wanted is not present
+    return _without_dhclient_arguments(wanted) != _without_dhclient_arguments(present)
+
+
+def _without_dhclient_arguments(text: str) -> list[str]:
+    return [line for line in _meaning(text) if not line.startswith("DHCLIENTARGS=")]
 
 
 def _meaning(text: str) -> list[str]:

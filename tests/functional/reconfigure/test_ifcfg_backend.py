@@ -1,0 +1,106 @@
+"""`ip_backend` ifcfg: ifup and ifdown are run for what changed and for nothing else (legacy-faults F08).
+
+That a failing ifup leaves files and addresses as they were is in test_undo.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from host_records import DHCP, HostRecords, Record, static
+from host_state import addresses, settle, spec_for, succeed, watched, write_cache
+
+from xsagent.sandbox.dom0 import Sandbox
+
+UP = ("--force", "xenbr0", "up")
+IFCFG = "etc/sysconfig/network-scripts/ifcfg-xenbr0"
+ROUTE6 = "etc/sysconfig/network-scripts/route6-xenbr0"
+IFUP = """#!/bin/sh
+echo ifup $1 >> @LOG@
+. @ROOT@/etc/sysconfig/network-scripts/ifcfg-$1
+ip link set $1 up
+[ "$BOOTPROTO" != dhcp ] || IPADDR=192.0.2.50
+ip address replace $IPADDR/24 dev $1
+"""
+IFDOWN = """#!/bin/sh
+echo ifdown $1 >> @LOG@
+ip address flush dev $1 scope global
+ip link set $1 down
+"""
+
+
+def management(routes: str = "", **fields: object) -> HostRecords:
+    """eth0 is management; its network has these static routes."""
+    records = HostRecords()
+    pif: Record = records.nic("eth0", management=True, **fields)
+    records.network_of(pif)["other_config"]["static-routes"] = routes
+    return records
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A host with ifup and ifdown that write down that they were run."""
+    with Sandbox(spec_for(management(**static("192.0.2.10")), ip_backend="ifcfg")) as running:
+        for name, text in (("ifup", IFUP), ("ifdown", IFDOWN)):
+            filled = text.replace("@ROOT@", str(running.root)).replace("@LOG@", str(running.log / "calls"))
+            (running.bin / name).write_text(filled)
+            (running.bin / name).chmod(0o755)
+        yield running
+
+
+def calls(sandbox: Sandbox) -> list[str]:
+    """What was run since the last time this was asked."""
+    path = sandbox.log / "calls"
+    lines = path.read_text().splitlines() if path.exists() else []
+    path.write_text("")
+    return lines
+
+
+def up(sandbox: Sandbox, records: HostRecords) -> list[str]:
+    """Bring management up from these records; what was run."""
+    write_cache(sandbox, records)
+    succeed(sandbox, *UP)
+    return calls(sandbox)
+
+
+@pytest.mark.parametrize("fields", [DHCP, static("192.0.2.10")], ids=["dhcp", "static"])
+def test_a_second_run_runs_neither_ifup_nor_ifdown(sandbox: Sandbox, fields: Record) -> None:
+    """Nor does it touch the device or its file."""
+    records = management("172.16.0.0/16/192.0.2.3", **fields)
+    assert up(sandbox, records) == ["ifup xenbr0"]
+    settle(sandbox)
+    written = (sandbox.root / IFCFG).stat().st_mtime_ns
+
+    with watched(sandbox) as changes:
+        assert up(sandbox, records) == []
+
+    assert (changes, (sandbox.root / IFCFG).stat().st_mtime_ns) == ([], written)
+
+
+def test_what_only_the_first_boot_says_restarts_nothing_afterwards(sandbox: Sandbox) -> None:
+    """DHCLIENTARGS says how long dhclient waits then: the file loses it, the lease stays."""
+    marker = sandbox.root / "etc/firstboot.d/data/firstboot_in_progress"
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    assert up(sandbox, management(**DHCP)) == ["ifup xenbr0"]
+    assert "DHCLIENTARGS" in (sandbox.root / IFCFG).read_text()
+    marker.unlink()
+
+    assert up(sandbox, management(**DHCP)) == []
+
+    assert "DHCLIENTARGS" not in (sandbox.root / IFCFG).read_text()
+    assert addresses(sandbox, "xenbr0") == ["192.0.2.50/24"]
+
+
+def test_ipv6_routes_that_change_are_brought_into_force(sandbox: Sandbox) -> None:
+    """Their file is route6-DEV: ifup reads it, so the device is restarted when it comes, changes or goes."""
+    restart = ["ifdown xenbr0", "ifup xenbr0"]
+    fields = static("192.0.2.10")
+    assert up(sandbox, management(**fields)) == ["ifup xenbr0"]
+
+    assert up(sandbox, management("2001:db8:9::/48/fe80::1", **fields)) == restart
+    assert "2001:db8:9::/48 via fe80::1" in (sandbox.root / ROUTE6).read_text()
+    assert up(sandbox, management("2001:db8:8::/48/fe80::1", **fields)) == restart
+    assert up(sandbox, management(**fields)) == restart
+    assert not (sandbox.root / ROUTE6).exists()
