@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from xsagent.apply.announce import announce, solicit_routers
+from xsagent.apply.link_request import set_link_mac, set_link_mtu, set_link_state
 from xsagent.apply.packet_socket import has_carrier, require_device
 from xsagent.apply.refusals import remember_refusals
 from xsagent.apply.secondaries import promoted_secondaries
@@ -51,15 +52,17 @@ def apply_link(step: LinkStep) -> None:
     Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses (a MTU above the hardware's).
     """
     index = require_device(step.device)
-    with _kernel(f"cannot change {_wanted(step)} of {step.device}") as kernel:
+    try:
         if step.up is False:
-            kernel.link("set", index=index, state="down")
+            set_link_state(index, up=False)
         if step.mac is not None:
-            kernel.link("set", index=index, address=step.mac)
+            set_link_mac(index, step.mac)
         if step.mtu is not None:
-            kernel.link("set", index=index, mtu=step.mtu)
+            set_link_mtu(index, step.mtu)
         if step.up:
-            kernel.link("set", index=index, state="up")
+            set_link_state(index, up=True)
+    except OSError as error:
+        raise NetlinkError(f"cannot change {_wanted(step)} of {step.device}: {error.strerror or error}") from error
 
 
 def try_mtu(step: LinkStep, paths: Paths) -> tuple[str, ...]:
@@ -73,7 +76,7 @@ def try_mtu(step: LinkStep, paths: Paths) -> tuple[str, ...]:
     try:
         apply_link(step)
     except NetlinkError as error:
-        if getattr(error.__cause__, "code", None) == errno.EINVAL:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EINVAL:
             remember_refusals(paths, step.device, tried=value, refused=value, kind="settings")
         return (f"{error}; it stays as it is",)
     remember_refusals(paths, step.device, tried=value, refused={}, kind="settings")

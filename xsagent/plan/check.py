@@ -24,8 +24,9 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
     present, warnings = _without_absent_members(desired, observed)
     present, narrowed = _within_parents(present, observed)
     warnings += narrowed
+    made = _made_by_plan(present)
     for link in present.topology.links.values():
-        warnings += _check_nic(link, observed, present)
+        warnings += _check_nic(link, observed, made)
     if options.keep_vif_ports:
         _check_vifs(present, observed)
     return present, tuple(warnings)
@@ -70,10 +71,10 @@ def _within_parents(desired: Desired, observed: Topology) -> tuple[Desired, list
     return replace(desired, topology=replace(desired.topology, links=links)), warnings
 
 
-def _check_nic(link: Link, observed: Topology, desired: Desired) -> list[str]:
+def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str]:
     present = observed.links.get(link.name)
     if present is None:
-        if _is_made_by_plan(link, desired):
+        if link.name in made:
             return []
         raise DeviceAbsentError(f"network device {link.name} is not on this host; nothing was changed")
     if link.expected_mac is None or present.mac == link.expected_mac:
@@ -87,16 +88,15 @@ def _check_nic(link: Link, observed: Topology, desired: Desired) -> list[str]:
     return [f"{link.name} has MAC {present.mac}, not {link.expected_mac} as its PIF says; used by its name"]
 
 
-def _is_made_by_plan(link: Link, desired: Desired) -> bool:
-    """Whether the device comes into being by the plan: a VLAN netdev, or a port of type internal or a bond's."""
-    if link.parent is not None:
-        return True
-    ports = [port for bridge in desired.topology.bridges.values() for port in bridge.ports.values()]
-    return any(
-        (link.name in port.interfaces and port.interfaces[link.name].type == "internal")
-        or (port.name == link.name and port.bond_fake_iface is True)
-        for port in ports
-    )
+def _made_by_plan(desired: Desired) -> frozenset[str]:
+    """Devices that come into being by the plan: VLAN netdevs, ports of type internal, bonds' own devices."""
+    made = {link.name for link in desired.topology.links.values() if link.parent is not None}
+    for bridge in desired.topology.bridges.values():
+        for port in bridge.ports.values():
+            made |= {name for name, item in port.interfaces.items() if item.type == "internal"}
+            if port.bond_fake_iface is True:
+                made.add(port.name)
+    return frozenset(made)
 
 
 def _check_vifs(desired: Desired, observed: Topology) -> None:

@@ -127,14 +127,15 @@ def _plan_links(
     raised: list[str] = []
     joining = {name for _, name in _bond_members(desired.topology) - _bond_members(observed)}
     bare = without_devices(observed, lost)
+    bonds, nics = _bonds(desired), _nics(desired)
     for name in sorted(desired.topology.links):
         link, present = desired.topology.links[name], bare.links.get(name)
         if name not in observed.links and _is_bond_without_device(name, observed):
             continue
         steps = diff_link(link, present, options)
-        if present is None and _is_bond(name, desired):
+        if present is None and name in bonds:
             steps = tuple(replace(step, required=False) for step in steps)
-        made_by_switch = present is None or not _is_nic(name, desired)
+        made_by_switch = present is None or name not in nics
         (phases.devices if made_by_switch else phases.before).extend(step for step in steps if not _ends_ipv6(step))
         # last, so that its undo comes first: an address cannot come back while IPv6 is off
         phases.after.extend(step for step in steps if _ends_ipv6(step))
@@ -176,12 +177,13 @@ def _keep_remade(desired: Desired, observed: Topology, remade: frozenset[str], p
             phases.addresses += restore_ip(name, observed)
 
 
-def _is_bond(name: str, desired: Desired) -> bool:
-    return any(
-        port.name == name and port.bond_fake_iface is True
+def _bonds(desired: Desired) -> set[str]:
+    return {
+        port.name
         for bridge in desired.topology.bridges.values()
         for port in bridge.ports.values()
-    )
+        if port.bond_fake_iface is True
+    }
 
 
 def _is_bond_without_device(name: str, observed: Topology) -> bool:
@@ -191,15 +193,15 @@ def _is_bond_without_device(name: str, observed: Topology) -> bool:
     )
 
 
-def _is_nic(name: str, desired: Desired) -> bool:
-    """Whether a desired link is there before the transaction: not a bridge's internal port."""
+def _nics(desired: Desired) -> set[str]:
+    """Desired links that are there before the transaction: not a bridge's internal port, not a bond's own device."""
+    made: dict[str, bool] = {}
     for bridge in desired.topology.bridges.values():
         for port in bridge.ports.values():
-            if name in port.interfaces:
-                return port.interfaces[name].type != "internal"
-            if name == port.name:
-                return False
-    return True
+            for name, interface in port.interfaces.items():
+                made.setdefault(name, interface.type == "internal")
+            made.setdefault(port.name, True)
+    return {name for name in desired.topology.links if not made.get(name, False)}
 
 
 def _bond_members(topology: Topology) -> set[tuple[str, str]]:
