@@ -20,6 +20,7 @@ from xsagent.errors import CacheError, XsagentError
 from xsagent.model.keep_out import configuration_of, keep_out
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
+from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.reconfigure import Host, Operation
@@ -143,7 +144,8 @@ def read_management_addresses(operation: Operation, host: Host) -> frozenset[IpI
     management = operation.desired.management
     if management is None:
         return frozenset()
-    device = host.observe(operation.desired).ip_devices.get(management.device)
+    # the kernel alone is asked: beside many ports, reading the switch's database costs more than the rest
+    device = observe_host(host.paths, None, Interest(), time.monotonic() + _READ_S).ip_devices.get(management.device)
     return frozenset(address.interface for address in device.addresses) if device is not None else frozenset()
 
 
