@@ -55,7 +55,7 @@ def script_up(bench: Bench) -> Run:
 
 def reset(sandbox: Sandbox) -> None:
     """As after a boot: no bridge, NIC down, nothing remembered."""
-    bridges = sandbox.run(["ovs-vsctl", "list-br"]).stdout.split()
+    bridges = sandbox.run(["ovs-vsctl", "--real", "list-br"]).stdout.split()
     for bridge in bridges:
         sandbox.run(["ovs-vsctl", "--if-exists", "del-br", bridge])
     sandbox.run(["ip", "link", "set", "eth0", "down"])
