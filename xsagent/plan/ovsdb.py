@@ -171,6 +171,8 @@ def _own_port(bridge: Bridge) -> dict[str, Port]:
 
 
 def _ensure_port(draft: _Draft, bridge: str, port: Port) -> None:
+    if is_vlan_bridge(port):
+        _remove_stale_vlan_bridges(draft, bridge, port)
     holder = next((other.name for other in draft.bridges.values() if port.name in other.ports), None)
     if holder == port.name != bridge and port.fake_bridge is True:
         # a real bridge stands where a VLAN bridge must be
@@ -187,6 +189,20 @@ def _ensure_port(draft: _Draft, bridge: str, port: Port) -> None:
     if holder != bridge:
         _move_port(draft, port, holder, bridge)
     _diff_port(draft, port, draft.bridges[bridge].ports[port.name])
+
+
+def _remove_stale_vlan_bridges(draft: _Draft, parent: str, wanted: Port) -> None:
+    """Another VLAN bridge for the same carrier and tag goes; its riders have the tag and so are on the wanted one."""
+    kept = {name for bridge in draft.desired.topology.bridges.values() for name in bridge.ports}
+    for port in list(draft.bridges[parent].ports.values()):
+        if not is_vlan_bridge(port) or port.tag != wanted.tag or port.name in kept:
+            continue
+        if not owns_port(port, draft.desired.ownership):
+            raise ForeignObjectError(
+                f"VLAN bridge {port.name} on {parent} has tag {port.tag}, which {wanted.name} needs, and is not ours; "
+                "nothing was changed"
+            )
+        draft.add(DeletePort(bridge=parent, name=port.name))
 
 
 def _same_shape(observed: Port, desired: Port) -> bool:
