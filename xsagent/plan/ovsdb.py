@@ -193,9 +193,10 @@ def _ensure_port(draft: _Draft, bridge: str, port: Port) -> None:
 
 def _remove_stale_vlan_bridges(draft: _Draft, parent: str, wanted: Port) -> None:
     """Another VLAN bridge for the same carrier and tag goes; its riders have the tag and so are on the wanted one."""
-    kept = {name for bridge in draft.desired.topology.bridges.values() for name in bridge.ports}
+    bridges = draft.desired.topology.bridges.values()
     for port in list(draft.bridges[parent].ports.values()):
-        if not is_vlan_bridge(port) or port.tag != wanted.tag or port.name in kept:
+        # the tag first: this is asked for each VLAN of a boot, about every port that is there by then
+        if port.tag != wanted.tag or not is_vlan_bridge(port) or any(port.name in bridge.ports for bridge in bridges):
             continue
         if not owns_port(port, draft.desired.ownership):
             raise ForeignObjectError(
