@@ -1,5 +1,6 @@
 """apply/journal.py: what was begun is on disk, readable after a crash at any byte, and tied to its boot."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,26 @@ def test_a_dead_run_leaves_its_steps_and_what_it_wanted(tmp_path: Path) -> None:
     assert entries is not None
     assert (entries.begun, entries.desired, entries.armed) == (STEPS, DESIRED, True)
     assert entries.undo_steps("b1") == (*STEPS[1].undo, *STEPS[0].undo)
+
+
+def test_only_a_step_that_can_be_taken_back_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other stands in the journal all the same: a boot with 500 VLANs has a thousand of them."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    journal = Journal(directory=tmp_path, boot="b1", operation="up all", desired=DESIRED)
+    journal.begin(STEPS[0])
+    before = len(synced)
+    plain = LinkStep(device="xapi1", up=True)
+
+    journal.begin(plain)
+    assert len(synced) == before
+    journal.begin(STEPS[1])
+    assert len(synced) == before + 1
+    journal.close()
+
+    entries = read_journal(tmp_path)
+    assert entries is not None
+    assert entries.begun == (STEPS[0], plain, STEPS[1])
 
 
 def test_after_a_reboot_only_files_are_restored(tmp_path: Path) -> None:
