@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from xsagent.sandbox.spec import nic_mac, shared_segment
 _GROUP = "packets lost of 1 ms streams"
 _STREAM_MS = 1.0
 _PORTS = 48
+_QUIET_S = 1.0
 _FIELDS = ("ip_configuration_mode", "IP", "netmask", "gateway", "DNS", "management")
 _NO_IP = {"ip_configuration_mode": "None", "IP": "", "netmask": "", "gateway": "", "management": False}
 _STATIC = static("192.0.2.10")
@@ -62,6 +64,7 @@ def _in_place() -> Iterator[Row]:
     with XapiHost(records, segments=shared_segment(nics=3)) as host:
         host.up(bond, "--no-deadman")
         scene = _Scene(host, host.sandbox.add_guest("guest", "xapi0", "192.0.2.77/24"), "xapi0")
+        yield scene.row("nothing done: what this machine loses by itself", lambda: time.sleep(_QUIET_S), None)
         yield scene.row("re-up", scene.run(bond, "up"), again=True)
         yield scene.row("VLAN up", scene.run(vlan, "up"))
         vlan["currently_attached"] = True
