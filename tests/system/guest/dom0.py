@@ -182,6 +182,9 @@ def changes() -> Iterator[Facts]:
     ``driver`` (lines of ``ethtool --monitor``).
     """
     found: Facts = {}
+    # What an earlier step set off in the kernel may still be under way: it is none of the block's doing.
+    wait_for("the end of duplicate detection", lambda: not run(["ip", "-6", "address", "show", "tentative"]))
+    time.sleep(1)
     log_before = _transactions()
     watchers = {
         "kernel": _watch(["ip", "monitor", "link", "address", "route", "rule"]),
