@@ -24,7 +24,7 @@ from xsagent.sandbox.xapi_pool import PoolShape, uuid_for
 from xsagent.sandbox.xapi_standin import XapiStandin
 
 ADDRESS, GATEWAY = "192.0.2.10", "192.0.2.1"
-_TIMES = 7
+_TIMES = 5
 _STREAM_MS = 5.0
 _MANY_VLANS = 1000
 _POOL_READER = """

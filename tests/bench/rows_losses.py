@@ -125,13 +125,21 @@ def _script_losses(scene: _Scene) -> float:
 
 def _add_ports(scene: _Scene, count: int) -> None:
     """Ports as VIFs have them, on the NIC's bridge; they carry no traffic."""
+    sandbox = scene.host.sandbox
+    names = [f"vif9.{number}" for number in range(count)]
+    there = sandbox.run(["ls", "/sys/class/net"]).stdout.split()
+    lines = [
+        f"link add {name} type veth peer name far9.{number}\nlink set {name} up\n"
+        for number, name in enumerate(names)
+        if name not in there
+    ]
+    sandbox.run(["ip", "-batch", "-"], input_text="".join(lines))
     words: list[str] = []
-    for number in range(count):
-        name = f"vif9.{number}"
+    for name in names:
         ids = f"external_ids:xs-vif-uuid={record_uuid(name)}"
-        words += ["--", "--may-exist", "add-port", "xenbr0", name, "--", "set", "Interface", name, "type=internal", ids]
+        words += ["--", "--may-exist", "add-port", "xenbr0", name, "--", "set", "Interface", name, ids]
     if words:
-        scene.host.sandbox.run(["ovs-vsctl", *words[1:]])
+        sandbox.run(["ovs-vsctl", *words[1:]])
 
 
 def _nics(count: int, **fields: object) -> HostRecords:
