@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
 from xsagent.apply.executor import Executed, execute, roll_back
 from xsagent.apply.journal import Journal, read_journal, remove_journal
+from xsagent.apply.orphans import end_orphans
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rdnss import learn_servers, wants_router_servers
 from xsagent.apply.recovery import recover
@@ -326,6 +327,9 @@ def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
     entries = read_journal(host.paths.state_dir)
     if entries is None:
         return None
+    orphans = end_orphans(host.paths)
+    if orphans:
+        host.logger.warning("end_orphans", count=orphans)
     ended = recover(
         entries,
         read_boot_id(host.paths),

@@ -11,6 +11,7 @@ import time
 from typing import Final
 
 from xsagent.apply.child import find_program, run_child
+from xsagent.apply.orphans import MARK
 from xsagent.apply.packet_socket import first_ipv4, require_device
 from xsagent.config import Paths
 from xsagent.errors import CommandError, DeviceAbsentError, DhcpSilentError
@@ -34,7 +35,7 @@ def run_ifup(step: IfupStep, paths: Paths, dhcp_wait_s: float) -> None:
     """
     begin = time.monotonic()
     program = find_program("ifup", str(paths.below("/sbin/ifup")))
-    run_child([program, step.device], deadline_s=_IFUP_S + dhcp_wait_s)
+    run_child([program, step.device], deadline_s=_IFUP_S + dhcp_wait_s, environment={MARK: str(paths.root)})
     if _is_dhcp(paths, step.device):
         _wait_address(step.device, begin, dhcp_wait_s)
 
@@ -62,7 +63,7 @@ def run_ifdown(step: IfdownStep, paths: Paths) -> None:
     """
     program = find_program("ifdown", str(paths.below("/sbin/ifdown")))
     try:
-        run_child([program, step.device], deadline_s=_IFDOWN_S)
+        run_child([program, step.device], deadline_s=_IFDOWN_S, environment={MARK: str(paths.root)})
     except CommandError:
         try:
             require_device(step.device)

@@ -48,11 +48,11 @@ class Killing:
         self.killed_at(1_000_000, arguments)
         return (self.sandbox.log / "points").read_text().splitlines()
 
-    def killed_at(self, number: int, arguments: tuple[str, ...]) -> bool:
+    def killed_at(self, number: int, arguments: tuple[str, ...], **env: str) -> bool:
         """Run a command that is killed at a point; whether it came that far."""
         log = self.sandbox.log / "points"
         log.unlink(missing_ok=True)
-        env = {"PYTHONPATH": HOOK, "KILL_AT": str(number), "KILL_LOG": str(log), **QUICK}
+        env = {"PYTHONPATH": HOOK, "KILL_AT": str(number), "KILL_LOG": str(log), **QUICK, **env}
         done = reconfigure(self.sandbox, *arguments, env=env)
         return done.returncode in {-signal.SIGKILL, 128 + signal.SIGKILL}
 
@@ -190,6 +190,45 @@ def test_an_error_that_nobody_expects_is_taken_back_at_once() -> None:
                 killing.back()
 
 
+def test_a_dhcp_client_that_a_killed_run_has_just_started_leaves_no_lease_behind(management: Killing) -> None:
+    """Its script may be at work when the client is stopped: what it sets goes too."""
+    after, before, points = two_states(management)
+    started = points.count("__init__")
+    for _ in range(3):
+        assert management.killed_at(started, management.command, KILL_NAME="__init__")
+        management.recover()
+        found = management.state()
+        assert found in (before, after)
+        if found == after:
+            management.back()
+
+
+def test_an_ifup_that_goes_on_after_its_run_was_killed_is_ended_first() -> None:
+    """Else it would set its address beside the old one that the recovery brought back."""
+    for vlan in vlan_up(spec_for(records(), ip_backend="ifcfg")):
+        sandbox = vlan.sandbox
+        cache = sandbox.root / "var/xapi/network.dbcache"
+        program = sandbox.bin / "ifup"
+        text = program.read_text()
+
+        def back(cache: Path = cache, sandbox: Sandbox = sandbox) -> None:
+            cache.write_text(records().as_dbcache())
+            succeed(sandbox, "--force", "xenbr0", "up")
+            cache.write_text(records(IP="192.0.2.20").as_dbcache())
+
+        killing = Killing(sandbox, ("--force", "xenbr0", "up"), back)
+        cache.write_text(records(IP="192.0.2.20").as_dbcache())
+        _, before, points = two_states(killing)
+        program.write_text(text.replace("ip link set", '[ "$IPADDR" != 192.0.2.20 ] || sleep 4\nip link set'))
+
+        assert killing.killed_at(points.count("__init__"), killing.command, KILL_NAME="__init__")
+        assert sandbox.run(["pgrep", "-f", "ifup xenbr0"], check=False).stdout
+        killing.recover()
+
+        time.sleep(5)
+        assert killing.state() == {**before, "files": killing.state()["files"]}
+
+
 def test_sigkill_while_a_killed_run_is_taken_back() -> None:
     """The recovery itself may be killed, at any point: the one after it still brings the old state back."""
     for killing in vlan_up(spec_for(records())):
@@ -211,8 +250,8 @@ def test_after_a_reboot_only_files_are_restored() -> None:
     """Kernel and switch started afresh: their half-done work is gone with them, and the plan is made afresh."""
     for killing in vlan_up(spec_for(records(), ip_backend="ifcfg")):
         _, before, points = two_states(killing)
-        last = len(points) - points[::-1].index("__init__")  # ifup has run, nothing is verified
-        assert killing.killed_at(last, killing.command)
+        # ifup has been started, nothing is verified
+        assert killing.killed_at(points.count("__init__"), killing.command, KILL_NAME="__init__")
         half_done = killing.state()
         assert half_done["files"] != before["files"]
         assert half_done["database"] != before["database"]
