@@ -11,7 +11,7 @@ from xsagent.errors import DeviceAbsentError, InUseError
 from xsagent.plan.options import PlanOptions
 from xsagent.topology.desired import Desired
 from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, ports_of_vlan_bridge
-from xsagent.topology.values import Bridge, Link, ObjectKind, Port, Topology
+from xsagent.topology.values import Bridge, IpDevice, IpNetwork, Link, ObjectKind, Port, Topology
 
 
 def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tuple[Desired, tuple[str, ...]]:
@@ -24,6 +24,8 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
     present, warnings = _without_absent_members(desired, observed)
     present, narrowed = _within_parents(present, observed)
     warnings += narrowed
+    present, passed_over = _usable_ip_devices(present, observed)
+    warnings += passed_over
     made = _made_by_plan(present)
     for link in present.topology.links.values():
         warnings += _check_nic(link, observed, made)
@@ -69,6 +71,31 @@ def _within_parents(desired: Desired, observed: Topology) -> tuple[Desired, list
             links[link.name] = replace(link, mtu=width)
             warnings.append(f"{link.name} gets MTU {width}, not {link.mtu}: {link.parent} below it is no wider")
     return replace(desired, topology=replace(desired.topology, links=links)), warnings
+
+
+def _usable_ip_devices(desired: Desired, observed: Topology) -> tuple[Desired, list[str]]:
+    """IP devices that can be configured, no two with one route.
+
+    A device that is only adapted to a role that moved, and is down or gone, is passed over: no client or route can be
+    put on it. The kernel has one route for a prefix: two devices that want it would take it from each other.
+    """
+    topology = desired.topology
+    warnings: list[str] = []
+    devices: dict[str, IpDevice] = {}
+    taken: set[tuple[IpNetwork, int]] = set()
+    management = desired.management.device if desired.management is not None else ""
+    for name in sorted(topology.ip_devices, key=lambda name: (name != management, name)):
+        link = observed.links.get(name)
+        if name not in topology.links and (link is None or link.up is not True):
+            warnings.append(f"{name} is not up, so it is not adapted to the DNS or gateway role that moves")
+            continue
+        device = topology.ip_devices[name]
+        routes = tuple(route for route in device.routes if (route.destination, route.metric) not in taken)
+        lost = [route.destination for route in device.routes if route not in routes]
+        warnings += [f"the route to {network} is another device's already; {name} goes without" for network in lost]
+        taken |= {(route.destination, route.metric) for route in routes}
+        devices[name] = replace(device, routes=routes)
+    return replace(desired, topology=replace(topology, ip_devices=devices)), warnings
 
 
 def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str]:
