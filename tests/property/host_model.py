@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kernel_model import KernelModel, new_link
+from initscripts_model import InitscriptsModel
+from kernel_model import new_link
 from switch_model import after_transaction, bond_devices, internal_devices
 
 from xsagent.errors import DeviceAbsentError, NetlinkError
@@ -21,8 +22,8 @@ _INTERNAL = "openvswitch"
 
 
 @dataclass
-class HostModel(KernelModel):
-    """A KernelModel with Open vSwitch and files.
+class HostModel(InitscriptsModel):
+    """Kernel and initscripts with Open vSwitch and resolv.conf.
 
     Attributes:
         has_bond_devices: the switch makes a device for bond_fake_iface (the userspace datapath does not).
@@ -32,7 +33,6 @@ class HostModel(KernelModel):
     """
 
     bridges: dict[str, Bridge] = field(default_factory=dict)
-    files: dict[str, str | None] = field(default_factory=dict)
     resolver: Resolver = field(default_factory=Resolver)
     has_bond_devices: bool = True
     refused: dict[str, dict[str, bool]] = field(default_factory=dict)
@@ -111,9 +111,6 @@ class HostModel(KernelModel):
             self.refused_settings[step.device] = {**self.refused_settings.get(step.device, {}), **step.settings}
             return
         self.links[step.device] = replace(link, settings={**link.settings, **step.settings})
-
-    def _run_FileStep(self, step: Any) -> None:
-        self.files[step.path] = step.text
 
     def _run_ResolverStep(self, step: Any) -> None:
         self.resolver = step.resolver

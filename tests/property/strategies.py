@@ -11,6 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from xsagent.desired.request import IpBackend
 from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Tunnel, Vlan
 from xsagent.model.snapshot import Snapshot
 
@@ -142,6 +143,7 @@ class Scenario:
     has_bond_devices: bool = True
     ipv6_available: bool = True
     datapath_type: str = ""
+    ip_backend: IpBackend = "netlink"
 
 
 def _noise(pairs: tuple[tuple[str, str], ...]) -> st.SearchStrategy[dict[str, str]]:
@@ -315,5 +317,6 @@ SCENARIOS = st.builds(
     dhcp_answers=st.integers(0, 3).map(bool),
     has_bond_devices=st.booleans(),
     ipv6_available=st.integers(0, 7).map(bool),
+    ip_backend=st.sampled_from(["netlink", "netlink", "ifcfg"]),
 )
 """Hosts with up to six events; each operation among them is examined by itself."""

@@ -32,7 +32,9 @@ def test_a_plan_leads_to_what_was_wanted_and_a_second_one_is_empty(scenario: Sce
         left = [step for step in attempt.plan_for(after).steps if step.required]
         assert after.dhcp_answers is False or not left, left
         after.answer_dhcp()
-        assert attempt.plan_for(after).steps == ()
+        # a client of the initscripts' own asks on by itself, unseen by the model
+        is_seen = after.dhcp_answers or scenario.ip_backend == "netlink"
+        assert not is_seen or attempt.plan_for(after).steps == ()
 
 
 @hosts()

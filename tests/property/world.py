@@ -37,7 +37,7 @@ class World:
     def __init__(self, scenario: Scenario) -> None:
         self.snapshot: Snapshot = scenario.snapshot
         self.facts = HostFacts(hostname="host0", ipv6_available=scenario.ipv6_available)
-        self.options = BuildOptions(datapath_type=scenario.datapath_type)
+        self.options = BuildOptions(datapath_type=scenario.datapath_type, ip_backend=scenario.ip_backend)
         self.model = HostModel(dhcp_answers=scenario.dhcp_answers, has_bond_devices=scenario.has_bond_devices)
         self._count = 0
         for number, state in enumerate(scenario.nics):
@@ -61,15 +61,19 @@ class World:
     def desired(self, event: Event) -> Desired:
         """What the operation wants; raises as build_desired does."""
         request = Request(
-            action=event.what,  # type: ignore[arg-type]
+            action=event.what,  # type: ignore[arg-type]  # one of the two words
             pif=self.pif(event).ref,
             becoming_management=event.becoming_management,
-            origin=event.origin,  # type: ignore[arg-type]
+            origin=event.origin,  # type: ignore[arg-type]  # one of the three words
             even_if_in_use=event.even_if_in_use,
         )
         bridges = self.model.bridges.values()
         vlan_bridges = {name for bridge in bridges for name, port in bridge.ports.items() if port.fake_bridge is True}
-        facts = replace(self.facts, present_bridges=frozenset({*self.model.bridges, *vlan_bridges}))
+        facts = replace(
+            self.facts,
+            present_bridges=frozenset({*self.model.bridges, *vlan_bridges}),
+            sysconfig_network=self.model.files.get("/etc/sysconfig/network") or "",
+        )
         return build_desired(self.snapshot, request, facts, self.options)
 
     def plan_options(self, event: Event, model: HostModel) -> PlanOptions:

@@ -1,0 +1,102 @@
+"""The initscripts' part of the host model: ifup and ifdown with the files of /etc/sysconfig, as far as we write them.
+
+Source: sysconfig.txt of the initscripts package. Knows nothing of xsagent's plan/ or desired/.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from kernel_model import LEASED_ROUTE, LEASES, KernelModel
+
+from xsagent.errors import CommandError, DhcpSilentError
+from xsagent.topology.values import Address, Origin, Route
+
+SCRIPTS = "/etc/sysconfig/network-scripts"
+NETWORK = "/etc/sysconfig/network"
+_BOOT = 3
+
+
+@dataclass
+class InitscriptsModel(KernelModel):
+    """A kernel with ifup and ifdown.
+
+    Attributes:
+        files: by absolute path; None: removed.
+    """
+
+    files: dict[str, str | None] = field(default_factory=dict)
+
+    def _run_FileStep(self, step: Any) -> None:
+        self.files[step.path] = step.text
+
+    def _run_IfupStep(self, step: Any) -> None:
+        self.require(step.device)
+        text = self.files.get(f"{SCRIPTS}/ifcfg-{step.device}")
+        if text is None:
+            raise CommandError(f"ifup knows no {step.device}")
+        keys = _keys(text)
+        if "MTU" in keys:
+            self.set_mtu(step.device, int(keys["MTU"]))
+        self.bring_up(step.device)
+        self._add_static(step.device, keys)
+        self._add_routes(step.device, keys)
+        if keys.get("DHCPV6C") == "yes" and self.dhcp_answers:
+            self._add_leased(step.device, 6)
+        if keys.get("BOOTPROTO") == "dhcp":
+            self._add_lease(step.device)
+
+    def _run_IfdownStep(self, step: Any) -> None:
+        if step.device in self.links:
+            self.set_addresses(step.device, ())
+            self.take_down(step.device)
+
+    def _add_static(self, device: str, keys: dict[str, str]) -> None:
+        texts = [f"{keys['IPADDR']}/{keys['NETMASK']}"] if "IPADDR" in keys else []
+        texts += [keys["IPV6ADDR"], *keys.get("IPV6ADDR_SECONDARIES", "").split()] if "IPV6ADDR" in keys else []
+        for item in (Address(interface=ipaddress.ip_interface(text)) for text in texts):
+            present = self.addresses.get(device, ())
+            if all(old.interface != item.interface for old in present):
+                self.addresses[device] = (*present, item)
+
+    def _add_routes(self, device: str, keys: dict[str, str]) -> None:
+        holder = _keys(self.files.get(NETWORK) or "").get("GATEWAYDEV", device)
+        lines = [f"0.0.0.0/0 via {keys['GATEWAY']}"] if "GATEWAY" in keys and holder == device else []
+        lines += [f"::/0 via {keys['IPV6_DEFAULTGW']}"] if "IPV6_DEFAULTGW" in keys and holder == device else []
+        for name in ("route", "route6"):
+            lines += (self.files.get(f"{SCRIPTS}/{name}-{device}") or "").splitlines()
+        for words in map(str.split, lines):
+            gateway = ipaddress.ip_address(words[2]) if "via" in words else None
+            destination = ipaddress.ip_network(words[0])
+            metric = 1024 if destination.version == 6 else 0
+            present = self.routes.get(device, ())
+            if all((old.destination, old.metric) != (destination, metric) for old in present):
+                route = Route(destination=destination, gateway=gateway, protocol=_BOOT, metric=metric)
+                self.routes[device] = (*present, route)
+
+    def _add_lease(self, device: str) -> None:
+        if self._has_address(device, 4):
+            return
+        if not self.dhcp_answers:
+            raise DhcpSilentError(f"no DHCP server answered on {device}")
+        self._add_leased(device, 4)
+        if _keys(self.files.get(NETWORK) or "").get("GATEWAYDEV", device) == device:
+            self.routes[device] = (*self.routes.get(device, ()), LEASED_ROUTE)
+
+    def _add_leased(self, device: str, family: int) -> None:
+        lease = Address(interface=LEASES[family], origin=Origin.DHCP)
+        present = self.addresses.get(device, ())
+        if all(item.interface != lease.interface for item in present):
+            self.addresses[device] = (*present, lease)
+
+    def _has_address(self, device: str, family: int) -> bool:
+        return any(item.interface.version == family for item in self.addresses.get(device, ()))
+
+
+def _keys(text: str) -> dict[str, str]:
+    lines = (line.strip() for line in text.splitlines())
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name: " ".join(shlex.split(value)) for name, _, value in pairs}
