@@ -1,5 +1,7 @@
 """plan/ovsdb.py: what is right is not touched, what is foreign stays, and each change is the smallest one."""
 
+from dataclasses import replace
+
 import pytest
 
 from xsagent.errors import ForeignObjectError
@@ -207,15 +209,15 @@ def test_a_vlan_bridge_in_the_way_of_a_real_one_gives_its_vifs_to_it() -> None:
     assert kinds == [DeletePort, CreateBridge, AddPort, MovePort, SetColumns]
 
 
-def vlan_bridge(name: str, tag: int, **fields: object) -> Port:
+def vlan_bridge(name: str, tag: int) -> Port:
     """A VLAN bridge's own port."""
     interfaces = {name: Interface(name=name, type="internal")}
-    return Port(name=name, interfaces=interfaces, fake_bridge=True, tag=tag, **fields)  # type: ignore[arg-type]  # test brevity
+    return Port(name=name, interfaces=interfaces, fake_bridge=True, tag=tag)
 
 
 def test_a_stale_vlan_bridge_with_the_tag_of_a_wanted_one_goes_and_its_vifs_stay() -> None:
     """Under another name, ours by its mark; one with another tag and one on another carrier are let be."""
-    stale = vlan_bridge("xapi9", 5, external_ids={"fake-bridge-xs-network-uuids": NETWORK})
+    stale = replace(vlan_bridge("xapi9", 5), external_ids={"fake-bridge-xs-network-uuids": NETWORK})
     vif, other = vif_port("vif1.0", tag=5), vlan_bridge("xapi1", 7)
     have = observed(bridge("xenbr0", stale, vif, other), bridge("xenbr1", vlan_bridge("br-admin", 5)))
     want = desired(bridge("xenbr0", vlan_bridge("xapi5", 5)))
