@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 80, "type: ignore": 4},
-    "tests": {"noqa": 13, "type: ignore": 19},
+    "xsagent": {"noqa": 64, "type: ignore": 2},
+    "tests": {"noqa": 13, "type: ignore": 16},
 }
 """Exact number of each kind, by folder."""
 
