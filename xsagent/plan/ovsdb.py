@@ -183,7 +183,8 @@ def _ensure_port(draft: _Draft, bridge: str, port: Port) -> None:
         holder = None
     if holder is None:
         _free_interfaces(draft, port)
-        draft.rely("Port", port.name, "name", value=False)
+        if not any(port.name in present.ports for present in draft.observed.values()):
+            draft.rely("Port", port.name, "name", value=False)
         draft.add(AddPort(bridge=bridge, port=plain_port(port)))
         return
     if holder != bridge:

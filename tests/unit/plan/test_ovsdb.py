@@ -235,3 +235,12 @@ def test_a_foreign_vlan_bridge_with_the_tag_of_a_wanted_one_is_refused_by_name()
 
     with pytest.raises(ForeignObjectError, match="br-admin"):
         diff_ovsdb(desired(bridge("xenbr0", vlan_bridge("xapi5", 5))), have)
+
+
+def test_a_port_that_is_made_anew_is_not_relied_on_to_be_absent() -> None:
+    """It is there when the transaction begins: the wait would fail for ever."""
+    _, relied = diff_ovsdb(
+        desired(bridge("xenbr0", vlan_bridge("xapi5", 5))), observed(bridge("xenbr0", vif_port("xapi5")))
+    )
+
+    assert not any(item.record == "xapi5" and item.value is False for item in relied)
