@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xsagent.apply.journal import NAME, Journal, read_journal
+from xsagent.errors import ApplyError
 from xsagent.plan.steps import FileStep, LinkStep, Step
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import Topology
@@ -93,6 +94,27 @@ def test_a_journal_cut_off_at_any_byte_is_read(tmp_path: Path) -> None:
 def test_a_file_that_is_no_journal_takes_nothing_back(tmp_path: Path, text: str) -> None:
     """Garbage in its place is not acted upon."""
     (tmp_path / NAME).write_text(text)
+
+    entries = read_journal(tmp_path)
+
+    assert entries is not None
+    assert entries.begun == ()
+
+
+def test_a_journal_that_cannot_be_written_is_an_error_that_stops_the_run(tmp_path: Path) -> None:
+    """However unimportant the step: its effect must not happen, and later lines must not follow a broken one."""
+    (tmp_path / "state").write_text("a file where the folder should be")
+    journal = Journal(directory=tmp_path / "state", boot="b1", operation="up", desired=DESIRED)
+
+    with pytest.raises(ApplyError, match="journal"):
+        journal.begin(STEPS[0])
+
+    assert journal.begun == []
+
+
+def test_bytes_that_are_no_text_take_nothing_back(tmp_path: Path) -> None:
+    """A power cut may leave anything in a file."""
+    (tmp_path / NAME).write_bytes(b"\xff\xfe\x00" * 100)
 
     entries = read_journal(tmp_path)
 
