@@ -7,8 +7,11 @@ second run neither flaps an address nor restarts a DHCP client (legacy-faults F0
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
-from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, Step
+from xsagent.plan.ip import remove_ip_device
+from xsagent.plan.remade import restore_ip
+from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, LinkStep, Step
 from xsagent.topology.values import IpDevice, Origin, Topology
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
@@ -44,16 +47,26 @@ def diff_ifcfg_device(
         return (), ()
     before: tuple[Step, ...] = ()
     if changed and configured:
-        before = (IfdownStep(device=name, reason="its configuration changed", undo=(IfupStep(device=name),)),)
+        undo = (IfupStep(device=name), *restore_ip(name, observed))
+        before = (IfdownStep(device=name, reason="its configuration changed", undo=undo),)
     reason = "its configuration changed" if changed else "it is not configured as its file says"
-    return before, (IfupStep(device=name, reason=reason, undo=(IfdownStep(device=name),)),)
+    back: tuple[Step, ...] = (IfdownStep(device=name),)
+    if _is_up(name, observed):
+        # ifdown leaves the link down and bare, whoever had configured it
+        back += (LinkStep(device=name, up=True), *restore_ip(name, observed))
+    return before, (IfupStep(device=name, reason=reason, undo=back),)
 
 
 def remove_ifcfg_device(device: str, observed: Topology, reason: str) -> tuple[Step, ...]:
-    """Steps that run ifdown for a device that has an ifcfg file; its file goes by `diff_files`."""
-    if observed.files.get(ifcfg_path(device)) is None or device not in observed.links:
+    """Steps that leave a device that has an ifcfg file without configuration; its file goes by `diff_files`.
+
+    The undo is ifup's, and for what others had put on the device our own; what ifdown leaves over is taken off too.
+    """
+    if observed.files.get(ifcfg_path(device)) is None or not _is_up(device, observed):
         return ()
-    return (IfdownStep(device=device, reason=reason, undo=(IfupStep(device=device),)),)
+    undo = (IfupStep(device=device), *restore_ip(device, observed))
+    left = remove_ip_device(observed.ip_devices[device], reason) if device in observed.ip_devices else ()
+    return (IfdownStep(device=device, reason=reason, undo=undo), *(replace(step, undo=()) for step in left))
 
 
 def is_configured(desired: IpDevice, observed: Topology) -> bool:

@@ -1,0 +1,45 @@
+"""plan/ifcfg.py: ifdown leaves a link down and bare, so what undoes it brings back more than the file says."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from xsagent.plan.ifcfg import diff_ifcfg_device, ifcfg_path, remove_ifcfg_device
+from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, RouteStep
+from xsagent.topology.values import Address, IpDevice, Link, Route, Topology
+
+FOREIGN = Address(interface=ipaddress.ip_interface("203.0.113.5/24"))
+ROUTE = Route(destination=ipaddress.ip_network("10.99.0.0/24"), gateway=None, protocol=3)
+OLD, NEW = "BOOTPROTO=none\nMTU=1500\n", "BOOTPROTO=none\nMTU=9000\n"
+DEVICE = IpDevice(device="xenbr0", ipv4_mode="none", configured_by_ifcfg=True)
+
+
+def host(text: str | None, *, up: bool = True) -> Topology:
+    """A host with an ifcfg file for xenbr0, which has an address and a route of an admin too."""
+    return Topology(
+        links={"xenbr0": Link(name="xenbr0", up=up)},
+        ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(FOREIGN,), routes=(ROUTE,))},
+        files={ifcfg_path("xenbr0"): text},
+    )
+
+
+def test_the_undo_of_ifdown_runs_ifup_before_routes_come_back() -> None:
+    """A route needs a link that is up; the steps between have nothing of their own to take back."""
+    ifdown, *rest = remove_ifcfg_device("xenbr0", host(OLD), "no longer wanted")
+
+    assert [type(step) for step in ifdown.undo] == [IfupStep, AddressStep, RouteStep]
+    assert [type(step) for step in rest] == [RouteStep, AddressStep]
+    assert [step.undo for step in rest] == [(), ()]
+
+
+def test_a_device_that_is_down_needs_no_ifdown() -> None:
+    """Its undo would bring it up."""
+    assert remove_ifcfg_device("xenbr0", host(OLD, up=False), "no longer wanted") == ()
+
+
+def test_the_undo_of_ifup_leaves_a_link_up_that_was_up() -> None:
+    """Ifdown would leave it down, without what an admin had put there."""
+    before, after = diff_ifcfg_device(DEVICE, Topology(files={ifcfg_path("xenbr0"): NEW}), host(OLD))
+
+    assert [type(step) for step in before] == [IfdownStep]
+    assert [type(step) for step in after[0].undo] == [IfdownStep, LinkStep, AddressStep, RouteStep]
