@@ -20,13 +20,12 @@ from xsagent.errors import CacheError, XsagentError
 from xsagent.model.keep_out import configuration_of, keep_out
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
+from xsagent.observed.bridge_names import read_bridge_parents
 from xsagent.observed.host import Interest, observe_host
-from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.reconfigure import Host, Operation
 from xsagent.sources.dbcache import read_dbcache
 from xsagent.sources.host_files import read_host_facts, read_inventory
-from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.values import IpInterface
 
 _READ_S = 20.0
@@ -118,11 +117,7 @@ def build_options(paths: Paths, settings: Settings) -> BuildOptions:
 
 def read_parents(connection: OvsdbConnection) -> dict[str, str | None]:
     """The bridges that the switch has: for a VLAN bridge the bridge that it rides on, None for a real one."""
-    bridges = read_ovsdb(connection, time.monotonic() + _READ_S).bridges
-    parents: dict[str, str | None] = dict.fromkeys(bridges)
-    for bridge in bridges.values():
-        parents |= {port.name: bridge.name for port in bridge.ports.values() if is_vlan_bridge(port)}
-    return parents
+    return read_bridge_parents(connection, time.monotonic() + _READ_S)
 
 
 def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = None) -> Snapshot:
