@@ -21,6 +21,7 @@ PARTS = {
     "read XAPI": ("xsagent.operations", "read_from_xapi"),
     "read cache": ("xsagent.sources.boot", "read_boot_state"),
     "read OVSDB": ("xsagent.observed.ovsdb", "read_ovsdb"),
+    "read bridge names": ("xsagent.observed.bridge_names", "read_bridge_parents"),
     "read host": ("xsagent.observed.host", "observe_host"),
     "decide": ("xsagent.operations", "build_operation"),
     "plan": ("xsagent.plan.diff", "build_plan"),

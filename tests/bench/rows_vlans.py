@@ -20,7 +20,7 @@ _BOOTS = 3
 _SCRIPT_VLANS = 50
 """The script's time grows with the square of their number: it gets fewer, and so do we beside it."""
 _TAG = 4000
-_PARTS = ("read XAPI", "read OVSDB", "read host", "decide", "plan", "save cache")
+_PARTS = ("read XAPI", "read bridge names", "read OVSDB", "read host", "decide", "plan", "save cache")
 
 
 class VlanHost(XapiHost):
