@@ -134,5 +134,10 @@ def _dependencies() -> Path:
     fresh = place.with_name(f"{place.name}.{os.getpid()}")
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "--target", str(fresh), *wanted], check=True)
-    fresh.rename(place)
+    try:
+        fresh.rename(place)
+    except OSError:
+        if not place.is_dir():  # another worker was faster
+            raise
+        shutil.rmtree(fresh)
     return place
