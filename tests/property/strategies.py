@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from xsagent.desired.request import IpBackend
+from xsagent.desired.request import IpBackend, Origin
 from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Tunnel, Vlan
 from xsagent.model.snapshot import Snapshot
 
@@ -113,7 +113,7 @@ class Event:
     what: str
     first: int = 0
     second: int = 0
-    origin: str = "session"
+    origin: Origin = "session"
     becoming_management: bool = False
     even_if_in_use: bool = False
     fields: dict[str, Any] = field(default_factory=dict)

@@ -61,10 +61,10 @@ class World:
     def desired(self, event: Event) -> Desired:
         """What the operation wants; raises as build_desired does."""
         request = Request(
-            action=event.what,  # type: ignore[arg-type]  # one of the two words
+            action="up" if event.what == "up" else "down",
             pif=self.pif(event).ref,
             becoming_management=event.becoming_management,
-            origin=event.origin,  # type: ignore[arg-type]  # one of the three words
+            origin=event.origin,
             even_if_in_use=event.even_if_in_use,
         )
         bridges = self.model.bridges.values()

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from xsagent.apply.executor import Executed, execute, roll_back
@@ -63,9 +64,9 @@ class Dom0:
         """The host, by the product's own eyes."""
         return observe_host(self.paths, self.connection, Interest(), time.monotonic() + _READ_S)
 
-    def settle(self, undo: object) -> tuple[Step, ...]:
+    def settle(self, undo: Sequence[Step]) -> tuple[Step, ...]:
         """As the flow's Host.settle."""
-        return settle_undo(undo, read_ovsdb(self.connection, time.monotonic() + _READ_S).bridges)  # type: ignore[arg-type]  # a callback of the executor
+        return settle_undo(undo, read_ovsdb(self.connection, time.monotonic() + _READ_S).bridges)
 
     def clear(self, start: Topology) -> None:
         """No bridges, and no links but the sandbox's own."""
