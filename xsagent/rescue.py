@@ -1,10 +1,12 @@
 """Rescue at boot: finds a NIC for management where the one that the records name is gone (pains.md 2).
 
-Between reading the cache and deciding what to do, only for ``--force``. Its one effect is to raise NICs so that they
-can show carrier; everything else is decided by `desired/rescue.py` and done by the ordinary plan.
+Between reading the cache and deciding what to do, only for ``--force``. Its one effect is to raise NICs for a
+moment, so that they can show carrier; everything else is decided by `desired/rescue.py` and done by the ordinary plan.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from xsagent.apply.degraded import remember_degraded
 from xsagent.apply.netlink import apply_link, wait_carrier
@@ -27,8 +29,7 @@ def rescue_management(paths: Paths, snapshot: Snapshot) -> Snapshot:
     """The snapshot, with a NIC that is there for management where the recorded one is gone.
 
     Raises:
-        DeviceAbsentError: management's NIC is gone and no other can stand in without a guess; nothing was changed but
-            that NICs were raised.
+        DeviceAbsentError: management's NIC is gone and no other can stand in without a guess; nothing was changed.
     """
     links = _physical_links(paths)
     gone = missing_management_nic(snapshot, read_inventory(paths).management_interface, dump_names())
@@ -40,12 +41,12 @@ def rescue_management(paths: Paths, snapshot: Snapshot) -> Snapshot:
     ]
     rescue = choose_stand_in(gone, nics, read_slots(paths), ())
     if rescue is None and nics:
-        rescue = choose_stand_in(gone, nics, {}, _raise_and_look(paths, list(links)))
+        rescue = choose_stand_in(gone, nics, {}, _look_for_carrier(paths, links))
     if rescue is None:
         present = ", ".join(sorted(links)) or "none"
         raise DeviceAbsentError(
             f"management's NIC {gone.device} is not on this host, and which of its NICs ({present}) stands in would "
-            "be a guess; `interface-reconfigure --force BRIDGE rewrite --device=NIC --mac=x ...` says it"
+            "be a guess; nothing was changed; `interface-reconfigure --force BRIDGE rewrite --device=NIC --mac=x ...` says it"
         )
     get_logger().warning("rescue_management", subject=rescue.nic.name, gone=rescue.gone, reason=rescue.reason)
     remember_degraded(paths, gone=rescue.gone, stand_in=rescue.nic.name, reason=rescue.reason)
@@ -62,12 +63,17 @@ def _physical_links(paths: Paths) -> dict[str, Link]:
     return {name: link for name, link in links.items() if link.physical}
 
 
-def _raise_and_look(paths: Paths, names: list[str]) -> list[str]:
-    """A NIC that is down shows no carrier: raise all, wait for the first ones, and see which have it."""
-    for name in names:
+def _look_for_carrier(paths: Paths, links: Mapping[str, Link]) -> list[str]:
+    """A NIC that is down shows no carrier: raise all, wait for the first ones, see which have it, lower them again."""
+    lowered = [name for name, link in links.items() if link.up is not True]
+    for name in lowered:
         apply_link(LinkStep(device=name, up=True))
-    wait_carrier(WaitCarrierStep(devices=tuple(names), seconds=_CARRIER_S))
-    return [name for name, link in _physical_links(paths).items() if link.carrier is True]
+    try:
+        wait_carrier(WaitCarrierStep(devices=tuple(links), seconds=_CARRIER_S))
+        return [name for name, link in _physical_links(paths).items() if link.carrier is True]
+    finally:
+        for name in lowered:
+            apply_link(LinkStep(device=name, up=False))
 
 
 def _slot(paths: Paths, name: str) -> str:
