@@ -46,7 +46,8 @@ def rescue_management(paths: Paths, snapshot: Snapshot) -> Snapshot:
         present = ", ".join(sorted(links)) or "none"
         raise DeviceAbsentError(
             f"management's NIC {gone.device} is not on this host, and which of its NICs ({present}) stands in would "
-            "be a guess; nothing was changed; `interface-reconfigure --force BRIDGE rewrite --device=NIC --mac=x ...` says it"
+            "be a guess; nothing was changed; "
+            "`interface-reconfigure --force BRIDGE rewrite --device=NIC --mac=x ...` says which"
         )
     get_logger().warning("rescue_management", subject=rescue.nic.name, gone=rescue.gone, reason=rescue.reason)
     remember_degraded(paths, gone=rescue.gone, stand_in=rescue.nic.name, reason=rescue.reason)
