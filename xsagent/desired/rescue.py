@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from xsagent.errors import InputError
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
+from xsagent.model.values import parse_device_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def missing_management_nic(snapshot: Snapshot, management_bridge: str, devices: 
     base = snapshot.carrier_of(pif) or pif
     bond = snapshot.bond_of(base)
     nics = snapshot.members_of(bond) if bond is not None else (base,)
-    if not nics or any(nic.device in devices for nic in nics):
+    if not nics or any(nic.device in devices or not _is_device_name(nic.device) for nic in nics):
         return None
     return next((nic for nic in nics if bond is not None and nic.ref == bond.primary_member), nics[0])
 
@@ -85,6 +87,15 @@ def with_stand_in(snapshot: Snapshot, rescue: Rescue) -> Snapshot:
             mac = rescue.nic.mac if ref == rescue.pif or pif.mac == snapshot.pifs[rescue.pif].mac else pif.mac
             pifs[ref] = replace(pif, device=rescue.nic.name, mac=mac)
     return replace(snapshot, pifs=pifs, complete=False)
+
+
+def _is_device_name(name: str) -> bool:
+    """A record that names no device at all is bad input, not changed hardware."""
+    try:
+        parse_device_name(name)
+    except InputError:
+        return False
+    return True
 
 
 def _rescue(gone: Pif, nic: PresentNic, reason: str) -> Rescue:
