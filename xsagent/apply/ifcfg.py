@@ -7,21 +7,19 @@ afterwards. Undo of an ifup is an ifdown, and the other way round.
 from __future__ import annotations
 
 import os
-import time
 from typing import Final
 
 from xsagent.apply.child import find_program, run_child
 from xsagent.apply.orphans import MARK
-from xsagent.apply.packet_socket import first_ipv4, require_device
+from xsagent.apply.packet_socket import require_device
 from xsagent.config import Paths
-from xsagent.errors import CommandError, DeviceAbsentError, DhcpSilentError
+from xsagent.errors import CommandError, DeviceAbsentError
 from xsagent.plan.steps import IfdownStep, IfupStep
 
 _IFUP_S: Final = 45.0
 """Beside the wait for a lease: initscripts' own duplicate address detection and link wait take some 15 s."""
 
 _IFDOWN_S: Final = 45.0
-_POLL_S: Final = 0.1
 _UPDATE_ISSUE_S: Final = 20.0
 _UPDATE_ISSUE: Final = "/sbin/update-issue"
 
@@ -29,31 +27,12 @@ _UPDATE_ISSUE: Final = "/sbin/update-issue"
 def run_ifup(step: IfupStep, paths: Paths, dhcp_wait_s: float) -> None:
     """Run ifup for a device, which may be up already.
 
-    Blocking, 45 s and `dhcp_wait_s`. With PERSISTENT_DHCLIENT ifup succeeds though no server answered, so a DHCP
-    device is waited for here. Raises CommandError with what ifup said when it failed or passed its deadline,
-    DhcpSilentError when the device has no address by then (the client keeps asking).
+    Blocking, 45 s and `dhcp_wait_s`, for which ifup may wait for a lease. Its exit status 0 ends that wait: with
+    PERSISTENT_DHCLIENT it succeeds though no server answered, and the client keeps asking. Raises CommandError with
+    what ifup said when it failed or passed its deadline.
     """
-    begin = time.monotonic()
     program = find_program("ifup", str(paths.below("/sbin/ifup")))
     run_child([program, step.device], deadline_s=_IFUP_S + dhcp_wait_s, environment={MARK: str(paths.root)})
-    if _is_dhcp(paths, step.device):
-        _wait_address(step.device, begin, dhcp_wait_s)
-
-
-def _is_dhcp(paths: Paths, device: str) -> bool:
-    """Whether the device's ifcfg file, which we wrote, says DHCP."""
-    try:
-        text = (paths.network_scripts / f"ifcfg-{device}").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return any(line.strip() in {"BOOTPROTO=dhcp", 'BOOTPROTO="dhcp"'} for line in text.splitlines())
-
-
-def _wait_address(device: str, begin: float, wait_s: float) -> None:
-    while first_ipv4(device) is None:
-        if time.monotonic() - begin >= wait_s:
-            raise DhcpSilentError(f"no DHCP server answered on {device} within {wait_s:g} s; the client keeps asking")
-        time.sleep(_POLL_S)
 
 
 def run_ifdown(step: IfdownStep, paths: Paths) -> None:

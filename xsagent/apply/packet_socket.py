@@ -10,7 +10,7 @@ import fcntl
 import socket
 import struct
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final
 
@@ -63,14 +63,6 @@ def has_carrier(device: str) -> bool:
     except OSError:
         return False
     return bool(flags & _IFF_RUNNING)
-
-
-def first_ipv4(device: str) -> IPv4Address | None:
-    """Return the device's primary IPv4 address."""
-    try:
-        return IPv4Address(_ioctl(device, _SIOCGIFADDR)[4:8])
-    except OSError:
-        return None
 
 
 def usable_ipv6(device: str) -> list[IPv6Address]:
