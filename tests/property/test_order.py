@@ -17,6 +17,7 @@ from xsagent.plan.steps import (
     FileStep,
     LinkStep,
     OvsdbStep,
+    Plan,
     SafetyFlowsStep,
     SetColumns,
     Step,
@@ -43,7 +44,7 @@ def test_management_is_never_down_while_something_else_is_done(scenario: Scenari
         TALLY["management watched"] += 1
         for step in attempt.plan.steps:
             assert _management_works(attempt, model) or _may_run_meanwhile(step), step
-            model.run(step)
+            run_plan(Plan(steps=(step,)), model)
 
 
 @hosts()
