@@ -36,7 +36,7 @@ def pytest_configure() -> None:
     """Refuse a misspelt XSAGENT_TEST_REQUIRE before any test runs; set how long property tests search."""
     required_tiers()
     # No deadline for an example: on a busy machine it would fail a test that is right.
-    settings.register_profile("short", deadline=None, max_examples=100)
+    settings.register_profile("short", deadline=None, max_examples=100, derandomize=True)
     settings.register_profile("long", deadline=None, max_examples=5000)
     profile = os.environ.get("PROFILE", "short")
     if profile not in ("short", "long"):

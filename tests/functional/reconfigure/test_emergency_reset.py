@@ -44,7 +44,7 @@ def test_static_with_name_servers_and_domain(blank: Sandbox) -> None:
     resolver = (blank.root / "etc/resolv.conf").read_text()
     assert "nameserver 192.0.2.2" in resolver
     assert "search example.com" in resolver
-    assert blank.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+    assert blank.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 def test_static_without_a_gateway_comes_up(blank: Sandbox) -> None:
@@ -62,7 +62,7 @@ def test_ipv6_static(blank: Sandbox) -> None:
     )  # fmt: skip
 
     assert "2001:db8::10/64" in addresses(blank, "xenbr0", "-6")
-    assert blank.run(["ping", "-6", "-c1", "-W2", "2001:db8::1"], check=False).returncode == 0
+    assert blank.run(["ping", "-6", "-c3", "-i0.3", "-W2", "2001:db8::1"], check=False).returncode == 0
 
 
 def test_management_on_a_vlan(blank: Sandbox) -> None:
@@ -90,7 +90,7 @@ def test_management_on_a_bond() -> None:
         assert len(bonds) == 1
         assert len(bonds[0][1][1]) == 2
         assert addresses(sandbox, "xapi0") == ["192.0.2.10/24"]
-        assert sandbox.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+        assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

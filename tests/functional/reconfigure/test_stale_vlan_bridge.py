@@ -43,7 +43,7 @@ def test_ours_goes_in_the_same_transaction_and_its_guest_stays() -> None:
             row,
         )
         assert addresses(sandbox, "xapi5") == ["198.51.100.10/24"]
-        assert sandbox.run(["ping", "-c1", "-W2", "198.51.100.77"], check=False).returncode == 0
+        assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "198.51.100.77"], check=False).returncode == 0
 
 
 def test_a_foreign_one_is_refused_by_name() -> None:

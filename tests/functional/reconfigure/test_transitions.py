@@ -98,7 +98,7 @@ def test_management_moves_back_from_the_bond_to_its_nic() -> None:
 
         assert bridges(host.sandbox) == ["xenbr0"]
         assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
-        assert host.sandbox.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+        assert host.sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 def test_bond_options_and_members_change_in_place() -> None:
@@ -216,7 +216,7 @@ def test_management_moves_between_two_nics_and_leaves_one_address() -> None:
         held = [a["ifname"] for a in ip(host.sandbox, "-4", "address") if a["ifname"] != "lo" and a["addr_info"]]
         assert held == ["xenbr1"]
         assert [route["dev"] for route in ip(host.sandbox, "route", "show", "default")] == ["xenbr1"]
-        assert host.sandbox.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+        assert host.sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 def test_a_tunnel_keeps_what_a_controller_put_on_its_bridge() -> None:

@@ -168,7 +168,7 @@ def test_an_ifup_that_fails_on_a_changed_management_brings_the_old_one_up_again(
 
     assert state(scripted) == before
     assert addresses(scripted, "xenbr0") == ["192.0.2.10/24"]
-    assert scripted.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+    assert scripted.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 def test_a_dhclient_that_cannot_start_is_taken_back(host: Sandbox) -> None:
@@ -179,7 +179,7 @@ def test_a_dhclient_that_cannot_start_is_taken_back(host: Sandbox) -> None:
     said = rolled_back(host, "--force", "xenbr0", "up")
 
     assert "dhclient" in said
-    assert host.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+    assert host.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 def test_a_way_back_that_fails_too_is_stuck_and_the_next_run_finishes_it(scripted: Sandbox) -> None:

@@ -47,7 +47,7 @@ def test_dhcp_management_comes_up_with_bridge_lease_route_and_dns() -> None:
         assert leased[0].split("/")[0] in " ".join(sandbox.far().leases())
         assert [route["gateway"] for route in ip(sandbox, "route", "show", "default")] == ["192.0.2.1"]
         assert "nameserver 192.0.2.1" in (sandbox.root / "etc/resolv.conf").read_text()
-        assert sandbox.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+        assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("fields", [DHCP, static("192.0.2.10", dns="192.0.2.2, 192.0.2.3")], ids=["dhcp", "static"])
@@ -184,4 +184,4 @@ def test_down_takes_the_pif_away_and_leaves_the_rest() -> None:
         assert bridges(sandbox) == ["br-admin", "xenbr0"]
         assert "UP" not in ip(sandbox, "link", "show", "eth1")[0]["flags"]
         assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
-        assert sandbox.run(["ping", "-c1", "-W2", "192.0.2.1"], check=False).returncode == 0
+        assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
