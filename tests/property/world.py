@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -125,9 +126,13 @@ class World:
             self.model.links[name] = _internal_link(name)
             self._put_address(name, f"10.200.{self._count}.1/24")
 
+    def _row_uuid(self) -> str:
+        """A uuid that no other row has: OVSDB takes nothing else."""
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, self._fresh("row")))
+
     def _add_controller(self, event: Event) -> None:
         def change(bridge: Bridge) -> Bridge:
-            row = {"table": "Controller", "uuid": "c1", "row": {"target": "tcp:192.0.2.9:6653"}}
+            row = {"table": "Controller", "uuid": self._row_uuid(), "row": {"target": "tcp:192.0.2.9:6653"}}
             return replace(
                 bridge,
                 controllers=("tcp:192.0.2.9:6653",),
@@ -137,7 +142,7 @@ class World:
         self._change_bridge(event.first, change)
 
     def _add_qos(self, event: Event) -> None:
-        extra = {"qos": {"table": "QoS", "uuid": "q1", "row": {"type": "linux-htb"}}}
+        extra = {"qos": {"table": "QoS", "uuid": self._row_uuid(), "row": {"type": "linux-htb"}}}
         self._change_port(event, lambda port: replace(port, extra={**port.extra, **extra}))
 
     def _add_key(self, event: Event) -> None:
