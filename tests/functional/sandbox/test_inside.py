@@ -73,7 +73,7 @@ def test_further_services_start_with_the_sandbox() -> None:
 def test_cli_runs_a_command_with_its_exit_status_and_directory(tmp_path: Path) -> None:
     """``xsagent sandbox run -- COMMAND``: the command's output and exit status, in the caller's directory."""
     source = str(Path(xsagent.__file__).parent.parent)
-    command = [sys.executable, "-m", "xsagent.cli.sandbox", "sandbox", "run", "--nics", "3", "--"]
+    command = [sys.executable, "-m", "xsagent.cli.main", "sandbox", "run", "--nics", "3", "--"]
     done = subprocess.run(
         [*command, "sh", "-c", "pwd; ls /sys/class/net; exit 7"],
         check=False,
@@ -92,7 +92,7 @@ def test_cli_runs_a_command_with_its_exit_status_and_directory(tmp_path: Path) -
 def test_cli_that_is_terminated_takes_its_sandbox_along(tmp_path: Path) -> None:
     """SIGTERM, as at the end of a job: exit status 143, and the sandbox's directory is gone."""
     source = str(Path(xsagent.__file__).parent.parent)
-    command = [sys.executable, "-m", "xsagent.cli.sandbox", "sandbox", "run", "--"]
+    command = [sys.executable, "-m", "xsagent.cli.main", "sandbox", "run", "--"]
     with subprocess.Popen(
         [*command, "sh", "-c", "echo $SANDBOX_ROOT; exec sleep 60"],
         stdout=subprocess.PIPE,
