@@ -105,7 +105,11 @@ def _undo_of_start(device: str, observed: IpDevice, family: int, wanted: DhcpCli
     """The client that ran before runs again; where none did, what the lease brought goes and what was there stays."""
     client = _client(observed, family)
     if client is not None and client.running:
-        return () if client.configuration == wanted.configuration else (StartDhcpStep(device=device, client=client),)
+        if client.configuration == wanted.configuration:
+            return ()
+        again = StartDhcpStep(device=device, client=client)
+        # one that was still asking had no lease: what the other one got does not stay
+        return (again,) if client.leased else (StopDhcpStep(device=device, family=family, flush=True), again)
     undo: list[Step] = [StopDhcpStep(device=device, family=family, flush=True)]
     addresses = tuple(
         item
