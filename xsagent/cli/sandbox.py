@@ -79,4 +79,3 @@ def _call(sandbox: Sandbox, argv: list[str]) -> int:
         argv = ["env", "-C", here, *argv]
     status = subprocess.call(sandbox.command(argv), env=sandbox.environment)
     return status if status >= 0 else 128 - status
-
