@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import replace
 
 from xsagent.plan.ip import bring_back_displaced, diff_ip_device
-from xsagent.plan.steps import AddressStep, RouteStep, StopDhcpStep
+from xsagent.plan.steps import AddressStep, RouteStep, StartDhcpStep, StopDhcpStep
 from xsagent.topology.values import Address, DhcpClient, IpDevice, Origin, Route
 
 OLD = Address(interface=ipaddress.ip_interface("192.0.2.10/24"))
@@ -125,3 +125,16 @@ def test_rewrite_changes_our_static_routes_and_nothing_else() -> None:
     assert steps == [((near,), (), False), ((), (gone,), False)]
     assert len(diff_ip_device(want, have)) == len(steps)
     assert diff_ip_device(want, None) == ()
+
+
+def test_the_undo_of_replacing_a_client_that_had_no_lease_takes_the_new_one_s_lease_off() -> None:
+    """A client that was still asking had brought no address: what the other one got does not stay."""
+    asking = replace(CLIENT, configuration="old", pid=7)
+    have = IpDevice(device="xenbr0", dhcp4=asking)
+
+    start = diff_ip_device(IpDevice(device="xenbr0", ipv4_mode="dhcp", dhcp4=CLIENT), have)[0]
+
+    assert start.undo == (
+        StopDhcpStep(device="xenbr0", family=4, flush=True),
+        StartDhcpStep(device="xenbr0", client=asking),
+    )
