@@ -7,6 +7,7 @@ Nothing of it touches the machine's own network or /etc, and nothing survives it
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from xsagent.sandbox.namespaces import Namespaces, SandboxError, search_path
 from xsagent.sandbox.root_prefix import record_uuid, write_root_prefix
 from xsagent.sandbox.spec import SandboxSpec, Service, nic_mac
 from xsagent.sandbox.traffic import PingStream
+from xsagent.sandbox.xenopsd import Xenopsd
 
 TOOLS = ("unshare", "nsenter", "mount", "ip", "nft", "ethtool", "ovsdb-tool", "ovsdb-server", "ovs-vswitchd")
 OPTIONAL_TOOLS = ("dnsmasq", "dhclient", "ping")
@@ -134,6 +136,11 @@ class Sandbox(Inside):
         return PingStream(self.spawn, target or self.gateway_address, interval_ms)
 
     @property
+    def xenopsd(self) -> Xenopsd:
+        """The toolstack's side of guests' VIFs; needs the services xenstored and udevd."""
+        return Xenopsd(self.root, self.run)
+
+    @property
     def gateway_address(self) -> str:
         """IPv4 address of the first segment's far host."""
         return str(ipaddress.IPv4Address(self.spec.segments[0].gateway.ip))
@@ -161,10 +168,18 @@ class Sandbox(Inside):
         write_root_prefix(self.root, self.spec)
         self._copy_dhclient()
         self.namespaces = Namespaces.start(self.directory, keep=self.keep)
+        self._write_entry()
         self._lay_wires()
         self._start_switch()
         for service in self.spec.services:
             self.start_service(service)
+
+    def _write_entry(self) -> None:
+        """How another process gets inside: ``xsagent sandbox vif --in`` reads it."""
+        entry = {"enter": self.command([]), "environment": self.environment}
+        file = self.directory / "running.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(entry), encoding="utf-8")
 
     def _copy_dhclient(self) -> None:
         """Debian's AppArmor profile confines /sbin/dhclient by its path, and with it the files it may write."""

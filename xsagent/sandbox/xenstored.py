@@ -77,16 +77,22 @@ def find_xenstored() -> str:
     return found
 
 
+def find_compiler() -> str:
+    """Path of a C compiler; CommandError when none is installed."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise CommandError("no C compiler is installed (apt: gcc libc6-dev); the sandbox has no xenstore")
+    return compiler
+
+
 def build_shim(directory: Path) -> Path:
     """Compile the shim into `directory`; returns the library.
 
     Raises:
         CommandError: no C compiler, or it failed.
     """
-    compiler, library = shutil.which("cc") or shutil.which("gcc"), directory / "xenstored_shim.so"
-    if compiler is None:
-        raise CommandError("no C compiler is installed (apt: gcc libc6-dev); the sandbox has no xenstore")
-    command = [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(_SHIM)]
+    library = directory / "xenstored_shim.so"
+    command = [find_compiler(), "-shared", "-fPIC", "-O1", "-o", str(library), str(_SHIM)]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_COMPILE_DEADLINE_S, check=False
     )

@@ -6,41 +6,23 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dom0 import KEYS, Dom0
 
 from xsagent.sandbox.daemons import wait_for
+from xsagent.sandbox.udevd import udevd_service
 
 PROJECT = Path(__file__).parents[3]
 HOOK = PROJECT / "udev/hotplug-hook"
-UDEVD = "/lib/systemd/systemd-udevd"
 
 
 @pytest.fixture
-def udevd(dom0: Dom0) -> Iterator[Dom0]:
-    """A udevd with no rules but ours, whose RUN is our hook, in the sandbox's namespaces."""
-    sandbox = dom0.sandbox
-    scripts, rules, none = (sandbox.directory / name for name in ("scripts", "rules", "none"))
-    for folder in (scripts, rules, none):
-        folder.mkdir()
-    command = f"#!{sys.executable}\n" + HOOK.read_text().partition("\n")[2]
-    (scripts / "vif").write_text(command)
-    (scripts / "vif").chmod(0o755)
-    text = (PROJECT / "udev/65-xsagent.rules").read_text()
-    (rules / "65-xsagent.rules").write_text(
-        text.replace("/etc/xensource/scripts/vif ", f"{scripts}/vif --root-prefix={sandbox.root} ")
-    )
-    sandbox.run(["mkdir", "-p", "/run/udev/rules.d"])
-    sandbox.run(["mount", "--bind", str(rules), "/run/udev/rules.d"])
-    for place in filter(Path.is_dir, (Path("/usr/lib/udev/rules.d"), Path("/etc/udev/rules.d"))):
-        sandbox.run(["mount", "--bind", str(none), str(place)])
-    daemon = sandbox.spawn([UDEVD, "--resolve-names=never"])
-    wait_for((sandbox.root / "run/udev/control").exists, 10, "udevd made no control socket")
-    yield dom0
-    daemon.terminate()
+def udevd(dom0: Dom0) -> Dom0:
+    """A udevd with no rules but ours, whose RUN is our hook."""
+    dom0.sandbox.start_service(udevd_service())
+    return dom0
 
 
 def test_a_tap_that_appears_is_attached_and_one_that_goes_is_detached(udevd: Dom0) -> None:
@@ -97,11 +79,11 @@ def run_hook(dom0: Dom0, *words: str, name: str = "vif") -> tuple[int, str, str]
 
 
 def test_the_hook_prints_the_daemons_answer(dom0: Dom0) -> None:
-    """Same output and exit status as the command itself; only known variables are passed on."""
+    """Same output and exit status as the command itself; only known variables are passed on, and no root prefix."""
     answer = {"status": 1, "stdout": "", "stderr": "vif: bridge xapi7 does not exist\n"}
     thread, requests = answering(dom0.sandbox.root / "run/xsagent/xsagentd.sock", json.dumps(answer).encode() + b"\n")
 
-    result = run_hook(dom0, "online", "vif")
+    result = run_hook(dom0, f"--root-prefix={dom0.sandbox.root}", "online", "vif")
     thread.join()
 
     request = json.loads(requests[0])
