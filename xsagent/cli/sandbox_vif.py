@@ -1,4 +1,4 @@
-"""The options of ``xsagent sandbox vif add|remove``; what it does is `sandbox_vif_run`. Pure.
+"""The options of ``xsagent sandbox vif add|remove``; what it does is `sandbox_vif_run`.
 
 Beside `cli.sandbox`, which calls both.
 """
