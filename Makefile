@@ -38,6 +38,7 @@ lint: .venv/ready-lint ## style, types, shell scripts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@shellcheck tests/setup-machine tests/system/build-image tests/system/guest/start .ci/run
+	@shellcheck initscripts/openvswitch initscripts/management-interface initscripts/openvswitch-xapi-update
 
 clean: ## remove what make made, the virtual environment too
 	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench.json

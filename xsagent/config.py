@@ -31,17 +31,20 @@ class Paths:
         root: ``/``, or the directory that ``--root-prefix`` names.
         ovs_rundir_override: OVS_RUNDIR: wins over the root and is not put below it.
         xenstored_override: XENSTORED_PATH: likewise.
+        ovs_pkgdata: OVS_PKGDATADIR of ovs-ctl(8): Open vSwitch's own schema and scripts. Programs, so below no root.
     """
 
     root: Path = Path("/")
     ovs_rundir_override: Path | None = None
     xenstored_override: Path | None = None
+    ovs_pkgdata: Path = Path("/usr/share/openvswitch")
 
     @classmethod
     def from_environ(cls, root: str | Path, environ: Mapping[str, str]) -> Paths:
         """Paths below `root` (empty means ``/``) with the two overrides that the environment may hold."""
         ovs, xenstored = environ.get("OVS_RUNDIR"), environ.get("XENSTORED_PATH")
-        return cls(Path(root or "/"), Path(ovs) if ovs else None, Path(xenstored) if xenstored else None)
+        pkgdata = Path(environ.get("OVS_PKGDATADIR") or "/usr/share/openvswitch")
+        return cls(Path(root or "/"), Path(ovs) if ovs else None, Path(xenstored) if xenstored else None, pkgdata)
 
     def below(self, path: str | Path) -> Path:
         """The place of an absolute path of the host, below the root.
@@ -150,6 +153,26 @@ class Paths:
     def ovsdb_socket(self) -> Path:
         """The socket of ovsdb-server."""
         return self.ovs_rundir / "db.sock"
+
+    @property
+    def ovs_database(self) -> Path:
+        """The file of ovsdb-server."""
+        return self.below("/etc/openvswitch/conf.db")
+
+    @property
+    def ovs_boot_marker(self) -> Path:
+        """Present once Open vSwitch was started in this boot (the legacy scripts' name; packages make it too)."""
+        return self.below("/var/run/openvswitch.booted")
+
+    @property
+    def ovs_sysconfig(self) -> Path:
+        """Options of Open vSwitch's start."""
+        return self.below("/etc/sysconfig/openvswitch")
+
+    @property
+    def xapi_cookie(self) -> Path:
+        """Present once XAPI is up as a whole."""
+        return self.below("/var/run/xapi_init_complete.cookie")
 
     @property
     def xapi_sockets(self) -> tuple[Path, ...]:

@@ -41,12 +41,13 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "operations": _FLOW | {"reconfigure"},
     "rewrite": _FLOW | {"reconfigure", "operations"},
     "rescue": _FLOW,
+    "boot": _FLOW,
     "hotplug": _FLOW | {"hotplug decides"},
     "reconcile": _FLOW | _ENTRIES,
     "daemon": _FLOW | _ENTRIES | {"reconcile"},
     # a stand-in for a host and its peers: nothing of the product but the values and files that it must agree on
     "sandbox": _GROUND | {"sources"},
-    "cli": _FLOW | _ENTRIES | {"reconcile", "daemon", "sandbox"},
+    "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox"},
 }
 """Layer -> the layers that it may import, itself always included."""
 

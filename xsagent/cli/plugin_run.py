@@ -74,7 +74,7 @@ def _run(flow: Flow, prefix: str, call: PluginCall) -> str:
     configure(syslog=True, level=settings.log_level, program="openvswitch-cfg-update", device=paths.below("/dev/log"))
     check_backend(paths)
     try:
-        return flow(paths, settings, Ref(call.session), _hooks(paths, settings))
+        return flow(paths, settings, Ref(call.session), build_hooks(paths, settings))
     except FlowsRefusedError as error:
         _log_failure(call, error)
         raise PluginFailure("VSWITCH_ADD_FLOW_FAILURE", [_EXIT, error.bridge, error.flow]) from error
@@ -93,7 +93,8 @@ def _log_failure(call: PluginCall, error: XsagentError | OSError) -> str:
 # --- what else goes with a change ------------------------------------------------------------------------
 
 
-def _hooks(paths: Paths, settings: Settings) -> ControlHooks:
+def build_hooks(paths: Paths, settings: Settings) -> ControlHooks:
+    """What else goes with a change of manager on this host; for every edge that makes one."""
     return ControlHooks(
         rewrite=None if is_networkd_active(paths) else partial(_rewrite, paths, settings),
         relock=partial(relock_guests, paths, settings),

@@ -19,6 +19,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_show(verbs)
     _add_plan(verbs)
+    _add_openvswitch(verbs)
     sandbox.add_parser(verbs)
     verbs.choices["sandbox"].set_defaults(run=sandbox.run)
 
@@ -55,12 +56,37 @@ def _add_plan(verbs: Subparsers) -> None:
     parser.set_defaults(run=_run_plan)
 
 
+def _add_openvswitch(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "openvswitch",
+        help="start and end Open vSwitch as a boot does; what the init script and the units call",
+        description="Starts, ends and asks Open vSwitch's daemons. At the first start of a boot the bridges that the "
+        "boot before left are deleted (setting boot_delete_bridges).",
+    )
+    both = ("start", "stop", "restart", "reload", "force-reload", "status", "version", "force-reload-kmod")
+    one = ("start-database", "start-switch", "stop-database", "stop-switch", "check-handlers", "xapi-update")
+    parser.add_argument("what", choices=(*both, *one), metavar="WHAT", help=f"{', '.join(both)}; {', '.join(one)}")
+    parser.add_argument("--save-flows", choices=("yes", "no"), default="yes", help="at restart (default: yes)")
+    parser.add_argument("--no-monitor", action="store_true", help="somebody else restarts a daemon that dies (systemd)")
+    parser.add_argument(
+        "--wait", type=float, default=600.0, metavar="S", help="for XAPI, at xapi-update (default: 600)"
+    )
+    _add_root_prefix(parser)
+    parser.set_defaults(run=_run_openvswitch)
+
+
 def _add_root_prefix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
 
 
 def _run_show(arguments: argparse.Namespace) -> int:
     from xsagent.cli.show import run  # noqa: PLC0415 - other verbs must not pay for it
+
+    return run(arguments)
+
+
+def _run_openvswitch(arguments: argparse.Namespace) -> int:
+    from xsagent.cli.openvswitch import run  # noqa: PLC0415 - other verbs must not pay for it
 
     return run(arguments)
 

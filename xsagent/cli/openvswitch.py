@@ -1,0 +1,185 @@
+"""`xsagent openvswitch VERB`: what the init script and the units call. Thin: a verb, its flow, one sentence a warning.
+
+The flows are in `xsagent/boot.py`. Where systemd has our units, the verbs that start and end both daemons go through
+it (`openvswitch_systemd.py`), so that the daemons belong to it; the units call the verbs of one daemon.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from xsagent.apply.child import find_program, run_child
+from xsagent.apply.high_availability import heartbeat_stopped
+from xsagent.boot import (
+    SwitchBoot,
+    check_handlers,
+    force_reload_kernel_module,
+    open_boot,
+    restart,
+    start,
+    start_database,
+    start_switch,
+    stop,
+)
+from xsagent.cli import openvswitch_systemd as systemd
+from xsagent.config import Paths, Settings, read_settings
+from xsagent.errors import InputError
+from xsagent.log import configure, get_logger
+from xsagent.model.switch_start import Daemon
+from xsagent.observed.switch_daemons import has_pid_file
+from xsagent.sources.host_files import check_backend, read_text
+
+_DAEMONS: Final[tuple[Daemon, ...]] = ("ovsdb-server", "ovs-vswitchd")
+_DEAD, _NOT_RUNNING = 1, 3
+"""Exit codes of `status` (LSB)."""
+_VERSION_S: Final = 10.0
+
+Verb = Callable[[SwitchBoot, argparse.Namespace], int]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one verb; returns its exit code.
+
+    Raises:
+        XsagentError: it failed; the sentence says how things were left.
+    """
+    paths = Paths.from_environ(arguments.root_prefix, os.environ)
+    settings = _read_settings(paths)
+    configure(syslog=True, level=settings.log_level, program="openvswitch", device=paths.below("/dev/log"))
+    if (read_text(paths.network_conf) or "").strip() == "bridge":
+        _say(f"{paths.network_conf} names the backend bridge: Open vSwitch is not used here")
+        return 0
+    check_backend(paths)
+    boot = open_boot(paths, settings, monitor=not arguments.no_monitor)
+    try:
+        return _VERBS[arguments.what](boot, arguments)
+    finally:
+        for sentence in boot.warnings:
+            _say(f"warning: {sentence}")
+
+
+def _read_settings(paths: Paths) -> Settings:
+    """The settings; a mistake in our own file must not cost the host its switch."""
+    try:
+        return read_settings(paths, os.environ)
+    except InputError as error:
+        _say(f"warning: {str(error).removesuffix('; nothing was changed')}; the defaults are used")
+        return Settings()
+
+
+# --- both daemons ----------------------------------------------------------------------------------------
+
+
+def _start(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    del arguments
+    if systemd.has_units(boot.paths):
+        return systemd.run_systemctl("start")
+    start(boot)
+    return 0
+
+
+def _stop(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    del arguments
+    if systemd.has_units(boot.paths):
+        return systemd.run_systemctl("stop")
+    stop(boot)
+    return 0
+
+
+def _restart(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    save_flows = arguments.save_flows == "yes"
+    if systemd.has_units(boot.paths):
+        return systemd.restart(boot, save_flows=save_flows)
+    restart(boot, save_flows=save_flows)
+    return 0
+
+
+def _force_reload_kmod(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    del arguments
+    with heartbeat_stopped(boot.paths):
+        if systemd.has_units(boot.paths):
+            return systemd.force_reload_kernel_module(boot)
+        force_reload_kernel_module(boot)
+    return 0
+
+
+def _reload(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    from xsagent.cli.xapi_update import update_marks  # noqa: PLC0415 - no start has to pay for it
+
+    del arguments
+    update_marks(boot.paths, boot.settings)
+    return 0
+
+
+def _xapi_update(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    from xsagent.cli.xapi_update import update_from_xapi  # noqa: PLC0415 - as above
+
+    get_logger().info("end_run", answer=update_from_xapi(boot.paths, boot.settings, wait_s=arguments.wait))
+    return 0
+
+
+# --- one daemon, for units -------------------------------------------------------------------------------
+
+
+def _one(flow: Callable[[SwitchBoot], object], boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    del arguments
+    flow(boot)
+    return 0
+
+
+def _stop_one(daemon: Daemon, boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    del arguments
+    stop(boot, (daemon,))
+    return 0
+
+
+# --- questions -------------------------------------------------------------------------------------------
+
+
+def _status(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    del arguments
+    codes = []
+    for daemon in _DAEMONS:
+        pid = boot.host.pid(daemon)
+        left = has_pid_file(boot.paths.ovs_rundir, daemon)
+        if pid is not None:
+            print(f"{daemon} is running with pid {pid}")
+        else:
+            print(f"{daemon} is not running{' but its pid file is there' if left else ''}")
+            codes.append(_DEAD if left else _NOT_RUNNING)
+    return max(codes, default=0)
+
+
+def _version(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+    del boot, arguments
+    for daemon in _DAEMONS:
+        program = find_program(daemon, f"/usr/sbin/{daemon}")
+        print(run_child([program, "--version"], deadline_s=_VERSION_S).stdout, end="")
+    return 0
+
+
+_VERBS: Final[Mapping[str, Verb]] = {
+    "start": _start,
+    "stop": _stop,
+    "restart": _restart,
+    "reload": _reload,
+    "force-reload": _reload,
+    "status": _status,
+    "version": _version,
+    "force-reload-kmod": _force_reload_kmod,
+    "start-database": partial(_one, start_database),
+    "start-switch": partial(_one, start_switch),
+    "stop-database": partial(_stop_one, "ovsdb-server"),
+    "stop-switch": partial(_stop_one, "ovs-vswitchd"),
+    "check-handlers": partial(_one, check_handlers),
+    "xapi-update": _xapi_update,
+}
+
+
+def _say(sentence: str) -> None:
+    print(f"openvswitch: {' '.join(sentence.split())}", file=sys.stderr)
