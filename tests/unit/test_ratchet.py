@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 67, "type: ignore": 2},
+    "xsagent": {"noqa": 73, "type: ignore": 2},
     "tests": {"noqa": 12, "type: ignore": 10},
 }
 """Exact number of each kind, by folder."""
