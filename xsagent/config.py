@@ -220,6 +220,7 @@ class Settings:
         datapath_type: of new bridges; empty for the kernel's.
         deadman_s: None computes the window (DESIGN.md section 4); 0 is no deadman.
         hotplug_s: until a hotplug event that cannot be handled is reported as failed.
+        resync_s: between two looks of the daemon at everything when nothing asked for one; more where they are costly.
         boot_delete_bridges: ``all``, ``marked`` or ``none``, at the first start of a boot.
         xapi_deadline_s: for everything that one command asks of XAPI.
         ovsdb_wait_s: for ovsdb-server to appear.
@@ -236,6 +237,7 @@ class Settings:
     datapath_type: str = ""
     deadman_s: int | None = None
     hotplug_s: int = 30
+    resync_s: int = 300
     boot_delete_bridges: str = "all"
     xapi_deadline_s: int = 30
     ovsdb_wait_s: int = 30
@@ -343,6 +345,7 @@ _PARSERS: Final[Mapping[str, _Parser]] = {
     "datapath_type": _one_of("", "system", "netdev"),
     "deadman_s": _parse_deadman,
     "hotplug_s": _seconds(1),
+    "resync_s": _seconds(1),
     "boot_delete_bridges": _one_of("all", "marked", "none"),
     "xapi_deadline_s": _seconds(1),
     "ovsdb_wait_s": _seconds(0),

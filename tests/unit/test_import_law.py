@@ -76,7 +76,7 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
     "XenAPI": ("sources/xapi_transport.py",),
     "pyroute2": ("apply/netlink.py",),
     "pyudev": ("daemon/udev.py",),
-    "ovs": (),
+    "ovs": ("daemon/unixctl.py",),
     "structlog": ("log.py",),
 }
 """Heavy library -> its adapters."""

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 73, "type: ignore": 2},
-    "tests": {"noqa": 12, "type: ignore": 10},
+    "xsagent": {"noqa": 90, "type: ignore": 2},
+    "tests": {"noqa": 13, "type: ignore": 10},
 }
 """Exact number of each kind, by folder."""
 
@@ -30,6 +30,9 @@ BROAD_EXCEPTS = {
     "xsagent/cli/main.py": 1,
     "xsagent/cli/vif.py": 1,
     "xsagent/cli/xenapi_plugin.py": 1,
+    "xsagent/daemon/hotplug.py": 1,
+    "xsagent/daemon/services.py": 1,
+    "xsagent/daemon/workers.py": 1,
 }
 """Exact number of ``except Exception`` by file: process edges alone (DESIGN.md section 13)."""
 

@@ -11,16 +11,37 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-from xsagent import __version__
-from xsagent.cli.reconfigure_options import USAGE, ReconfigureOptions, parse_options
-from xsagent.errors import UsageError, XsagentError
+from xsagent.cli.ask_daemon import answer_of_daemon
+
+if TYPE_CHECKING:
+    from xsagent.cli.reconfigure_options import ReconfigureOptions
+
+PROGRAM: Final = "interface-reconfigure"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 done, 1 runtime error, 2 usage (features.md section 1)."""
+    """Run the command; returns its exit code: 0 done, 1 runtime error, 2 usage (features.md section 1).
+
+    xsagentd does it where it runs (DESIGN.md section 7); ``--force`` is never handed over: a boot needs nobody.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    if not any(word.startswith("--f") for word in words):
+        answer = answer_of_daemon(PROGRAM, words, os.environ)
+        if answer is not None:
+            return answer
+    return run_here(words)
+
+
+def run_here(words: Sequence[str]) -> int:
+    """Run the command in this process: without a daemon, and in a worker of the daemon."""
+    from xsagent import __version__  # noqa: PLC0415 - one that is handed over needs none of it
+    from xsagent.cli.reconfigure_options import USAGE, parse_options  # noqa: PLC0415 - as above
+    from xsagent.errors import UsageError  # noqa: PLC0415 - as above
+
     try:
-        options = parse_options(sys.argv[1:] if argv is None else argv)
+        options = parse_options(words)
     except UsageError as error:
         print(f"interface-reconfigure: {error}\nFor help use --help.", file=sys.stderr)
         return UsageError.exit_code
@@ -35,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: ReconfigureOptions) -> int:
     from xsagent.cli.reconfigure_run import run_reconfigure  # noqa: PLC0415 - usage errors need none of it
+    from xsagent.errors import XsagentError  # noqa: PLC0415 - as above
 
     try:
         return run_reconfigure(options, os.environ)

@@ -6,9 +6,11 @@ changes, and to move a tap. It reports by its exit code alone; xenstore's hotplu
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
+from xsagent.cli.ask_daemon import answer_of_daemon
 from xsagent.cli.vif import run_event, split_options
 from xsagent.errors import UsageError
 from xsagent.hotplug.event import parse_rules_call
@@ -16,7 +18,14 @@ from xsagent.hotplug.event import parse_rules_call
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 failed or wrong usage (which goes to stdout, as the peers')."""
-    root, syslog, words = split_options(sys.argv[1:] if argv is None else argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    answer = answer_of_daemon("setup-vif-rules", given, os.environ, again=True)
+    return run_here(given) if answer is None else answer
+
+
+def run_here(given: Sequence[str]) -> int:
+    """Run the command in this process."""
+    root, syslog, words = split_options(given)
     try:
         event = parse_rules_call(words)
     except UsageError as error:

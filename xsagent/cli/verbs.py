@@ -20,6 +20,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _add_show(verbs)
     _add_plan(verbs)
     _add_openvswitch(verbs)
+    _add_status(verbs)
     sandbox.add_parser(verbs)
     verbs.choices["sandbox"].set_defaults(run=sandbox.run)
 
@@ -75,6 +76,18 @@ def _add_openvswitch(verbs: Subparsers) -> None:
     parser.set_defaults(run=_run_openvswitch)
 
 
+def _add_status(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "status",
+        help="what the daemon does, device by device, and what earlier runs left",
+        description="Shows xsagentd's devices, peers and last resync, and what runs that failed left to be done. "
+        "Works without a daemon.",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    _add_root_prefix(parser)
+    parser.set_defaults(run=_run_status)
+
+
 def _add_root_prefix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
 
@@ -93,5 +106,11 @@ def _run_openvswitch(arguments: argparse.Namespace) -> int:
 
 def _run_plan(arguments: argparse.Namespace) -> int:
     from xsagent.cli.plan import run  # noqa: PLC0415 - other verbs must not pay for it
+
+    return run(arguments)
+
+
+def _run_status(arguments: argparse.Namespace) -> int:
+    from xsagent.cli.status import run  # noqa: PLC0415 - other verbs must not pay for it
 
     return run(arguments)

@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 from xsagent import __version__
+from xsagent.cli.ask_daemon import answer_of_daemon
 from xsagent.errors import UsageError, XsagentError
 from xsagent.hotplug.event import Event, parse_call
 
@@ -27,7 +28,14 @@ _PREFIX = "--root-prefix="
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done or nothing to do, 1 failed, 2 usage."""
-    root, syslog, words = split_options(sys.argv[1:] if argv is None else argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    answer = answer_of_daemon("vif", given, os.environ, again=True)
+    return run_here(given) if answer is None else answer
+
+
+def run_here(given: Sequence[str]) -> int:
+    """Run the command in this process."""
+    root, syslog, words = split_options(given)
     if "--help" in words:
         sys.stdout.write(USAGE)
         return 0

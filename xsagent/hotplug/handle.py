@@ -43,7 +43,7 @@ def handle_event(peers: Peers, event: Event) -> Outcome:
         outcome = _try_once(peers, event)
         if outcome.result in {Result.DONE, Result.IGNORED}:
             return outcome
-        if not _exists(peers, outcome):
+        if not is_still_there(peers, outcome):
             return Outcome(event=event, result=Result.IGNORED, text=f"{event.device} is gone", paths=outcome.paths)
         if outcome.result is Result.FAILED or time.monotonic() + pause > deadline:
             report_failure(peers, outcome)
@@ -71,7 +71,7 @@ def is_ignored(peers: Peers, event: Event) -> bool:
     return peers.store.read(DISABLE_UDEV) is not None
 
 
-def _exists(peers: Peers, outcome: Outcome) -> bool:
+def is_still_there(peers: Peers, outcome: Outcome) -> bool:
     """Whether it is worth going on with an attach that did not work.
 
     A vif whose backend directory is gone or closing, or a tap without netdev, will not be attached: its next event

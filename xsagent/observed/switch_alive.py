@@ -7,13 +7,14 @@ process counts as dead; a process id would prove nothing, least of all one from 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from xsagent.errors import SwitchDeadError
-from xsagent.observed.jsonrpc import RemoteError, open_channel
+from xsagent.observed.jsonrpc import JsonRpcChannel, RemoteError, open_channel
 
 _POLL_S: Final = 0.05
 _SHORTEST_ANSWER_S: Final = 0.5
@@ -45,6 +46,14 @@ def wait_for_switch(rundir: Path, wait_s: float) -> None:
         if time.monotonic() + _POLL_S > deadline:
             raise SwitchDeadError(f"ovs-vswitchd does not answer in {rundir} within {wait_s:g} s; nothing was changed")
         time.sleep(_POLL_S)
+
+
+def open_switch_control(rundir: Path) -> JsonRpcChannel | None:
+    """A channel to the ovs-vswitchd that listens in this run directory, which ends when it does; None for nobody."""
+    for socket_path in _control_sockets(rundir):
+        with contextlib.suppress(OSError):
+            return open_channel(socket_path)
+    return None
 
 
 def _control_sockets(rundir: Path) -> Iterator[Path]:

@@ -1,0 +1,176 @@
+"""A command line -> the daemon's answer, printed; or None, and the command does it itself. Thin and quick to import.
+
+The other side is `xsagent/daemon/server.py`, the protocol `xsagent/daemon/protocol.py`. Here only the standard
+library's json and socket are imported, and those only once there is a socket to ask: this is what XAPI waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+MYPY = False
+if MYPY:  # what typing.TYPE_CHECKING says, without importing typing
+    import socket
+    from collections.abc import Mapping, Sequence
+
+CONNECT_DEADLINE_S = 2.0
+BEGIN_DEADLINE_S = 20.0
+"""For a worker's word that it begins. Afterwards the connection tells whether it lives."""
+HOTPLUG_DEADLINE_S = 240.0
+"""xenopsd waits 300 s for a device; the handler must still have its time after a daemon that hangs."""
+LONGEST_ANSWER = 1 << 26
+"""Bytes; the status of some thousand devices is a few hundred kB."""
+PASSED_ON = frozenset(
+    {
+        "ACTION",
+        "INTERFACE",
+        "LANG",
+        "OVS_RUNDIR",
+        "PATH",
+        "SEQNUM",
+        "SUBSYSTEM",
+        "UDEV_CALL",
+        "XENBUS_PATH",
+        "XENBUS_TYPE",
+        "XENSTORED_PATH",
+        "vif",
+    }
+)
+"""Variables that go with a request, beside XSAGENT_*."""
+
+
+class NoAnswerError(Exception):
+    """Nobody answered, or not as a daemon does.
+
+    Attributes:
+        begun: the daemon had begun, so what was asked for may be half done.
+    """
+
+    def __init__(self, reason: str, *, begun: bool = False) -> None:
+        super().__init__(reason)
+        self.begun = begun
+
+
+def answer_of_daemon(
+    command: str, words: Sequence[str], environ: Mapping[str, str], *, again: bool = False
+) -> int | None:
+    """Have the daemon run a command and print what it prints; returns its exit status.
+
+    Args:
+        command: as the daemon knows it.
+        words: the command's arguments.
+        environ: of this process.
+        again: doing it a second time is no harm, so a daemon that died over it is no reason to fail.
+
+    Returns:
+        None when this process is to do it.
+    """
+    root = _root(words)
+    use = _use_daemon(root, environ)
+    if use == "never" or not (root == "" or root.startswith("/")):
+        return None
+    try:
+        answer = ask(root, command, words, environ, begin_s=HOTPLUG_DEADLINE_S if again else BEGIN_DEADLINE_S)
+    except NoAnswerError as error:
+        if error.begun and not again:
+            return _fail(command, f"xsagentd ended while it did this ({error}); see the log, then run it again")
+        if use == "always":
+            return _fail(command, f"use_daemon is always, and xsagentd does not do it ({error}); nothing was changed")
+        return None
+    sys.stdout.write(answer[1])
+    sys.stdout.flush()
+    sys.stderr.write(answer[2])
+    return answer[0]
+
+
+def ask(
+    root: str, command: str, words: Sequence[str], environ: Mapping[str, str], *, begin_s: float = BEGIN_DEADLINE_S
+) -> tuple[int, str, str]:
+    """Exit status, standard output and error of a command that the daemon ran.
+
+    Raises:
+        NoAnswerError: there is no daemon, it declines, or it ended; the text says which.
+    """
+    path = f"{root.rstrip('/')}/run/xsagent/xsagentd.sock"
+    if not os.path.exists(path):  # noqa: PTH110 - pathlib is imported by nothing here
+        raise NoAnswerError("it does not run")
+    import json  # noqa: PLC0415 - without a daemon nothing of this is needed
+    import socket  # noqa: PLC0415 - as above
+
+    passed = {name: value for name, value in environ.items() if name in PASSED_ON or name.startswith("XSAGENT_")}
+    request = {"version": 1, "command": command, "arguments": list(words), "environment": passed}
+    begun = False
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(CONNECT_DEADLINE_S)
+            _connect(connection, path)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            connection.settimeout(begin_s)
+            stream = connection.makefile("rb")
+            while True:
+                answer = _parse(json.loads(stream.readline(LONGEST_ANSWER)))
+                if isinstance(answer, tuple):
+                    return answer
+                begun = True
+                connection.settimeout(None)
+    except (OSError, ValueError) as error:
+        raise NoAnswerError(str(error) or "no whole answer came", begun=begun) from error
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    folder, name = os.path.split(path)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        # a path of any length: sockaddr_un holds 107 bytes
+        connection.connect(f"/proc/self/fd/{descriptor}/{name}")
+    finally:
+        os.close(descriptor)
+
+
+def _parse(form: object) -> tuple[int, str, str] | None:
+    """The answer in a line, or None for the word that it was begun.
+
+    Raises:
+        NoAnswerError: the daemon declines.
+        ValueError: it is no answer.
+    """
+    members = form if isinstance(form, dict) else {}
+    if members.get("begun") is True:
+        return None
+    if "declined" in members:
+        raise NoAnswerError(str(members["declined"]))
+    status, stdout, stderr = (members.get(name) for name in ("status", "stdout", "stderr"))
+    if isinstance(status, int) and isinstance(stdout, str) and isinstance(stderr, str):
+        return status, stdout, stderr
+    raise ValueError("it sent something that is no answer")
+
+
+def _root(words: Sequence[str]) -> str:
+    """The root prefix among a command's arguments, in both forms that getopt takes; the last one counts."""
+    root = ""
+    for at, word in enumerate(words):
+        if word.startswith("--root-prefix="):
+            root = word.partition("=")[2]
+        elif word == "--root-prefix" and at + 1 < len(words):
+            root = words[at + 1]
+    return root
+
+
+def _use_daemon(root: str, environ: Mapping[str, str]) -> str:
+    """The setting ``use_daemon``; ``never`` where the settings cannot be read, since reading them here says why."""
+    word = environ.get("XSAGENT_USE_DAEMON")
+    if word is None and os.path.exists(f"{root}/etc/xsagent/xsagent.conf"):  # noqa: PTH110 - as in `ask`
+        from xsagent.config import Paths, read_settings  # noqa: PLC0415 - most hosts have no such file
+        from xsagent.errors import XsagentError  # noqa: PLC0415 - as above
+
+        try:
+            return read_settings(Paths.from_environ(root, environ), environ).use_daemon
+        except XsagentError:
+            return "never"
+    return "auto" if word is None else word if word in {"auto", "always"} else "never"
+
+
+def _fail(command: str, sentence: str) -> int:
+    sys.stderr.write(f"{command}: {' '.join(sentence.split())}\n")
+    return 1

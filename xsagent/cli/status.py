@@ -1,0 +1,101 @@
+"""``xsagent status``: what the daemon knows, and what earlier runs left. Reads only; works without a daemon."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from xsagent.apply.journal import read_journal
+from xsagent.apply.rolled_back import read_rolled_back
+from xsagent.cli.ask_daemon import NoAnswerError, ask
+from xsagent.config import Paths
+from xsagent.sources.host_files import read_boot_id
+from xsagent.topology.text import printable
+
+_ASK_S = 20.0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the status; 0 also where no daemon runs, which it says."""
+    paths = Paths.from_environ(arguments.root_prefix, os.environ)
+    status = read_status(paths)
+    if arguments.json:
+        sys.stdout.write(json.dumps(status, indent=1, sort_keys=True) + "\n")
+    else:
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in render_status(status)))
+    return 0
+
+
+def read_status(paths: Paths) -> dict[str, Any]:
+    """Everything that is shown, as JSON."""
+    daemon, reason = None, ""
+    try:
+        status, output, errors = ask(str(paths.root), "status", [], os.environ, begin_s=_ASK_S)
+        daemon, reason = (json.loads(output), "") if status == 0 else (None, errors)
+    except (NoAnswerError, ValueError) as error:
+        reason = str(error)
+    return {"daemon": daemon, "no_daemon_because": reason, "left": _left(paths), "rolled_back": _rolled_back(paths)}
+
+
+def _left(paths: Paths) -> dict[str, Any] | None:
+    """What a run that died or got stuck has not taken back."""
+    try:
+        entries = read_journal(paths.state_dir)
+    except OSError as error:
+        return {"operation": f"the journal cannot be read: {error.strerror}", "steps": []}
+    if entries is None or not entries.begun:
+        return None
+    steps = entries.undo_steps(read_boot_id(paths))
+    named = [f"{type(step).__name__.removesuffix('Step')} {getattr(step, 'device', '')}".strip() for step in steps]
+    return {"operation": entries.operation, "steps": named}
+
+
+def _rolled_back(paths: Paths) -> list[dict[str, str]]:
+    """Configurations of PIFs that were taken back, and stay out of the cache until they were applied with success."""
+    return [
+        {"pif": uuid, "device": one.pif.device, "count": str(len(remembered))}
+        for uuid, remembered in sorted(read_rolled_back(paths).items())
+        for one in remembered[-1:]
+    ]
+
+
+def render_status(status: Mapping[str, Any]) -> Iterator[str]:
+    """The lines for people."""
+    daemon = status["daemon"]
+    if daemon is None:
+        yield f"xsagentd: does not run ({status['no_daemon_because']}); commands and udev's hook do all themselves"
+    else:
+        yield from _render_daemon(daemon)
+    left = status["left"]
+    if left is not None:
+        yield f"left by an earlier run ({left['operation']}): {len(left['steps'])} steps to take back"
+        yield from (f"  {step}" for step in left["steps"])
+        yield "  the next interface-reconfigure finishes that"
+    for one in status["rolled_back"]:
+        yield f"rolled back: {one['device']} (PIF {one['pif']}): that configuration stays out of the cache"
+
+
+def _render_daemon(daemon: Mapping[str, Any]) -> Iterator[str]:
+    ready = "ready: udev starts no hook" if daemon["ready"] else f"not ready ({daemon['not_ready_because']})"
+    yield f"xsagentd: runs (pid {daemon['pid']}, version {daemon['version']}), {ready}"
+    counts = daemon["counts"]
+    yield f"devices: {counts['done']} done, {counts['pending']} pending, {counts['error']} in error"
+    for name, device in sorted(daemon["devices"].items()):
+        where = f" on {device['placed']}" if device["placed"] else ""
+        text = f": {device['text']}" if device["text"] else ""
+        yield f"  {name} {device['state']}{where} since {_clock(device['at'])}{text}"
+    resync = daemon["resync"]
+    yield "resync: none yet" if resync is None else f"resync: {_clock(resync['at'])} ({resync['reason']})"
+    for name, service in sorted(daemon["services"].items()):
+        connected = {True: "connected", False: "away"}.get(service.get("connected"), "runs")
+        error = f": {service['error']}" if service["error"] else ""
+        yield f"  {name}: {connected}{error}"
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))

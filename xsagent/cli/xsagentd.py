@@ -1,0 +1,62 @@
+"""The command `xsagentd`: a process edge, thin. argv -> the daemon, in the foreground, until it is told to end."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from xsagent import __version__
+from xsagent.cli.vif import guarded
+from xsagent.config import Paths, read_settings
+from xsagent.log import configure
+
+Command: TypeAlias = Callable[[Sequence[str]], int]
+_LAZY: Final = (
+    "pyroute2",
+    "structlog",
+    "xsagent.cli.reconfigure_run",
+    "xsagent.rewrite",
+    "xsagent.sources.xapi",
+)
+"""Modules that a reconfigure imports when it comes to need them."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon; returns its exit status: 0 ended in order, 1 could not start, 2 usage."""
+    parser = argparse.ArgumentParser(prog="xsagentd", description="The resident dom0 network agent (xsagentd.service).")
+    parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
+    parser.add_argument("--no-syslog", action="store_true", help="log to stderr")
+    parser.add_argument("--version", action="version", version=f"xsagentd {__version__}")
+    arguments = parser.parse_args(argv)
+    return guarded("xsagentd", lambda: _run(arguments, dict(os.environ)))
+
+
+def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    paths = Paths.from_environ(arguments.root_prefix, environ)
+    settings = read_settings(paths, environ)
+    configure(
+        syslog=not arguments.no_syslog,
+        level=settings.log_level,
+        program="xsagentd",
+        device=paths.below("/dev/log"),
+    )
+    from xsagent.daemon.loop import DaemonSetup, run_daemon  # noqa: PLC0415 - usage errors need none of it
+
+    return run_daemon(DaemonSetup(paths=paths, settings=settings, environ=environ, commands=_load_commands()))
+
+
+def _load_commands() -> dict[str, Command]:
+    """What workers run, with everything that they import lazily: a worker is to find it in memory."""
+    from xsagent.cli import interface_reconfigure  # noqa: PLC0415 - as above
+
+    for module in _LAZY:
+        importlib.import_module(module)
+    return {"interface-reconfigure": interface_reconfigure.run_here}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,275 @@
+"""The hotplug thread: takes what is due from the queue, has it done in batches, settles it. Effects through `attempt`.
+
+The only thread that touches guests' ports. Others put events in (`submit`) and ask for a resync; who waits for an
+event is called back from this thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from xsagent.config import Paths, Settings
+from xsagent.errors import BackendError, XsagentError
+from xsagent.hotplug.attempt import attempt
+from xsagent.hotplug.event import Event, Want
+from xsagent.hotplug.handle import DISABLE_UDEV, check_hotplug_backend, is_still_there, report_failure
+from xsagent.hotplug.peers import Peers
+from xsagent.hotplug.resync import build_resync_events
+from xsagent.hotplug.survey import read_survey
+from xsagent.hotplug.work import Outcome, Result
+from xsagent.log import get_logger
+from xsagent.model.vif import DeviceType
+from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.reconcile.queue import KeyedQueue, Pending, Status
+from xsagent.reconcile.resync_clock import ResyncClock
+
+MOST_AT_ONCE: Final = 100
+"""Devices of one batch: the first of a burst are not to wait for the last."""
+_QUIET_S: Final = 0.005
+_LONGEST_GATHER_S: Final = 0.06
+_CLOSE_S: Final = 0.05
+"""Events that come so soon after a batch belong to a burst, and wait for one another."""
+
+Done = Callable[[Outcome], None]
+_LOG = get_logger()
+
+
+class HotplugThread:
+    """The queue with the thread that works on it.
+
+    Attributes:
+        heartbeat: when the thread last began something, of the monotonic clock; it waits idly while None.
+    """
+
+    def __init__(self, paths: Paths, settings: Settings) -> None:
+        self.heartbeat: float | None = None
+        self._paths = paths
+        self._settings = settings
+        self._peers = Peers(paths, settings)
+        self._queue = KeyedQueue()
+        self._clock = ResyncClock(period_s=settings.resync_s)
+        self._changed = threading.Condition()
+        self._waiters: dict[int, Done] = {}
+        self._next_ticket = 0
+        self._stopping = False
+        self._last_end = 0.0
+        self._batches = 0
+        self._thread = threading.Thread(target=self._run, name="hotplug", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; it begins with a resync."""
+        self._clock.ask("the daemon started", time.monotonic())
+        self._thread.start()
+
+    def stop(self, wait_s: float) -> None:
+        """Let the thread end what it is at, waiting at most `wait_s` seconds. What is queued is for others."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(wait_s)
+
+    def submit(self, event: Event, *, patience_s: float | None = None, done: Done | None = None) -> None:
+        """Have an event done; returns at once.
+
+        Args:
+            event: of any caller; one that asks for nothing is done already.
+            patience_s: until a failure that may pass counts as final; None for the setting ``hotplug_s``.
+            done: called once, from the hotplug thread, when the event came to its end.
+        """
+        if event.want is Want.NOTHING:
+            if done is not None:
+                done(Outcome(event=event, result=Result.IGNORED, text=f"{event.action} asks for nothing"))
+            return
+        with self._changed:
+            ticket = None
+            if done is not None:
+                self._next_ticket += 1
+                ticket = self._next_ticket
+                self._waiters[ticket] = done
+            self._put(event, patience_s=patience_s, ticket=ticket)
+            self._changed.notify_all()
+
+    def request_resync(self, reason: str) -> None:
+        """Have everything looked at soon; several requests become one."""
+        with self._changed:
+            self._clock.ask(reason, time.monotonic())
+            self._queue.hurry(time.monotonic())
+            self._changed.notify_all()
+
+    def status(self) -> dict[str, Status]:
+        """How it stands with each device."""
+        with self._changed:
+            return dict(self._queue.status())
+
+    @property
+    def last_resync(self) -> tuple[float, str] | None:
+        """When the last resync ended, of the wall clock, and why it was made; None before the first."""
+        return self._clock.last
+
+    @property
+    def batches(self) -> int:
+        """How many attempts were made so far."""
+        return self._batches
+
+    def _put(
+        self, event: Event, *, patience_s: float | None = None, ticket: int | None = None, background: bool = False
+    ) -> None:
+        patience = self._settings.hotplug_s if patience_s is None else patience_s
+        self._queue.put(
+            event, now=time.monotonic(), at=time.time(), patience_s=patience, ticket=ticket, background=background
+        )
+
+    # -- the thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with self._peers:
+            while True:
+                with self._changed:
+                    batch = self._await_batch()
+                    if self._stopping:
+                        return
+                self.heartbeat = time.monotonic()
+                if batch:
+                    self._do(batch)
+                else:
+                    self._resync()
+                self.heartbeat = None
+
+    def _await_batch(self) -> list[Pending]:
+        """Wait for work; an empty batch means that a resync is due."""
+        while not self._stopping:
+            now = time.monotonic()
+            if self._queue.count_due(now) > 1 and now - self._last_end < _CLOSE_S:
+                self._gather()
+            batch = self._queue.take(time.monotonic(), MOST_AT_ONCE)
+            if batch or self._clock.is_due(now):
+                return batch
+            times = [due for due in (self._queue.next_due(), self._clock.next_due()) if due is not None]
+            self._changed.wait(max(0.0, min(times) - now) if times else None)
+        return []
+
+    def _gather(self) -> None:
+        """Events of a burst: let those come that are on their way. One that comes alone never gets here."""
+        end = time.monotonic() + _LONGEST_GATHER_S
+        while not self._stopping and time.monotonic() < end:
+            before = self._queue.count_due(time.monotonic())
+            self._changed.wait(_QUIET_S)
+            if before >= MOST_AT_ONCE or self._queue.count_due(time.monotonic()) == before:
+                return
+
+    def _do(self, batch: Sequence[Pending]) -> None:
+        self._batches += 1
+        began = time.thread_time()
+        try:
+            for outcome in self._attempt([pending.event for pending in batch]):
+                self._settle(outcome)
+        except Exception as error:  # noqa: BLE001 - an edge: a fault of ours must not end hotplug for all guests
+            _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
+            self._peers.close()
+            for pending in batch:
+                self._fail_inside(pending.event, error)
+        self._last_end = time.monotonic()
+        if all(pending.background for pending in batch):
+            with self._changed:
+                self._clock.charge(time.thread_time() - began)
+
+    def _attempt(self, events: list[Event]) -> list[Outcome]:
+        try:
+            check_hotplug_backend(self._peers)
+            off = {event.device: self._disabled(event) for event in events} if self._are_udevs_ignored(events) else {}
+        except BackendError as error:
+            return [Outcome(event=event, result=Result.FAILED, text=str(error)) for event in events]
+        except XsagentError as error:
+            return [Outcome(event=event, result=Result.WAITING, text=str(error)) for event in events]
+        ours = [event for event in events if off.get(event.device) is None]
+        placed = {event.device: place for event in ours if (place := self._queue.placed(event.device))}
+        found = attempt(self._peers, ours, placed=placed) if ours else []
+        return [*found, *(outcome for outcome in off.values() if outcome is not None)]
+
+    def _are_udevs_ignored(self, events: Sequence[Event]) -> bool:
+        """Whether the toolstack calls us itself, so that udev's word about a vif does not count: asked once a batch."""
+        if not any(_is_udevs(event) for event in events):
+            return False
+        return self._peers.store.read(DISABLE_UDEV) is not None
+
+    @staticmethod
+    def _disabled(event: Event) -> Outcome | None:
+        if not _is_udevs(event):
+            return None
+        return Outcome(event=event, result=Result.IGNORED, text="the toolstack calls us itself (libxl/disable_udev)")
+
+    # -- settling --------------------------------------------------------------------------------------------
+
+    def _settle(self, outcome: Outcome) -> None:
+        device = outcome.event.device
+        if outcome.result in {Result.FAILED, Result.WAITING}:
+            if not is_still_there(self._peers, outcome):
+                outcome = Outcome(event=outcome.event, result=Result.IGNORED, text=f"{device} is gone")
+            elif outcome.result is Result.WAITING and self._may_retry(outcome):
+                return
+            else:
+                report_failure(self._peers, outcome)
+                outcome = Outcome(event=outcome.event, result=Result.FAILED, text=outcome.text, paths=outcome.paths)
+        self._end(outcome)
+
+    def _may_retry(self, outcome: Outcome) -> bool:
+        device, now = outcome.event.device, time.monotonic()
+        with self._changed:
+            if self._queue.is_late(device, now):
+                return False
+            self._queue.retry(device, now=now, at=time.time(), text=outcome.text)
+        _LOG.debug("wait_hotplug", device=device, text=outcome.text)
+        return True
+
+    def _end(self, outcome: Outcome) -> None:
+        with self._changed:
+            tickets = self._queue.settle(
+                outcome.event.device,
+                now=time.monotonic(),
+                at=time.time(),
+                text=outcome.text,
+                error=outcome.result is Result.FAILED,
+                placed=outcome.placed,
+            )
+            waiters = [self._waiters.pop(ticket) for ticket in tickets]
+        for done in waiters:
+            done(outcome)
+
+    def _fail_inside(self, event: Event, error: Exception) -> None:
+        """End an event that met a fault of ours, unless it was settled before that."""
+        if event.device in self._queue.busy():
+            text = f"internal error ({type(error).__name__}: {error}); the log has the details"
+            self._end(Outcome(event=event, result=Result.FAILED, text=text))
+
+    # -- resync ----------------------------------------------------------------------------------------------
+
+    def _resync(self) -> None:
+        """Look what every device needs and queue it; a peer that is away leaves it to be done later."""
+        began = time.thread_time()
+        reason = self._clock.begin(time.monotonic())
+        try:
+            bridges = read_ovsdb(self._peers.database).bridges
+            survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
+        except XsagentError as error:
+            self._peers.drop_database()
+            _LOG.warning("put_off_resync", reason=str(error))
+            self._clock.put_off(str(error), time.monotonic())
+            return
+        events = build_resync_events(survey)
+        known = {vif.device(kind) for kind, vif in survey.netdevs | survey.ports}
+        known |= {vif.device(DeviceType.VIF) for vif in survey.online | (survey.backends or frozenset())}
+        with self._changed:
+            self._queue.forget_others(known)
+            for event in events:
+                self._put(event, background=True)
+            self._clock.end(time.time())
+            self._clock.charge(time.thread_time() - began)
+        _LOG.info("resync", reason=reason, events=len(events), vifs=len(survey.backends or ()))
+
+
+def _is_udevs(event: Event) -> bool:
+    return event.from_udev and event.kind is DeviceType.VIF

@@ -1,0 +1,87 @@
+"""A request -> who does it: the hotplug thread, a worker, or the daemon itself. Between `server` and those.
+
+What is not ours to do is declined with a reason, and the client does it in its own process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from xsagent.config import Paths, read_settings
+from xsagent.daemon.hotplug import HotplugThread
+from xsagent.daemon.protocol import Answer, Request
+from xsagent.errors import XsagentError
+from xsagent.hotplug.event import Event, parse_call, parse_rules_call
+from xsagent.hotplug.work import Outcome, Result
+from xsagent.topology.values import Json
+
+HOTPLUG_COMMANDS: Final = frozenset({"vif", "setup-vif-rules"})
+OWN_COMMANDS: Final = frozenset({"status", "resync"})
+_OUR_OPTIONS: Final = ("--root-prefix=", "--no-syslog")
+_PLACES: Final = ("OVS_RUNDIR", "XENSTORED_PATH")
+
+
+class DeclinedError(Exception):
+    """The client must do it itself; nothing was done. The text says why."""
+
+
+class Requests:
+    """What the daemon does of what it is asked."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        environ: Mapping[str, str],
+        hotplug: HotplugThread,
+        status: Callable[[], Mapping[str, Json]],
+    ) -> None:
+        self._paths = paths
+        self._environ = environ
+        self._hotplug = hotplug
+        self._status = status
+
+    async def answer(self, request: Request) -> Answer:
+        """Do one of HOTPLUG_COMMANDS or OWN_COMMANDS; an event is waited for until it came to its end.
+
+        Raises:
+            DeclinedError: nothing was done.
+        """
+        if request.command in HOTPLUG_COMMANDS:
+            return await self._hotplug_event(request)
+        if request.command == "status":
+            return Answer(status=0, stdout=json.dumps(self._status(), sort_keys=True) + "\n")
+        self._hotplug.request_resync("somebody asked for it")
+        return Answer(status=0)
+
+    async def _hotplug_event(self, request: Request) -> Answer:
+        try:
+            event, patience_s = self._read(request)
+        except XsagentError as error:
+            # its own process says it best, with the usage
+            raise DeclinedError(str(error)) from error
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        outcomes: list[Outcome] = []
+
+        def end(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            loop.call_soon_threadsafe(ended.set)
+
+        self._hotplug.submit(event, patience_s=patience_s, done=end)
+        await ended.wait()
+        if outcomes[0].result is not Result.FAILED:
+            return Answer(status=0)
+        return Answer(status=1, stderr=f"{request.command}: {' '.join(outcomes[0].text.split())}\n")
+
+    def _read(self, request: Request) -> tuple[Event, float]:
+        """The event, and how long its caller's settings let it wait."""
+        for name in _PLACES:
+            if request.environment.get(name, "") != self._environ.get(name, ""):
+                raise DeclinedError(f"{name} names another host than the daemon's")
+        patience_s = float(read_settings(self._paths, request.environment).hotplug_s)
+        words = [word for word in request.arguments if not word.startswith(_OUR_OPTIONS)]
+        if request.command == "vif":
+            return parse_call(words, request.environment), patience_s
+        return parse_rules_call(words), patience_s

@@ -1,0 +1,170 @@
+"""Requests that take long, each in a process of its own that is forked from a warm one. Effects: theirs.
+
+A reconfigure waits for XAPI, DHCP and the deadman, reads what its caller's environment says and prints: in a process
+all of that is its own, it shares no interpreter lock with hotplug, its memory goes when it ends, and a run that hangs
+can be killed (DECISIONS.md). The nursery is forked before the daemon has any thread; it holds every module that a
+reconfigure needs and does nothing but fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import io
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NoReturn
+
+from xsagent.daemon.protocol import (
+    LONGEST_REQUEST,
+    Answer,
+    Request,
+    parse_request,
+    render_answer,
+    render_begun,
+    render_declined,
+    render_request,
+)
+from xsagent.errors import InputError
+from xsagent.log import get_logger
+
+Command = Callable[[Sequence[str]], int]
+"""A command as its process edge runs it: arguments to exit status, with `os.environ`, stdout and stderr its own."""
+_LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LOG = get_logger()
+
+
+class Nursery:
+    """The process that forks workers, seen from the daemon."""
+
+    def __init__(self, commands: Mapping[str, Command]) -> None:
+        """Fork it. Precondition: this process has one thread, and has imported what the commands need.
+
+        Args:
+            commands: by name, as a request names them.
+        """
+        self.commands = frozenset(commands)
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.pid = os.fork()
+        if self.pid == 0:
+            ours.close()
+            _run_nursery(its, commands)
+        its.close()
+        self._socket = ours
+
+    def start(self, request: Request, client: int) -> bool:
+        """Have a request done; its worker answers the client, whose socket it gets.
+
+        Args:
+            request: of one of `commands`.
+            client: descriptor of the client's socket; the caller closes its own.
+
+        Returns:
+            False when the nursery is gone: the client must do it itself.
+        """
+        try:
+            socket.send_fds(self._socket, [render_request(request)], [client])
+        except OSError as error:
+            _LOG.error("nursery_gone", reason=str(error))
+            return False
+        return True
+
+    def stop(self) -> None:
+        """End the nursery; workers go on until they are done."""
+        self._socket.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+# --- in the nursery ----------------------------------------------------------------------------------------
+
+
+def _run_nursery(requests: socket.socket, commands: Mapping[str, Command]) -> NoReturn:
+    """Fork a worker for each request until the daemon is gone."""
+    for number in _ENDING:
+        # who ends the daemon's process group in order ends the daemon, and that ends us
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that the kernel reaps
+    # what is here stays as it is: pages that a collection never writes to stay shared
+    gc.collect()
+    gc.freeze()
+    while True:
+        line, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_MESSAGE, 1)
+        if not line:
+            os._exit(0)
+        if os.fork() == 0:
+            requests.close()
+            _run_worker(line, descriptors[0], commands)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+# --- in a worker -------------------------------------------------------------------------------------------
+
+
+def _run_worker(line: bytes, descriptor: int, commands: Mapping[str, Command]) -> NoReturn:
+    """Do one request and answer it."""
+    status = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
+        client = socket.socket(fileno=descriptor)
+        client.setblocking(True)
+        _answer(client, parse_request(line), commands)
+        status = 0
+    except OSError:
+        # the client is gone; what it asked for was not begun, or ended as its signal would have ended it
+        status = 1
+    finally:
+        os._exit(status)
+
+
+def _answer(client: socket.socket, request: Request, commands: Mapping[str, Command]) -> None:
+    command = commands.get(request.command)
+    if command is None:
+        client.sendall(render_declined(f"{request.command} is not run here"))
+        return
+    client.sendall(render_begun())
+    _end_with_client(client)
+    client.sendall(render_answer(run_captured(command, request)))
+
+
+def _end_with_client(client: socket.socket) -> None:
+    """A client that goes away while it waits was told to end, and so is its run: as one in its own process."""
+    descriptor = client.fileno()
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGTERM)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def run_captured(command: Command, request: Request) -> Answer:
+    """Run a command with the request's environment alone; what it prints is kept for the answer."""
+    os.environ.clear()
+    os.environ.update(request.environment)
+    output, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            status = command(request.arguments)
+        except Exception as error:  # noqa: BLE001 - a process edge: the client gets a sentence, the log the trace
+            _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
+            sys.stderr.write(f"{request.command}: internal error ({type(error).__name__}: {error})\n")
+            status = 1
+    return Answer(status=status, stdout=output.getvalue(), stderr=errors.getvalue())
+
+
+def check_command(nursery: Nursery, request: Request) -> None:
+    """Make sure that the nursery knows the command.
+
+    Raises:
+        InputError: it does not; nothing was done.
+    """
+    if request.command not in nursery.commands:
+        raise InputError(f"{request.command!r:.40} is no command of xsagentd; nothing was done")

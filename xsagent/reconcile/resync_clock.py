@@ -1,0 +1,72 @@
+"""When the next resync is due: soon after somebody asked, and every few minutes. Pure: the caller has the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+SOON_S: Final = 0.1
+"""Reasons come in groups: a restarted switch is a lost peer, a found one and some changed rows."""
+_FIRST_PUT_OFF_S: Final = 1.0
+_LONGEST_PUT_OFF_S: Final = 30.0
+SHARE: Final = 0.001
+"""Of a core, at most, for resyncs that nobody asked for."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ResyncClock:
+    """Times are seconds of one monotonic clock.
+
+    Attributes:
+        period_s: between two resyncs for which nobody asked; longer where they are costly (SHARE).
+        last: when the last one ended, of the wall clock, and its reason.
+    """
+
+    period_s: float
+    last: tuple[float, str] | None = None
+    _reasons: dict[str, None] = field(default_factory=dict)
+    _asked: float | None = None
+    _periodic: float | None = None
+    _put_off_s: float = _FIRST_PUT_OFF_S
+    _begun_for: str = ""
+    _begun_at: float = 0.0
+    _cost_s: float = 0.0
+
+    def ask(self, reason: str, now: float) -> None:
+        """Somebody has a reason to look."""
+        self._reasons[reason] = None
+        self._asked = now + SOON_S if self._asked is None else min(self._asked, now + SOON_S)
+
+    def next_due(self) -> float | None:
+        """When to begin; None while nothing was ever asked for."""
+        return min((due for due in (self._asked, self._periodic) if due is not None), default=None)
+
+    def is_due(self, now: float) -> bool:
+        """Whether to begin now."""
+        due = self.next_due()
+        return due is not None and due <= now
+
+    def begin(self, now: float) -> str:
+        """A resync begins: its reasons. Those that come from here on are for the next."""
+        self._begun_for = "; ".join(self._reasons) or "time passed"
+        self._reasons.clear()
+        self._asked = None
+        self._begun_at, self._cost_s = now, 0.0
+        self._periodic = now + self.period_s
+        return self._begun_for
+
+    def put_off(self, text: str, now: float) -> None:
+        """It could not be made: once more, after a pause that grows."""
+        self._reasons[self._begun_for if self._begun_for != "time passed" else text] = None
+        self._asked = now + self._put_off_s
+        self._put_off_s = min(2 * self._put_off_s, _LONGEST_PUT_OFF_S)
+
+    def end(self, at: float) -> None:
+        """Everything was looked at, and what that asks for is queued; `at` is of the wall clock."""
+        self._put_off_s = _FIRST_PUT_OFF_S
+        self.last = (at, self._begun_for)
+
+    def charge(self, cost_s: float) -> None:
+        """The last resync took so much of a processor, or more of it: the next that nobody asks for comes later."""
+        self._cost_s += cost_s
+        self._periodic = self._begun_at + max(self.period_s, self._cost_s / SHARE)
