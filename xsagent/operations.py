@@ -21,7 +21,7 @@ from xsagent.model.keep_out import configuration_of, keep_out
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.bridge_names import read_bridge_parents
-from xsagent.observed.host import Interest, observe_host
+from xsagent.observed.netlink import read_addresses_of
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.reconfigure import Host, Operation
 from xsagent.sources.dbcache import read_dbcache
@@ -134,14 +134,13 @@ def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = N
         return read_snapshot(session, inventory.installation_uuid)
 
 
-def read_management_addresses(operation: Operation, host: Host) -> frozenset[IpInterface]:
+def read_management_addresses(operation: Operation) -> frozenset[IpInterface]:
     """The addresses that the management interface of this operation has now; empty when it concerns none."""
     management = operation.desired.management
     if management is None:
         return frozenset()
     # the kernel alone is asked: beside many ports, reading the switch's database costs more than the rest
-    device = observe_host(host.paths, None, Interest(), time.monotonic() + _READ_S).ip_devices.get(management.device)
-    return frozenset(address.interface for address in device.addresses) if device is not None else frozenset()
+    return frozenset(row.interface for row in read_addresses_of(management.device))
 
 
 def signal_networking_change(host: Host) -> None:

@@ -34,7 +34,7 @@ from xsagent.observed.dhcp_clients import (
     find_scripts,
 )
 from xsagent.observed.lease_results import LeaseResult, read_lease_result
-from xsagent.observed.netlink import dump_kernel
+from xsagent.observed.netlink import read_addresses
 from xsagent.plan.steps import AddressStep, RouteStep, StartDhcpStep, StopDhcpStep
 from xsagent.topology.values import IPV6, Address, IpInterface, Route
 
@@ -147,7 +147,7 @@ def _is_right(files: ClientFiles, step: StartDhcpStep, ifindex: int, proc: Path)
     result = read_lease_result(files.result)
     if result is None:  # still asking
         return True
-    return any(row.ifindex == ifindex and row.interface == result.interface for row in dump_kernel().addresses)
+    return any(row.interface == result.interface for row in read_addresses(ifindex))
 
 
 def _write_files(files: ClientFiles, configuration: str, paths: Paths) -> None:

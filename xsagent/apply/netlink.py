@@ -22,7 +22,7 @@ from xsagent.apply.refusals import remember_refusals
 from xsagent.apply.secondaries import promoted_secondaries
 from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, ForeignObjectError, NetlinkError
-from xsagent.observed.netlink import dump_kernel
+from xsagent.observed.netlink import dump_kernel, read_addresses
 from xsagent.plan.links import MTU_SETTING
 from xsagent.plan.steps import (
     AddressStep,
@@ -190,7 +190,7 @@ def apply_routes(step: RouteStep) -> None:
 def announce_addresses(step: AnnounceStep) -> None:
     """Announce every address of a device to its neighbours; errors as `announce`."""
     index = require_device(step.device)
-    announce(step.device, [row.interface.ip for row in dump_kernel().addresses if row.ifindex == index])
+    announce(step.device, [row.interface.ip for row in read_addresses(index)])
 
 
 def _wanted(step: LinkStep) -> str:

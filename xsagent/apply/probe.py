@@ -23,7 +23,7 @@ from xsagent.apply.frames import (
     neighbour_solicitation,
 )
 from xsagent.apply.packet_socket import device_mac, packet_socket, require_device
-from xsagent.observed.netlink import dump_kernel
+from xsagent.observed.netlink import read_addresses
 from xsagent.topology.values import IpAddress
 
 _EVERY_S: Final = 0.5
@@ -81,11 +81,10 @@ def _own_address(device: str, gateway: IpAddress) -> IpAddress | None:
     A router may not answer a sender that is in none of its subnets. Asked anew for each question: addresses come and
     become usable while a probe lasts.
     """
-    index = require_device(device)
     usable = [
         row.interface
-        for row in dump_kernel().addresses
-        if row.ifindex == index and row.interface.version == gateway.version and not row.flags & _TENTATIVE
+        for row in read_addresses(require_device(device))
+        if row.interface.version == gateway.version and not row.flags & _TENTATIVE
     ]
     usable.sort(key=lambda item: (gateway not in item.network, item.ip.is_link_local != gateway.is_link_local))
     return usable[0].ip if usable else None

@@ -99,10 +99,10 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
             _give_up(earlier, host)
         word = _read_word(options, host)
         operation = _decide(options, host, word)
-        before = read_management_addresses(operation, host) if options.pif_uuid is not None else None
+        before = read_management_addresses(operation) if options.pif_uuid is not None else None
         outcome = apply_operation(operation, host)
         _keep_in_step(outcome, operation, word, host)
-        if before is not None and read_management_addresses(operation, host) != before:
+        if before is not None and read_management_addresses(operation) != before:
             signal_networking_change(host)
         return _answer(outcome, options)
 

@@ -5,6 +5,7 @@ Before it observed/rtnetlink.py; after it observed/links.py and observed/ip_devi
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import struct
@@ -53,6 +54,13 @@ _RTA_MULTIPATH: Final = 9
 _RTA_TABLE: Final = 15
 _RTA_VIA: Final = 18
 _FAMILIES: Final = frozenset({int(socket.AF_INET), int(socket.AF_INET6)})
+_OF_LINK: Final = frozenset({
+    _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_CARRIER,
+})  # fmt: skip
+_OF_ADDRESS: Final = frozenset({_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_PROTO})
+_OF_ROUTE: Final = frozenset({
+    _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +119,46 @@ def dump_kernel() -> KernelDump:
     mask = attribute(_IFLA_EXT_MASK, struct.pack("=I", _SKIP_STATISTICS))
     try:
         with open_rtnetlink() as kernel:
-            links = dump(kernel, _RTM_GETLINK, _IFINFOMSG.pack(0, 0, 0, 0, 0), mask)
-            addresses = dump(kernel, _RTM_GETADDR, _IFADDRMSG.pack(0, 0, 0, 0, 0))
-            routes = dump(kernel, _RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), table)
+            links = dump(kernel, _RTM_GETLINK, _IFINFOMSG.pack(0, 0, 0, 0, 0), mask, wanted=_OF_LINK)
+            addresses = _dump_addresses(kernel, 0)
+            routes = dump(kernel, _RTM_GETROUTE, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), table, wanted=_OF_ROUTE)
     except OSError as error:
         raise NetlinkError(f"cannot read links, addresses and routes from the kernel: {error}") from error
     return KernelDump(
         links=tuple(map(_link_row, links)),
-        addresses=tuple(row for message in addresses for row in _address_rows(message)),
+        addresses=tuple(addresses),
         routes=tuple(row for message in routes for row in _route_rows(message)),
     )
+
+
+def read_addresses_of(device: str) -> tuple[AddressRow, ...]:
+    """As `read_addresses`, by the device's name; a device that is not there has no addresses."""
+    try:
+        return read_addresses(socket.if_nametoindex(device))
+    except OSError:
+        return ()
+
+
+def read_addresses(ifindex: int) -> tuple[AddressRow, ...]:
+    """Read the addresses of one device; beside hundreds of others this costs a fraction of `dump_kernel`.
+
+    Raises NetlinkError when the kernel does not answer; a device that is gone has no addresses.
+    """
+    try:
+        with open_rtnetlink() as kernel:
+            rows = _dump_addresses(kernel, ifindex)
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return ()
+        raise NetlinkError(f"cannot read the addresses of a device from the kernel: {error}") from error
+    # a kernel before 5.0 does not filter
+    return tuple(row for row in rows if row.ifindex == ifindex)
+
+
+def _dump_addresses(kernel: socket.socket, ifindex: int) -> list[AddressRow]:
+    """The addresses of one device, or of all for ifindex 0."""
+    messages = dump(kernel, _RTM_GETADDR, _IFADDRMSG.pack(0, 0, 0, 0, ifindex), wanted=_OF_ADDRESS)
+    return [row for message in messages for row in _address_rows(message)]
 
 
 def _link_row(message: Message) -> LinkRow:

@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,7 +39,7 @@ Attributes = dict[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a dump: the family's own header, raw, and the attributes by number (the last of equal ones)."""
+    """One message of a dump: the family's own header, raw, and the attributes asked for (the last of equal ones)."""
 
     header: bytes
     attributes: Attributes
@@ -59,24 +59,29 @@ def open_rtnetlink() -> socket.socket:
     return kernel
 
 
-def dump(kernel: socket.socket, kind: int, header: bytes, attributes: bytes = b"") -> list[Message]:
+def dump(
+    kernel: socket.socket, kind: int, header: bytes, attributes: bytes = b"", *, wanted: Collection[int]
+) -> list[Message]:
     """Return every message of one dump, asked for again when the kernel says that it changed meanwhile.
 
     Arguments:
         kind: the request, for example RTM_GETLINK.
         header: the family's header that the request carries; the answers' headers have the same length.
         attributes: in wire form (`attribute`).
+        wanted: numbers of the answers' attributes to keep; a link has forty, of which few matter.
 
     Raises OSError: the kernel's error, or TimeoutError when it does not answer within ten seconds.
     """
     for _ in range(_TRIES):
-        messages = _dump_once(kernel, kind, header, attributes)
+        messages = _dump_once(kernel, kind, header, attributes, wanted)
         if messages is not None:
             return messages
     raise OSError(errno.EINTR, "the kernel's list changed each time it was read")
 
 
-def _dump_once(kernel: socket.socket, kind: int, header: bytes, attributes: bytes) -> list[Message] | None:
+def _dump_once(
+    kernel: socket.socket, kind: int, header: bytes, attributes: bytes, wanted: Collection[int]
+) -> list[Message] | None:
     body = header + attributes
     kernel.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 0, 0) + body)
     messages: list[Message] = []
@@ -92,9 +97,9 @@ def _dump_once(kernel: socket.socket, kind: int, header: bytes, attributes: byte
             if answer in {_NLMSG_DONE, _NLMSG_ERROR}:
                 _raise_for(data, start, end)
                 return None if interrupted else messages
-            head = data[start : start + len(header)]
-            messages.append(Message(head, parse_attributes(data[start + len(header) : end])))
-            place += _aligned(length)
+            body_start = start + len(header)
+            messages.append(Message(data[start:body_start], parse_attributes(data[body_start:end], wanted)))
+            place += (length + 3) & ~3
 
 
 def _raise_for(data: bytes, start: int, end: int) -> None:
@@ -104,29 +109,27 @@ def _raise_for(data: bytes, start: int, end: int) -> None:
         raise OSError(-code, os.strerror(-code))
 
 
-def parse_attributes(data: bytes) -> Attributes:
-    """Return attributes by number; nested ones are parsed by another call."""
+def parse_attributes(data: bytes, wanted: Collection[int] | None = None) -> Attributes:
+    """Return attributes by number; nested ones are parsed by another call, what is cut off at the end is dropped.
+
+    Arguments:
+        wanted: numbers to keep; None: all.
+    """
     found: Attributes = {}
-    for kind, value in iterate_attributes(data):
-        found[kind] = value
-    return found
-
-
-def iterate_attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield number and value of each attribute; what is cut off at the end is dropped."""
     place, size = 0, len(data)
-    while place + _ATTRIBUTE.size <= size:
-        length, kind = _ATTRIBUTE.unpack_from(data, place)
-        if length < _ATTRIBUTE.size or place + length > size:
-            return
-        yield kind & _TYPE_MASK, data[place + _ATTRIBUTE.size : place + length]
-        place += _aligned(length)
+    # the innermost loop of every dump: some twenty thousand turns beside 500 VLANs
+    unpack, smallest = _ATTRIBUTE.unpack_from, _ATTRIBUTE.size
+    while place + smallest <= size:
+        length, kind = unpack(data, place)
+        if length < smallest or place + length > size:
+            break
+        kind &= _TYPE_MASK
+        if wanted is None or kind in wanted:
+            found[kind] = data[place + smallest : place + length]
+        place += (length + 3) & ~3
+    return found
 
 
 def attribute(kind: int, value: bytes) -> bytes:
     """Return an attribute in wire form."""
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def _aligned(length: int) -> int:
-    return (length + 3) & ~3

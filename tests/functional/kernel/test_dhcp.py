@@ -92,8 +92,7 @@ def test_neighbours_are_told_of_a_leased_address_at_once(dom0: Dom0) -> None:
     far.dhcp.start()
     listener = far.spawn(["tcpdump", "--immediate-mode", "-l", "-n", "-i", "wire0", "arp"])
     assert listener.stderr
-    while "listening on" not in listener.stderr.readline():
-        pass
+    assert any("listening on" in line for line in listener.stderr), "tcpdump ended"
 
     dom0.run(start_dhcp())
 

@@ -21,6 +21,13 @@ print(json.dumps(to_json(dump_kernel())))
 assert not any(name.startswith("pyroute2") for name in sys.modules)
 """
 
+ONE_DEVICE = """
+import json, sys
+from xsagent.observed.netlink import KernelDump, read_addresses_of
+from xsagent.topology.codec import to_json
+print(json.dumps(to_json(KernelDump(links=(), addresses=read_addresses_of(sys.argv[1]), routes=()))))
+"""
+
 SET_UP = """
 link add name a0 type veth peer name a1
 link add name br0 type bridge
@@ -83,6 +90,21 @@ def test_addresses_are_what_ip_shows(dom0: Dom0) -> None:
     rows = dump(dom0).addresses
 
     assert sorted((row.ifindex, str(row.interface), bool(row.flags & 0x80)) for row in rows) == sorted(shown)
+
+
+def test_one_devices_addresses_are_read_alone(dom0: Dom0) -> None:
+    """As in the whole list; none of a device that is not there."""
+    set_up(dom0)
+    whole = dump(dom0)
+    (index,) = (row.ifindex for row in whole.links if row.name == "a0")
+
+    alone = dom0.sandbox.run([sys.executable, "-c", ONE_DEVICE, "a0"]).stdout
+
+    assert from_json(KernelDump, json.loads(alone)).addresses == tuple(
+        row for row in whole.addresses if row.ifindex == index
+    )
+    assert len(json.loads(alone)["addresses"]) > 4
+    assert json.loads(dom0.sandbox.run([sys.executable, "-c", ONE_DEVICE, "gone"]).stdout)["addresses"] == []
 
 
 def test_routes_are_those_that_ip_shows_of_the_main_table(dom0: Dom0) -> None:
