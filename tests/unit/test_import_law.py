@@ -45,15 +45,19 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "hotplug": _FLOW | {"hotplug decides"},
     "reconcile": _FLOW | _ENTRIES,
     "daemon": _FLOW | _ENTRIES | {"reconcile"},
+    # facts -> findings; only its read*.py do I/O, and ask the peers that everything else asks
+    "doctor": _FLOW | _ENTRIES | {"reconcile"},
+    # an observed topology -> a picture of it
+    "picture": frozenset({"errors", "topology"}),
     # a stand-in for a host and its peers: nothing of the product but the values and files that it must agree on
     "sandbox": _GROUND | {"sources"},
-    "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox"},
+    "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox", "doctor", "picture"},
 }
 """Layer -> the layers that it may import, itself always included."""
 
 HOTPLUG_DECIDES = frozenset({"decide", "event", "iface_status", "locking", "places"})
 """Modules of hotplug/ that only decide."""
-PURE_LAYERS = frozenset({"errors", "model", "topology", "desired", "plan", "hotplug decides"})
+PURE_LAYERS = frozenset({"errors", "model", "topology", "desired", "plan", "hotplug decides", "picture"})
 _CLAIMS_PURITY = re.compile(r"\b[Pp]ure\.")
 """Any other module whose head ends in this is held to it."""
 

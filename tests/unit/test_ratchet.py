@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 90, "type: ignore": 2},
+    "xsagent": {"noqa": 94, "type: ignore": 2},
     "tests": {"noqa": 13, "type: ignore": 10},
 }
 """Exact number of each kind, by folder."""

@@ -19,3 +19,12 @@ def remember_degraded(paths: Paths, *, gone: str, stand_in: str, reason: str) ->
     paths.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     form = {"gone": gone, "stand_in": stand_in, "reason": reason}
     replace_file(paths.state_dir / _NAME, (json.dumps(form, indent=1) + "\n").encode())
+
+
+def read_degraded(paths: Paths) -> tuple[str, str] | None:
+    """Which NIC is gone and which stands in for it; None when none does, or the file is damaged."""
+    try:
+        form = json.loads((paths.state_dir / _NAME).read_text(encoding="utf-8"))
+        return str(form["gone"]), str(form["stand_in"])
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None

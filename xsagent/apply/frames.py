@@ -48,11 +48,20 @@ def is_arp_answer(frame: bytes, target: IPv4Address) -> bool:
     return operation in {_ARP_REQUEST, _ARP_REPLY} and sender == target.packed and any(mac)
 
 
+def sender_of(frame: bytes) -> bytes:
+    """Return the MAC that a frame came from."""
+    return frame[6:12]
+
+
 def neighbour_solicitation(mac: bytes, source: IPv6Address, target: IPv6Address) -> bytes:
-    """Return a question for the link-layer address of `target`, sent to its solicited-node group."""
+    """Return a question for the link-layer address of `target`, sent to its solicited-node group.
+
+    From the unspecified address it names no link-layer address: the question of duplicate address detection.
+    """
     group = _solicited_node(target)
     message = struct.pack("!BBHI16s", _NEIGHBOUR_SOLICITATION, 0, 0, 0, target.packed)
-    message += _link_layer(_SOURCE_LINK_LAYER, mac)
+    if source != UNSPECIFIED:
+        message += _link_layer(_SOURCE_LINK_LAYER, mac)
     return _icmpv6_frame(mac, source, group, message)
 
 

@@ -1,6 +1,7 @@
 """Gateway -> does it answer ARP or neighbour discovery through this device? Effects, standard library alone.
 
-Used by the deadman before and after a change, and by the DHCP hook. ICMP echo alone would tell less: routers may not
+Used by the deadman before and after a change, by the DHCP hook and by the doctor, who also asks whether another host
+has an address of ours. ICMP echo alone would tell less: routers may not
 answer it, and another interface could carry it.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
@@ -17,10 +18,12 @@ from typing import Final
 from xsagent.apply.frames import (
     ETH_P_ARP,
     ETH_P_IPV6,
+    UNSPECIFIED,
     arp_request,
     is_arp_answer,
     is_neighbour_answer,
     neighbour_solicitation,
+    sender_of,
 )
 from xsagent.apply.packet_socket import device_mac, packet_socket, require_device
 from xsagent.observed.netlink import read_addresses
@@ -59,6 +62,39 @@ def probe_gateway(device: str, gateway: IpAddress, *, deadline_s: float, source:
                 return True
             if time.monotonic() >= end:
                 return False
+
+
+def find_other_holder(device: str, address: IpAddress, *, deadline_s: float, ours: Collection[str]) -> str:
+    """Ask whether another host answers for an address of this device; return its MAC, empty when none did in time.
+
+    The questions are those of RFC 5227 (ARP probe) and RFC 4862 (duplicate address detection): they name no sender,
+    so that they change nobody's neighbour table. Blocking, at most `deadline_s`.
+
+    Arguments:
+        ours: MACs of this host, lower case: Linux answers for an address on each of its devices.
+
+    Raises DeviceAbsentError, NetlinkError as `probe_gateway`.
+    """
+    mac = device_mac(device)
+    protocol = ETH_P_ARP if isinstance(address, IPv4Address) else ETH_P_IPV6
+    heard: list[str] = []
+
+    def is_other(frame: bytes) -> bool:
+        sender = sender_of(frame).hex(":")
+        if not is_answer(frame) or sender in ours:
+            return False
+        heard.append(sender)
+        return True
+
+    nobody = _NO_IPV4 if isinstance(address, IPv4Address) else UNSPECIFIED
+    with packet_socket(device, protocol) as raw:
+        end = time.monotonic() + deadline_s
+        frame, is_answer = _question(device, mac, address, nobody)
+        while not heard and (now := time.monotonic()) < end:
+            if frame is not None:
+                raw.send(frame)
+            _heard(raw, is_other, min(end, now + _EVERY_S))
+    return heard[0] if heard else ""
 
 
 def _question(

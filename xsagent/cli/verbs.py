@@ -21,6 +21,8 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _add_plan(verbs)
     _add_openvswitch(verbs)
     _add_status(verbs)
+    _add_doctor(verbs)
+    _add_topology(verbs)
     sandbox.add_parser(verbs)
     verbs.choices["sandbox"].set_defaults(run=sandbox.run)
 
@@ -88,6 +90,33 @@ def _add_status(verbs: Subparsers) -> None:
     parser.set_defaults(run=_run_status)
 
 
+def _add_doctor(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "doctor",
+        help="what is wrong with this host's network, why it matters, and the command that mends it",
+        description="Examines this host and changes nothing; works, in seconds, also when everything else is dead. "
+        "Exit code: 0 nothing wrong, 1 errors, 3 warnings and no errors.",
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    _add_root_prefix(parser)
+    parser.set_defaults(run=_run_doctor)
+
+
+def _add_topology(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "topology",
+        help="a picture: NICs, bonds, bridges, VLANs, tunnels, VIFs and their state",
+        description="Draws this host's network, or that in a file which `xsagent show --json` wrote. State shows by "
+        "colour and by shape.",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json", "dot", "svg"), default="text", help="what to write (default: text)"
+    )
+    parser.add_argument("--observed", metavar="FILE", type=Path, help="a host as `xsagent show --json` writes it")
+    _add_root_prefix(parser)
+    parser.set_defaults(run=_run_topology)
+
+
 def _add_root_prefix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
 
@@ -112,5 +141,15 @@ def _run_plan(arguments: argparse.Namespace) -> int:
 
 def _run_status(arguments: argparse.Namespace) -> int:
     from xsagent.cli.status import run  # noqa: PLC0415 - other verbs must not pay for it
+
+
+def _run_doctor(arguments: argparse.Namespace) -> int:
+    from xsagent.cli.doctor import run  # noqa: PLC0415 - other verbs must not pay for it
+
+    return run(arguments)
+
+
+def _run_topology(arguments: argparse.Namespace) -> int:
+    from xsagent.cli.topology import run  # noqa: PLC0415 - other verbs must not pay for it
 
     return run(arguments)

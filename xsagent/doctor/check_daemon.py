@@ -1,0 +1,82 @@
+"""xsagentd, its ready file, and programs that would fight with it (DESIGN.md section 6). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from xsagent.doctor.facts import Facts
+from xsagent.doctor.findings import Finding, Severity
+from xsagent.doctor.mend import RESTART_DAEMON, command
+
+_RIVALS: Final = {
+    "ovs-xapi-sync": "it writes the same external-ids as xsagentd, from older values",
+}
+"""Process names of programs whose work is ours, with what they do to it."""
+
+
+def check_daemon(facts: Facts) -> Iterator[Finding]:
+    """A daemon that is down, a ready file that outlived it, keys that keep failing, rivals."""
+    daemon = facts.daemon
+    if daemon.ready and not daemon.answers:
+        restart = (RESTART_DAEMON,) if daemon.installed else ()
+        yield Finding(
+            id="ready-without-daemon",
+            severity=Severity.ERROR,
+            subject=facts.paths.get("ready", ""),
+            problem="the ready file is there and xsagentd does not answer",
+            reason="udev's rules start nothing while it is there, so no guest's device is plugged",
+            mend=(command("rm", "-f", facts.paths.get("ready", "")), *restart),
+        )
+    elif not daemon.answers and daemon.installed and facts.daemon_used:
+        yield Finding(
+            id="daemon-down",
+            severity=Severity.ERROR,
+            subject="xsagentd",
+            problem="it does not answer on its socket",
+            reason="drift is not repaired and each device is plugged by a process of its own",
+            mend=(RESTART_DAEMON,),
+        )
+    elif not daemon.answers:
+        yield Finding(
+            id="daemon-absent",
+            severity=Severity.INFO,
+            subject="xsagentd",
+            problem="it is not installed, or not used",
+            reason="commands do their work themselves",
+        )
+    for key, sentence in daemon.failing:
+        yield Finding(
+            id="daemon-key-failing",
+            severity=Severity.WARNING,
+            subject=key,
+            problem=sentence,
+            reason="xsagentd keeps trying and does not get it right",
+            by_hand="xsagent status says since when",
+        )
+    yield from _rivals(facts)
+
+
+def _rivals(facts: Facts) -> Iterator[Finding]:
+    for name, harm in _RIVALS.items():
+        if facts.daemon.answers and name in facts.daemon.processes:
+            yield Finding(
+                id="rival-daemon",
+                severity=Severity.WARNING,
+                subject=name,
+                problem="it runs beside xsagentd",
+                reason=harm,
+                mend=(command("systemctl", "disable", "--now", name),),
+            )
+    if facts.daemon.foreign_rules:
+        yield Finding(
+            id="vif-rules-twice",
+            severity=Severity.ERROR,
+            subject=facts.daemon.foreign_rules,
+            problem="its lines for vif and tap are still there beside xsagent's rules",
+            reason="two scripts handle each guest's device, and the slower one has the last word",
+            mend=(
+                command("python3", "-m", "xsagent.cli.udev_rules", facts.daemon.foreign_rules),
+                command("udevadm", "control", "--reload"),
+            ),
+        )

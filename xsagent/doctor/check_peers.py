@@ -1,0 +1,85 @@
+"""Those that everything else asks: databases, daemons, files of the host. Pure.
+
+A peer that does not answer is a finding of its own; the checks that need it then have nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xsagent.doctor.facts import Facts, Peer
+from xsagent.doctor.findings import Finding, Severity
+from xsagent.doctor.mend import RESTART_SWITCH, RESTART_TOOLSTACK, command
+
+
+def check_peers(facts: Facts) -> Iterator[Finding]:
+    """What could not be read, and a switch that lives but loses packets."""
+    for peer, problem in facts.unread.items():
+        yield _unread(facts, peer, problem)
+    yield from _handlers(facts)
+
+
+def _handlers(facts: Facts) -> Iterator[Finding]:
+    if facts.switch.handler_threads == 0 and facts.topology.bridges and facts.switch_read:
+        yield Finding(
+            id="no-handler-threads",
+            severity=Severity.ERROR,
+            subject=Peer.SWITCH,
+            problem="it runs without handler threads (n-handler-threads is 0)",
+            reason="each packet that matches no flow of the datapath is lost, so new connections fail",
+            mend=(RESTART_SWITCH,),
+        )
+
+
+def _unread(facts: Facts, peer: str, problem: str) -> Finding:
+    words = {
+        Peer.OVSDB: (
+            "ovsdb-server-down", Severity.ERROR, "nothing of the switch can be read or changed", (RESTART_SWITCH,), "",
+        ),
+        Peer.SWITCH: (
+            "vswitchd-down",
+            Severity.ERROR,
+            "flows that are there go on, but nothing new is forwarded and no change takes effect",
+            (RESTART_SWITCH,),
+            "",
+        ),
+        Peer.XAPI: (
+            "xapi-unreachable",
+            Severity.WARNING,
+            "this host was compared with its cache alone, which may be old",
+            (RESTART_TOOLSTACK,),
+            "",
+        ),
+        Peer.XENSTORE: (
+            "xenstored-unreachable",
+            Severity.ERROR,
+            "no guest's device can be plugged, and none was compared with what the toolstack wants",
+            (),
+            "xenstored cannot be restarted under running guests: move them away, then reboot",
+        ),
+        Peer.KERNEL: ("kernel-unreadable", Severity.ERROR, "links and addresses are not known", (), "run it as root"),
+        Peer.SETTINGS: (
+            "settings-unusable",
+            Severity.ERROR,
+            "every command of xsagent refuses to run",
+            (command("mv", facts.paths.get("settings", ""), facts.paths.get("settings", "") + ".bad"),),
+            "or correct the file",
+        ),
+        Peer.INVENTORY: ("inventory-unreadable", Severity.ERROR, "who this host is to XAPI is not known", (), ""),
+        Peer.BACKEND: (
+            "backend-unusable",
+            Severity.ERROR,
+            "interface-reconfigure refuses to run",
+            ("xe-switch-network-backend openvswitch",),
+            "",
+        ),
+        Peer.MANAGER: (
+            "controller-record-unusable",
+            Severity.WARNING,
+            "the switch's manager stays as it is",
+            (),
+            "correct the pool's SDN controller: xe sdn-controller-list",
+        ),
+    }  # fmt: skip
+    kind, severity, reason, mend, by_hand = words[peer]
+    return Finding(id=kind, severity=severity, subject=peer, problem=problem, reason=reason, mend=mend, by_hand=by_hand)

@@ -1,0 +1,106 @@
+"""The cache that a boot starts from, against XAPI; and records that cannot be followed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xsagent.desired.kind import label
+from xsagent.doctor.facts import Facts
+from xsagent.doctor.findings import Finding, Severity
+from xsagent.doctor.mend import command, rewrite
+from xsagent.model.keep_out import configuration_of
+from xsagent.model.records import Pif
+from xsagent.model.snapshot import Snapshot
+
+_MOST_NAMED = 4
+
+
+def check_records(facts: Facts) -> Iterator[Finding]:
+    """A cache that is missing, corrupt or old; records without which a PIF cannot come up."""
+    yield from _cache(facts)
+    yield from _unusable(facts)
+    for wanted in facts.wanted:
+        if wanted.problem:
+            yield Finding(
+                id="record-unusable",
+                severity=Severity.ERROR if wanted.pif.management else Severity.WARNING,
+                subject=label(wanted.pif),
+                problem=wanted.problem,
+                reason="it cannot be brought up again as its records say",
+                by_hand="correct the record that it names",
+            )
+    yield from _inventory(facts)
+
+
+def _unusable(facts: Facts) -> Iterator[Finding]:
+    snapshot = facts.records.snapshot
+    for ref, why in snapshot.unusable.items() if snapshot is not None else ():
+        yield Finding(
+            id="record-unusable",
+            severity=Severity.WARNING,
+            subject=str(ref),
+            problem=f"a record in {snapshot.source if snapshot is not None else ''} cannot be used: {why}",
+            reason="what depends on it cannot be brought up",
+            by_hand="correct the record in XAPI",
+        )
+
+
+def _cache(facts: Facts) -> Iterator[Finding]:
+    records = facts.records
+    if records.cached is None:
+        yield Finding(
+            id="cache-unreadable",
+            severity=Severity.ERROR,
+            subject=records.cache_path,
+            problem=records.cache_problem,
+            reason="the next boot falls back to an older state, or to management alone",
+            mend=(rewrite(facts),),
+        )
+    elif records.from_xapi and records.snapshot is not None:
+        differing = list(_differing(records.snapshot, records.cached, facts))
+        if differing:
+            named = ", ".join(differing[:_MOST_NAMED]) + (" and others" if len(differing) > _MOST_NAMED else "")
+            yield Finding(
+                id="cache-stale",
+                severity=Severity.WARNING,
+                subject=records.cache_path,
+                problem=f"it is not what XAPI says: {named}",
+                reason="the next boot brings up the old configuration",
+                mend=(rewrite(facts),),
+            )
+
+
+def _differing(xapi: Snapshot, cached: Snapshot, facts: Facts) -> Iterator[str]:
+    """PIFs whose configuration differs; one that was rolled back is kept out of the cache on purpose."""
+    old = {pif.uuid: pif for pif in cached.pifs.values()}
+    new = {pif.uuid: pif for pif in xapi.pifs.values()}
+    for uuid, pif in new.items():
+        if uuid not in old:
+            yield f"{label(pif)} is missing"
+        elif _is_other(xapi, pif, cached, old[uuid]):
+            if configuration_of(xapi, pif) not in facts.leftovers.rolled_back.get(uuid, ()):
+                yield f"{label(pif)} differs"
+        elif pif.management != old[uuid].management:
+            yield f"management is {'not ' if not pif.management else ''}on {label(pif)}"
+    yield from (f"{label(pif)} is gone from XAPI" for uuid, pif in old.items() if uuid not in new)
+
+
+def _is_other(xapi: Snapshot, pif: Pif, cached: Snapshot, old: Pif) -> bool:
+    return configuration_of(xapi, pif) != configuration_of(cached, old)
+
+
+def _inventory(facts: Facts) -> Iterator[Finding]:
+    """Management as the inventory has it, which a boot follows, against the records."""
+    named, pif, snapshot = facts.records.inventory.management_interface, facts.management(), facts.records.snapshot
+    if snapshot is None or pif is None or not named:
+        return
+    bridge = snapshot.bridge_of(pif)
+    if bridge and bridge != named:
+        yield Finding(
+            id="inventory-differs",
+            severity=Severity.WARNING,
+            subject=named,
+            problem=f"the inventory has management on it, the records on {bridge}",
+            reason="the next boot brings management up on the wrong bridge",
+            mend=(command("xe", "host-management-reconfigure", f"pif-uuid={pif.uuid}"),),
+        )

@@ -1,0 +1,106 @@
+"""Guests' devices: on their bridge, up, forwarded, locked as XAPI says (pains.md 10 and 14). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from xsagent.doctor.check_links import link_down
+from xsagent.doctor.facts import Facts, Peer, VifFacts
+from xsagent.doctor.findings import Finding, Severity
+from xsagent.doctor.mend import command
+from xsagent.hotplug.event import parse_device
+from xsagent.hotplug.places import find_place, find_port
+from xsagent.model.vif import LockingMode, Vif
+from xsagent.topology.ownership import is_vif_port
+
+_SCRIPT = "/etc/xensource/scripts/vif"
+
+
+def check_vifs(facts: Facts) -> Iterator[Finding]:
+    """What is wrong with each guest's netdev, and ports of guests' devices that are gone."""
+    if Peer.OVSDB in facts.unread:
+        return
+    for vif in facts.vifs:
+        yield from _vif(facts, vif)
+    yield from _leftover_ports(facts)
+
+
+def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
+    if one.problem:
+        yield _finding(one, "vif-keys-unusable", one.problem, "it cannot be plugged again", ())
+    port = find_port(facts.topology.bridges, one.device)
+    disabled = one.vif is not None and one.vif.locking.mode is LockingMode.DISABLED
+    if one.vif is not None and one.vif.offloaded:
+        return
+    if disabled:
+        if port is not None:
+            problem = f"its locking mode is disabled and it is on bridge {port.place.name}"
+            yield _finding(
+                one, "vif-disabled-on-bridge", problem, "the guest sends although it must not", _again(facts, one)
+            )
+        return
+    if port is None:
+        wanted = f" (it belongs on {one.vif.bridge})" if one.vif is not None else ""
+        yield _finding(one, "vif-off-bridge", f"it is on no bridge{wanted}", "the guest is cut off", _again(facts, one))
+    elif one.vif is not None:
+        yield from _placed(facts, one, one.vif, port.place.name)
+    link = facts.topology.links.get(one.device)
+    if link is not None and link.up is False and port is not None:
+        yield link_down(link, Severity.ERROR, "the guest is cut off")
+    if one.flows_missing:
+        problem = f"{one.flows_missing} of its locking flows are missing or wrong"
+        reason = "the guest can send with addresses that are not its own, or not send at all"
+        yield _finding(one, "locking-flows", problem, reason, _again(facts, one))
+
+
+def _placed(facts: Facts, one: VifFacts, vif: Vif, present: str) -> Iterator[Finding]:
+    aliases = bond_aliases(facts)
+    wanted = find_place(facts.topology.bridges, vif.bridge, aliases)
+    if wanted is not None and wanted.name != present:
+        yield Finding(
+            id="vif-on-other-bridge",
+            severity=Severity.WARNING,
+            subject=one.device,
+            problem=f"it is on bridge {present}, the toolstack wants it on {wanted.name}",
+            reason="the guest is on another network than XAPI shows",
+            mend=_again(facts, one),
+        )
+
+
+def bond_aliases(facts: Facts) -> dict[str, str]:
+    """A bond member's bridge stands for the bond's (DESIGN.md section 6)."""
+    snapshot = facts.records.snapshot
+    if snapshot is None:
+        return {}
+    pairs = [
+        (snapshot.bridge_of(member), snapshot.bridge_of(snapshot.pifs[bond.pif]))
+        for bond in snapshot.bonds.values()
+        if bond.pif in snapshot.pifs
+        for member in snapshot.members_of(bond)
+    ]
+    return {old: new for old, new in pairs if old and new and new in facts.topology.bridges}
+
+
+def _again(facts: Facts, one: VifFacts) -> tuple[str, ...]:
+    """The vif script, as the toolstack calls it when a device is to move to where it belongs."""
+    kind, vif = parse_device(one.device)
+    prefix = (f"--root-prefix={facts.root}",) if facts.root else ()
+    return (command(f"{facts.root}{_SCRIPT}", *prefix, str(kind), str(vif.domid), str(vif.devid), "move"),)
+
+
+def _finding(one: VifFacts, kind: str, problem: str, reason: str, mend: tuple[str, ...]) -> Finding:
+    return Finding(id=kind, severity=Severity.ERROR, subject=one.device, problem=problem, reason=reason, mend=mend)
+
+
+def _leftover_ports(facts: Facts) -> Iterator[Finding]:
+    for bridge in facts.topology.bridges.values():
+        for port in bridge.ports.values():
+            if is_vif_port(port) and port.name not in facts.topology.links:
+                yield Finding(
+                    id="vif-port-left",
+                    severity=Severity.WARNING,
+                    subject=port.name,
+                    problem=f"its port is on bridge {bridge.name} and its netdev is gone",
+                    reason="the name may come again with another guest behind it",
+                    mend=(command("ovs-vsctl", "--if-exists", "del-port", bridge.name, port.name),),
+                )

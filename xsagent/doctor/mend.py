@@ -1,0 +1,39 @@
+"""The commands that mend, as a person types them: quoted, with the root prefix where there is one. Pure."""
+
+from __future__ import annotations
+
+import shlex
+
+from xsagent.doctor.facts import Facts
+from xsagent.model.records import Pif
+
+RESTART_SWITCH = "service openvswitch restart"
+RESTART_DAEMON = "systemctl restart xsagentd.service"
+RESTART_TOOLSTACK = "xe-toolstack-restart"
+
+
+def command(*words: str) -> str:
+    """The words as one line for a shell."""
+    return shlex.join(words)
+
+
+def prefixed(facts: Facts, program: str, *words: str) -> str:
+    """A command of ours."""
+    prefix = (f"--root-prefix={facts.root}",) if facts.root else ()
+    return command(program, *prefix, *words)
+
+
+def up(facts: Facts, pif: Pif) -> str:
+    """Bring the PIF up as its records say: what differs is set, what is right is left alone."""
+    return prefixed(facts, "interface-reconfigure", "--pif-uuid", pif.uuid, "up")
+
+
+def rewrite(facts: Facts) -> str:
+    """Write the cache from XAPI."""
+    return prefixed(facts, "interface-reconfigure", "rewrite")
+
+
+def ask_plugin(facts: Facts) -> str:
+    """Have the plugin make the switch obey whom XAPI names."""
+    uuid = facts.records.inventory.installation_uuid
+    return command("xe", "host-call-plugin", f"host-uuid={uuid}", "plugin=openvswitch-cfg-update", "fn=update")

@@ -1,0 +1,97 @@
+"""Kernel, xenstore, xenopsd's files and the switch's flows -> VifFacts of each guest's netdev. I/O: reads only.
+
+Called by `read.py`. One ovs-ofctl for each bridge that has a locked VIF, and none where there is no such.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from xsagent.apply.flows import Flow, parse_flow, read_flows
+from xsagent.config import Paths
+from xsagent.doctor.facts import VifFacts
+from xsagent.doctor.read_records import sentence
+from xsagent.errors import CommandError, InputError, UsageError, XenstoreUnavailableError, XsagentError
+from xsagent.hotplug.event import parse_device
+from xsagent.hotplug.locking import render_flows
+from xsagent.hotplug.places import find_port
+from xsagent.model.vif import LockingMode
+from xsagent.sources.vif_reader import parse_read_vif, read_vif_keys
+from xsagent.sources.xenstore import Xenstore, open_xenstore
+from xsagent.topology.values import Bridge, Topology
+
+_XENSTORE_S = 3.0
+_ALL_VIFS_S = 10.0
+_FLOWS_S = 3.0
+
+
+def read_vifs(paths: Paths, topology: Topology) -> tuple[tuple[VifFacts, ...], str]:
+    """Each vif and tap netdev of this host, and why xenstore could not be read (empty: it could, or need not be)."""
+    devices = sorted(name for name in topology.links if _is_guests(name))
+    if not devices:
+        return (), ""
+    try:
+        with open_xenstore(paths, _XENSTORE_S) as store:
+            vifs = [
+                _described(store, paths, device, end) for end in [time.monotonic() + _ALL_VIFS_S] for device in devices
+            ]
+    except XsagentError as error:
+        return tuple(VifFacts(device=device) for device in devices), sentence(error)
+    return tuple(_with_flows(vifs, topology.bridges, paths.ovs_rundir)), ""
+
+
+def _is_guests(name: str) -> bool:
+    try:
+        parse_device(name)
+    except UsageError:
+        return False
+    return True
+
+
+def _described(store: Xenstore, paths: Paths, device: str, end: float) -> VifFacts:
+    _kind, vif = parse_device(device)
+    if time.monotonic() > end:
+        raise XenstoreUnavailableError(f"xenstored took over {_ALL_VIFS_S:g} s for the guests' devices")
+    try:
+        keys = read_vif_keys(store, vif)
+    except InputError as error:
+        return VifFacts(device=device, problem=sentence(error))
+    backend = keys.private.get("xenopsd-backend", b"").decode("ascii", "replace")
+    facts = VifFacts(device=device, vm_uuid=keys.vm_uuid, backend=backend)
+    if not keys.private and not keys.backend:
+        return facts
+    try:
+        return replace(facts, vif=parse_read_vif(keys, paths))
+    except XsagentError as error:
+        return replace(facts, problem=sentence(error))
+
+
+def _with_flows(vifs: Iterable[VifFacts], bridges: Mapping[str, Bridge], rundir: Path) -> Iterable[VifFacts]:
+    present: dict[str, Mapping[int, frozenset[Flow]] | None] = {}
+    for facts in vifs:
+        port = find_port(bridges, facts.device)
+        if facts.vif is None or port is None or facts.vif.locking.mode is not LockingMode.LOCKED:
+            yield facts
+            continue
+        bridge = port.place.bridge
+        if bridge not in present:
+            present[bridge] = _read_flows(rundir, bridge)
+        yield replace(facts, flows_missing=_missing(facts, bridges[bridge], present[bridge]))
+
+
+def _missing(facts: VifFacts, bridge: Bridge, present: Mapping[int, frozenset[Flow]] | None) -> int | None:
+    interface = bridge.ports[facts.device].interfaces.get(facts.device)
+    if present is None or facts.vif is None or interface is None or interface.ofport is None or interface.ofport < 1:
+        return None
+    wanted = {parse_flow(line) for line in render_flows(facts.vif.locking, facts.vif.mac, interface.ofport)}
+    return len(wanted ^ present.get(interface.ofport, frozenset()))
+
+
+def _read_flows(rundir: Path, bridge: str) -> Mapping[int, frozenset[Flow]] | None:
+    try:
+        return read_flows(rundir, bridge, _FLOWS_S)
+    except (CommandError, InputError):
+        return None

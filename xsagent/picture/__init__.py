@@ -1,0 +1,1 @@
+"""A picture of a host's network: as text, JSON, Graphviz dot and SVG. Pure."""
