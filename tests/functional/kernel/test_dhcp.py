@@ -100,9 +100,11 @@ def test_neighbours_are_told_of_a_leased_address_at_once(dom0: Dom0) -> None:
     ip = leased.split("/", maxsplit=1)[0]
     far.run(["arping", "-c", "1", "-w", "5", "-I", "wire0", "192.0.2.250"], check=False)  # ends the wait below
     assert listener.stdout
-    lines = [listener.stdout.readline()]
-    while "192.0.2.250" not in lines[-1]:
-        lines.append(listener.stdout.readline())
+    lines = []
+    for line in listener.stdout:
+        lines.append(line)
+        if "192.0.2.250" in line:
+            break
     assert any(f"who-has {ip}" in line and f"tell {ip}" in line for line in lines) or any(
         f"Announcement {ip}" in line for line in lines
     )
