@@ -142,6 +142,8 @@ def _run_plan(arguments: argparse.Namespace) -> int:
 def _run_status(arguments: argparse.Namespace) -> int:
     from xsagent.cli.status import run  # noqa: PLC0415 - other verbs must not pay for it
 
+    return run(arguments)
+
 
 def _run_doctor(arguments: argparse.Namespace) -> int:
     from xsagent.cli.doctor import run  # noqa: PLC0415 - other verbs must not pay for it
