@@ -13,8 +13,14 @@ PYTEST_ARGS ?=
 LAB ?= ../shared/lab
 SETUP_FILES := pyproject.toml tests/setup-machine
 OUR_PYTHON := xsagent tests
+# What `make install` and `make rpm` take: the host's interpreter, wheels that are there already, what to stand in for.
+PYTHON ?= /usr/bin/python3
+WHEELS ?= build/wheels
+INSTALL_PROFILE ?= full
+RELEASE ?= 1
+RPM_OPTIONS ?=
 
-.PHONY: help demo test test-system lint clean
+.PHONY: help demo test test-system bench lint install rpm clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -33,11 +39,28 @@ test-system: .venv/ready-test$(if $(wildcard $(LAB)/run),-system) ## what needs 
 bench: .venv/ready-bench ## measure beside a bash script: a table, and bench.json
 	@PYTHONPATH=$(CURDIR)/tests/support $(BIN)/python tests/bench
 
+install: $(if $(wildcard $(WHEELS)/*.whl),,build/wheels/ready) ## install below DESTDIR= (INSTALL_PROFILE=full|hotplug|none)
+	@PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m xsagent.cli.stage --destdir='$(DESTDIR)' --wheels='$(WHEELS)' --python=$(PYTHON)
+ifneq ($(INSTALL_PROFILE),none)
+	@'$(DESTDIR)/usr/sbin/xsagent-setup' --root-prefix='$(DESTDIR)' check $(INSTALL_PROFILE)
+	@'$(DESTDIR)/usr/sbin/xsagent-setup' --root-prefix='$(DESTDIR)' take-over $(INSTALL_PROFILE)
+endif
+
+rpm: .venv/ready-rpm build/wheels/ready ## build packages from xsagent.spec into dist/ (RELEASE=, RPM_OPTIONS='--without check')
+	@tests/build-rpm '$(RELEASE)' $(RPM_OPTIONS)
+
+# The dependencies as wheels: the one step of an installation that needs a network, on the machine that builds.
+build/wheels/ready: pyproject.toml | .venv/ready-install
+	@rm -rf build/wheels && mkdir -p build/wheels
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >build/wheels/requirements.txt
+	@$(BIN)/pip wheel --disable-pip-version-check --quiet --wheel-dir build/wheels --requirement build/wheels/requirements.txt
+	@touch $@
+
 lint: .venv/ready-lint ## style, types, shell scripts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@shellcheck tests/setup-machine tests/system/build-image tests/system/guest/start .ci/run
+	@shellcheck tests/setup-machine tests/build-rpm tests/system/build-image tests/system/guest/start .ci/run
 	@shellcheck initscripts/openvswitch initscripts/management-interface initscripts/openvswitch-xapi-update
 
 clean: ## remove what make made, the virtual environment too

@@ -164,3 +164,7 @@ class VerifyError(XsagentError):
 
 class BackendError(XsagentError):
     """network.conf names a backend that xsagent does not drive."""
+
+
+class RefusedError(XsagentError):
+    """This host must not be taken over, or its backend not be switched; nothing was changed."""

@@ -52,6 +52,9 @@ LAYERS: Mapping[str, frozenset[str]] = {
     # a stand-in for a host and its peers: nothing of the product but the values and files that it must agree on
     "sandbox": _GROUND | {"sources"},
     "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox", "doctor", "picture"},
+    # what stands where on a host; `checks` writes the cache first as the flows do
+    "installation": _FLOW | {"operations", "hotplug"},
+    "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox", "installation"},
 }
 """Layer -> the layers that it may import, itself always included."""
 
@@ -85,8 +88,9 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
 }
 """Heavy library -> its adapters."""
 
-WRITERS = frozenset({"apply", "sandbox", "cli"})
-"""Layers with effects: the only writer of a host, the throw-away host, process edges (stdout, a signal)."""
+WRITERS = frozenset({"apply", "sandbox", "installation", "cli"})
+"""Layers with effects: the only writer of a host's network, the throw-away host, what puts our own files in place,
+process edges (stdout, a signal)."""
 ASKING_PROGRAMS = ("observed/flows.py",)
 """Readers that run a child program because nothing else tells: ``ovs-ofctl dump-flows``."""
 WRITING_METHODS = frozenset(

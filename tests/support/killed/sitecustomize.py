@@ -4,7 +4,7 @@ Points are: after each fsync, each message to a peer (socket, netlink, ioctl), e
 name in the file system. KILL_LOG names a file that gets a line for each; KILL_AT is the number of the one at which
 the process kills itself as if from outside: nothing is cleaned up. KILL_NAME counts points of one
 kind only. With KILL_BY=error it raises an error there instead
-that nobody expects. Only interface-reconfigure is
+that nobody expects. Only interface-reconfigure (or what KILL_PROGRAM names) is
 meant, not its children.
 """
 
@@ -57,5 +57,5 @@ def _install() -> None:
             setattr(place, name, _after(name, getattr(place, name)))
 
 
-if _at and any("interface-reconfigure" in word for word in sys.orig_argv[:3]):
+if _at and any(os.environ.get("KILL_PROGRAM", "interface-reconfigure") in word for word in sys.orig_argv[:3]):
     _install()
