@@ -109,6 +109,7 @@ def _tool_links() -> Iterator[Link]:
 def _full_links() -> Iterator[Link]:
     """Topology: ours only where no xcp-networkd is."""
     yield Link(path=f"{_LIBEXEC}/interface-reconfigure", target=f"{BIN}/interface-reconfigure")
+    yield Link(path="/usr/bin/networkd_db", target=f"{BIN}/networkd_db")
     yield from _masks("xcp-networkd.service")
 
 
