@@ -13,8 +13,6 @@ from xsagent.config import Paths
 from xsagent.errors import CommandError, XsagentError
 from xsagent.log import get_logger
 
-BOOT_MARKER: Final = "/var/run/openvswitch.booted"
-"""The first start of Open vSwitch in a boot deletes all bridges, unless this is there (features.md section 23)."""
 _WORD_S: Final = 60.0
 _LOG = get_logger()
 
@@ -22,12 +20,13 @@ _LOG = get_logger()
 def mark_boot(paths: Paths) -> bool:
     """Say that this boot's bridges are no stale ones; returns whether the marker was made.
 
-    Without it, a restart of Open vSwitch in the boot in which we were installed would take all guests off the network.
+    The first start of Open vSwitch in a boot deletes all bridges (features.md section 23): without the marker, a
+    restart of it in the boot in which we were installed would take all guests off the network.
 
     Raises:
         FileError: it could not be written.
     """
-    marker = paths.below(BOOT_MARKER)
+    marker = paths.ovs_boot_marker
     if not paths.ovsdb_socket.exists() or marker.exists():
         return False
     replace_file(marker, b"")

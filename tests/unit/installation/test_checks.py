@@ -10,7 +10,7 @@ from xsagent.config import Paths, Settings
 from xsagent.errors import BackendError, RefusedError
 from xsagent.installation.checks import check_host
 from xsagent.installation.layout import Profile
-from xsagent.installation.live import BOOT_MARKER, mark_boot
+from xsagent.installation.live import mark_boot
 
 QUICK = Settings(xapi_deadline_s=1, lock_wait_s=0)
 
@@ -96,5 +96,5 @@ def test_the_boot_is_marked_only_where_open_vswitch_runs(host: Paths) -> None:
     live(host)
     assert mark_boot(host)
 
-    assert host.below(BOOT_MARKER).exists()
+    assert host.ovs_boot_marker.exists()
     assert not mark_boot(host)
