@@ -33,34 +33,48 @@ def staging(tmp_path: Path, destdir: str = "dest") -> Staging:
     )
 
 
-def test_everything_of_ours_lies_apart_from_dom0s_python(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation in a directory with blanks and quotes, made under a strict umask."""
+    before = os.umask(0o077)
+    try:
+        run = staging(tmp_path_factory.mktemp("installed"), "dest dir 'x'")
+        stage(run)
+    finally:
+        os.umask(before)
+    return run.destdir
+
+
+def small(tmp_path: Path) -> Staging:
+    """A tree with little in it, which is staged in no time."""
+    tree = tmp_path / "tree"
+    (tree / "xsagent").mkdir(parents=True)
+    (tree / "xsagent/__init__.py").write_text("")
+    (tree / "LICENSE").write_text("")
+    (tree / "pyproject.toml").write_text('[project]\nscripts = { xsagent = "xsagent.cli.main:main" }\n')
+    return Staging(tree=tree, destdir=tmp_path / "dest", wheels=wheel(tmp_path / "wheels"), python=PYTHON)
+
+
+def test_everything_of_ours_lies_apart_from_dom0s_python(installed: Path) -> None:
     """Package and dependencies share one private folder; no site-packages is touched."""
-    run = staging(tmp_path)
-    stage(run)
-
-    library = run.destdir / "usr/lib/xsagent"
+    library = installed / "usr/lib/xsagent"
     assert {"xsagent", "little", "plugins", "udev", "bin"} <= {path.name for path in library.iterdir()}
-    assert not list(run.destdir.rglob("site-packages"))
-    assert not list(run.destdir.rglob("*.data"))
-    assert str((run.destdir / "usr/bin/xsagent").readlink()) == "../lib/xsagent/bin/xsagent"
+    assert not list(installed.rglob("site-packages"))
+    assert not list(installed.rglob("*.data"))
+    assert str((installed / "usr/bin/xsagent").readlink()) == "../lib/xsagent/bin/xsagent"
 
 
-def test_installed_commands_run_from_a_directory_with_blanks(tmp_path: Path) -> None:
+def test_installed_commands_run_from_a_directory_with_blanks(installed: Path) -> None:
     """DESTDIR may have any name, and what is in it works where it lies."""
-    run = staging(tmp_path, "dest dir 'x'")
-    stage(run)
-
     done = subprocess.run(
-        [run.destdir / "usr/sbin/xsagent-setup", "--version"], check=True, capture_output=True, text=True, env={}
+        [installed / "usr/sbin/xsagent-setup", "--version"], check=True, capture_output=True, text=True, env={}
     )
     assert done.stdout.startswith("xsagent-setup 0.")
 
 
-def test_every_python_script_names_the_systems_python_with_its_version(tmp_path: Path) -> None:
+def test_every_python_script_names_the_systems_python_with_its_version(installed: Path) -> None:
     """No shebang depends on what python3 will mean tomorrow, nor on the machine that built it."""
-    run = staging(tmp_path)
-    stage(run)
-    scripts = [path for path in run.destdir.rglob("*") if path.is_file() and path.stat().st_mode & stat.S_IXUSR]
+    scripts = [path for path in installed.rglob("*") if path.is_file() and path.stat().st_mode & stat.S_IXUSR]
     first_lines = {path.name: path.read_text().partition("\n")[0] for path in scripts if not path.is_symlink()}
 
     assert {"xsagent", "xsagent-setup", "interface-reconfigure", "hotplug-hook"} <= set(first_lines)
@@ -69,23 +83,16 @@ def test_every_python_script_names_the_systems_python_with_its_version(tmp_path:
     assert set(python) == {find_system_python(PYTHON)}
 
 
-def test_nobody_but_root_may_write_whatever_the_umask(tmp_path: Path) -> None:
+def test_nobody_but_root_may_write_whatever_the_umask(installed: Path) -> None:
     """All may read and run: XAPI's and xenopsd's users are not always root."""
-    before = os.umask(0o077)
-    try:
-        run = staging(tmp_path)
-        stage(run)
-    finally:
-        os.umask(before)
-
-    library = run.destdir / "usr/lib/xsagent"
+    library = installed / "usr/lib/xsagent"
     modes = {stat.S_IMODE(path.stat().st_mode) for path in library.rglob("*") if not path.is_symlink()}
     assert modes == {0o755, 0o644}
 
 
 def test_installing_again_replaces_the_library_as_a_whole(tmp_path: Path) -> None:
     """A file of an older version that is no more is gone; an admin's settings stay."""
-    run = staging(tmp_path)
+    run = small(tmp_path)
     stage(run)
     (run.destdir / "usr/lib/xsagent/xsagent/old.py").write_text("")
     settings = run.destdir / "etc/xsagent/xsagent.conf"
@@ -100,7 +107,7 @@ def test_installing_again_replaces_the_library_as_a_whole(tmp_path: Path) -> Non
 
 def test_a_run_that_was_killed_between_its_two_renames_is_finished(tmp_path: Path) -> None:
     """The library that stood aside is not lost, and no leftovers stay."""
-    run = staging(tmp_path)
+    run = small(tmp_path)
     stage(run)
     library = run.destdir / "usr/lib/xsagent"
     library.rename(library.with_name(".xsagent.old"))
@@ -112,7 +119,7 @@ def test_a_run_that_was_killed_between_its_two_renames_is_finished(tmp_path: Pat
 
 def test_a_failure_leaves_the_old_library_whole(tmp_path: Path) -> None:
     """Here: a file stands where a folder must be."""
-    run = staging(tmp_path)
+    run = small(tmp_path)
     stage(run)
     before = sorted(str(path) for path in (run.destdir / "usr/lib/xsagent").rglob("*"))
     (run.destdir / "usr/lib/.xsagent.new").write_text("in the way")
