@@ -51,10 +51,9 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "picture": frozenset({"errors", "topology"}),
     # a stand-in for a host and its peers: nothing of the product but the values and files that it must agree on
     "sandbox": _GROUND | {"sources"},
-    "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox", "doctor", "picture"},
     # what stands where on a host; `checks` writes the cache first as the flows do
     "installation": _FLOW | {"operations", "hotplug"},
-    "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox", "installation"},
+    "cli": _FLOW | _ENTRIES | {"boot", "reconcile", "daemon", "sandbox", "doctor", "picture", "installation"},
 }
 """Layer -> the layers that it may import, itself always included."""
 

@@ -9,29 +9,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 from xsagent import __version__
-from xsagent.errors import XsagentError
+from xsagent.cli.setup_host_run import VERBS
+from xsagent.cli.vif import guarded
 from xsagent.installation.layout import PROFILES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 refused or failed, 2 usage."""
     arguments = build_parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except XsagentError as error:
-        return _fail(str(error), error.exit_code)
-    except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{what}{error.strerror or error}; run it again when that is mended", 1)
-    except Exception as error:  # noqa: BLE001 - a process edge: no traceback at a user
-        from xsagent.log import get_logger  # noqa: PLC0415 - only when needed
-
-        get_logger().error("internal_error", error=repr(error), trace=traceback.format_exc())
-        return _fail(f"internal error ({type(error).__name__}: {error}); the log has the details", 1)
+    return guarded("xsagent-setup", lambda: VERBS[arguments.verb](arguments, os.environ))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -55,17 +44,6 @@ def build_parser() -> argparse.ArgumentParser:
     verbs.add_parser("status", help="the profile, and which paths are ours")
     verbs.add_parser("restart-daemon", help="after an upgrade: a running xsagentd goes on with the new code")
     return parser
-
-
-def _run(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.setup_host_run import VERBS  # noqa: PLC0415 - usage errors need none of it
-
-    return VERBS[arguments.verb](arguments, os.environ)
-
-
-def _fail(sentence: str, code: int) -> int:
-    sys.stderr.write(f"xsagent-setup: {' '.join(sentence.split())}\n")
-    return code
 
 
 if __name__ == "__main__":

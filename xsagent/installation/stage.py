@@ -95,7 +95,7 @@ def find_system_python(name: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise NotFoundError(f"there is no Python interpreter {name}; nothing was installed")
-    path = Path(os.path.abspath(found))  # noqa: PTH100 - resolve() would follow the link python3 -> python3.11
+    path = Path(found).absolute()  # not resolve(), which would follow the link python3 -> python3.11
     if (path.parent.parent / "pyvenv.cfg").exists():
         raise InputError(f"{path} is of a virtual environment, which the host does not have; nothing was installed")
     done = subprocess.run([path, "-I", "-c", _PROBE], check=False, capture_output=True, text=True, timeout=30)

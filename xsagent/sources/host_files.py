@@ -70,10 +70,9 @@ def check_backend(paths: Paths) -> None:
     Raises:
         BackendError: network.conf is missing, names the kernel's bridge, or names nothing we know.
     """
-    text = read_text(paths.network_conf)
-    if text is None:
-        raise BackendError(f"{paths.network_conf} does not exist, so the backend is unknown; nothing was changed")
-    match text.strip():
+    match read_backend(paths):
+        case None:
+            raise BackendError(f"{paths.network_conf} does not exist, so the backend is unknown; nothing was changed")
         case "vswitch" | "openvswitch":
             return
         case "bridge":
@@ -82,6 +81,18 @@ def check_backend(paths: Paths) -> None:
             )
         case word:
             raise BackendError(f"{paths.network_conf} names the unknown backend {shown(word)}; nothing was changed")
+
+
+def read_backend(paths: Paths) -> str | None:
+    """The word in network.conf, without comments and blanks around it; None when there is no such file.
+
+    Raises:
+        InputError: the file is there and cannot be read.
+    """
+    text = read_text(paths.network_conf)
+    if text is None:
+        return None
+    return " ".join(word for line in text.splitlines() for word in line.partition("#")[0].split())
 
 
 def read_pool_role(paths: Paths) -> PoolRole | None:
