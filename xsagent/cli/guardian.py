@@ -75,13 +75,11 @@ def _await_word(longest_s: float) -> str:
 
 
 def _recover(root_prefix: str) -> int:
-    from xsagent.apply.lock import hold_lock  # noqa: PLC0415 - nearly every guardian ends without any of it
-    from xsagent.apply.outcome import Stuck  # noqa: PLC0415 - as above
+    from xsagent.apply.outcome import Stuck  # noqa: PLC0415 - nearly every guardian ends without any of it
+    from xsagent.cli.recover import recover_once  # noqa: PLC0415 - as above
     from xsagent.config import Paths, read_settings  # noqa: PLC0415 - as above
     from xsagent.errors import XsagentError  # noqa: PLC0415 - as above
     from xsagent.log import configure, get_logger  # noqa: PLC0415 - as above
-    from xsagent.observed.ovsdb_connection import OvsdbConnection  # noqa: PLC0415 - as above
-    from xsagent.reconfigure import Host, finish_earlier_run  # noqa: PLC0415 - as above
 
     paths = Paths.from_environ(root_prefix, os.environ)
     settings = read_settings(paths, os.environ)
@@ -91,11 +89,7 @@ def _recover(root_prefix: str) -> int:
         if attempt:
             time.sleep(_PAUSE_S)
         try:
-            with (
-                hold_lock(paths.lock, "the guardian of a killed run", settings.lock_wait_s),
-                OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
-            ):
-                ended = finish_earlier_run(Host(paths, settings, connection))
+            ended = recover_once(paths, settings, "the guardian of a killed run", settings.lock_wait_s)
         except (XsagentError, OSError) as error:
             logger.error("recover_failed", reason=str(error), attempt=attempt)
             continue

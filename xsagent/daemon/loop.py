@@ -24,6 +24,7 @@ from xsagent.daemon.hotplug import HotplugThread
 from xsagent.daemon.notify import notify, take_listening_socket, watchdog_s
 from xsagent.daemon.peer_watch import PeerWatch, follow_database, follow_switch, follow_xenstore
 from xsagent.daemon.readiness import Readiness
+from xsagent.daemon.recovery import Recovery
 from xsagent.daemon.requests import Requests
 from xsagent.daemon.server import Server
 from xsagent.daemon.services import Service, Services
@@ -99,7 +100,7 @@ class _Daemon:
                 ("xenstored", follow_xenstore),
             )
         ]
-        self._services = Services([*watches, self._control, *more_services])
+        self._services = Services([*watches, self._control, Recovery(paths, setup.environ, nursery), *more_services])
         requests = Requests(paths, setup.environ, self._hotplug, self.status)
         self._server = Server(listener, requests, nursery)
 

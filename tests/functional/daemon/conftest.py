@@ -1,4 +1,4 @@
-"""Makes the helpers beside these tests and the dom0 of the hotplug tests importable; starts a dom0 with a daemon."""
+"""Makes the helpers beside these tests importable, and starts a dom0 with a daemon."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "hotplug")]
+sys.path.insert(0, str(Path(__file__).parent))
 
 if TYPE_CHECKING:
-    from daemon_dom0 import DaemonDom0
+    from served_dom0 import ServedDom0
 
 
 @pytest.fixture
-def served() -> Iterator[DaemonDom0]:
-    """A dom0 with udevd and a daemon that is ready, and a guest that is not plugged in."""
-    from daemon_dom0 import running_daemon_dom0  # noqa: PLC0415 - importable from here on
+def served() -> Iterator[ServedDom0]:
+    """A dom0 with xenstored, udevd and our rules, bridge xenbr0 on eth0, and a daemon that is ready."""
+    from served_dom0 import running_dom0  # noqa: PLC0415 - importable from here on
 
-    with running_daemon_dom0() as running:
+    with running_dom0() as running:
         yield running

@@ -1,63 +1,156 @@
-"""xsagentd on real Open vSwitch, xenstored and udevd: events, requests, status, its end."""
+"""xsagentd on real Open vSwitch, xenstored and udevd: events, calls, status, and its end."""
 
 from __future__ import annotations
 
-from daemon_dom0 import DaemonDom0
-from dom0 import KEYS
+import json
 
+from served_dom0 import FLOWS, ServedDom0
+
+from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
+from xsagent.sandbox.guest_vif import GuestVif
+
+VIF = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
 
 
-def await_connected(served: DaemonDom0) -> None:
-    """Wait until netback is told to connect the guest."""
-    wait_for(
-        lambda: served.dom0.read(f"{KEYS.backend}/hotplug-status") == "connected",
-        20,
-        f"the vif was not connected: {served.log.read_text()[-3000:]}",
+def test_events_of_udev_are_handled_without_a_process(served: ServedDom0) -> None:
+    """Plugged, reported, locked, in the status; unplugged, all is gone again. The hook never ran."""
+    served.plug(VIF)
+
+    device = served.status()["devices"]["vif7.0"]
+    assert (device["state"], device["placed"]) == ("done", "xenbr0")
+    assert (served.ports(), served.flows()) == ({"vif7.0"}, FLOWS)
+    served.sandbox.xenopsd.unplug(VIF)
+
+    assert (served.ports(), served.flows()) == (set(), 0)
+    assert "vif7.0" not in served.status()["devices"]
+    assert served.status()["requests"]["refused"] == 0
+
+
+def test_an_event_that_comes_alone_is_one_transaction(served: ServedDom0) -> None:
+    """No batch is waited for, and nothing is written twice."""
+    before = served.configuration()
+
+    served.plug(VIF)
+    served.online(VIF)
+    served.await_status(lambda one: one["batches"] >= 2, "the second event was not handled")
+
+    assert served.configuration() == before + 1
+
+
+def test_a_call_is_handed_over_and_blocks_until_it_is_verified(served: ServedDom0) -> None:
+    """The vif script's word is the daemon's; when it ends the vif is connected."""
+    served.prepare(VIF)
+    before = served.status()["requests"]["served"]
+
+    done = served.call("vif", "online", "vif", XENBUS_PATH="backend/vif/7/0")
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert served.read(f"{VIF.backend}/hotplug-status") == "connected"
+    assert served.status()["requests"]["served"] == before + 2  # that call, and this question
+
+
+def test_a_failed_call_says_what_its_own_process_would_say(served: ServedDom0) -> None:
+    """Same sentence, same exit status, and hotplug-error in xenstore."""
+    lost = GuestVif(id=VifId(8, 0), bridge="xapi8")
+    served.prepare(lost)
+
+    handed = served.call("vif", "online", "vif", XENBUS_PATH="backend/vif/8/0", XSAGENT_HOTPLUG_S="1")
+    alone = served.call(
+        "vif", "online", "vif", XENBUS_PATH="backend/vif/8/0", XSAGENT_HOTPLUG_S="1", XSAGENT_USE_DAEMON="never"
     )
 
-
-def test_an_event_of_udev_is_handled_by_the_daemon(served: DaemonDom0) -> None:
-    """From udev's monitor to the switch and to `connected`, with no process started."""
-    served.online(1)
-    await_connected(served)
-
-    device = served.status()["daemon"]["devices"]["vif1.0"]
-    assert served.dom0.bridge_of() == "xenbr0"
-    assert (device["state"], device["placed"]) == ("done", "xenbr0")
-
-    served.dom0.remove(KEYS.backend)
-    served.online(1, action="remove")
-    wait_for(lambda: not served.dom0.bridge_of(), 20, "the port stayed")
+    assert "bridge xapi8 does not exist" in handed.stderr
+    assert (handed.returncode, handed.stdout) == (alone.returncode, alone.stdout) == (1, "")
+    assert handed.stderr == alone.stderr.splitlines(keepends=True)[-1]
+    assert "bridge xapi8" in (served.read(f"{lost.backend}/hotplug-error") or "")
+    assert served.status()["devices"]["vif8.0"]["state"] == "error"
 
 
-def test_a_call_is_handed_over_and_blocks_until_it_is_verified(served: DaemonDom0) -> None:
-    """The script's word is the daemon's, with the daemon's batches counted; it ends when the vif is connected."""
-    before = served.status()["daemon"]["requests"]["served"]
+def test_a_bridge_that_comes_wakes_what_waits_for_it(served: ServedDom0) -> None:
+    """No event says so but the switch's own database."""
+    late = GuestVif(id=VifId(8, 0), bridge="xapi8")
+    served.prepare(late)
+    served.online(late)
+    served.await_status(lambda one: one["counts"]["pending"] == 1, "it does not wait")
 
-    done = served.dom0.vif("online", "vif", XENBUS_PATH="backend/vif/1/0")
+    served.vsctl("add-br", "xapi8", "--", "set", "Bridge", "xapi8", "datapath_type=netdev")
 
-    assert (done.returncode, done.stdout) == (0, "")
-    assert served.dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
-    assert served.status()["daemon"]["requests"]["served"] > before + 1
+    assert served.await_reports(late) == []
+    assert served.ports("xapi8") == {"vif8.0"}
 
 
-def test_the_ready_file_never_outlives_the_daemon_that_ends_in_order(served: DaemonDom0) -> None:
-    """SIGTERM: exit status 0, neither ready file nor control socket left."""
-    assert served.stop() == 0
+def test_rules_calls_change_locking_live(served: ServedDom0) -> None:
+    """setup-vif-rules by the daemon: flows come and go, the port stays."""
+    served.plug(GuestVif(id=VifId(7, 0)))
+    words = ["xenlight", "vif7.0", VIF.vm_uuid, "0"]
+    served.sandbox.xenopsd.write(VIF)
+    before = served.configuration()
+
+    assert served.call("setup_vif_rules", *words, "filter").returncode == 0
+    assert (served.flows(), served.configuration()) == (FLOWS, before)
+    assert served.call("setup_vif_rules", *words, "clear").returncode == 0
+    assert (served.flows(), served.ports()) == (0, set())
+
+
+def test_a_wrong_call_is_answered_as_without_a_daemon(served: ServedDom0) -> None:
+    """Usage errors are each command's own; the daemon declines them."""
+    done = served.call("vif", "destroy", "vif", XENBUS_PATH="backend/vif/7/0")
+
+    assert (done.returncode, "usage: vif" in done.stderr) == (2, True)
+
+
+def test_udevs_word_does_not_count_while_the_toolstack_calls(served: ServedDom0) -> None:
+    """With libxl/disable_udev an event of udev does nothing, a call of the toolstack does."""
+    with served.sandbox.xenopsd.open_store() as store:
+        served.sandbox.xenopsd._write(store, {"/libxl/disable_udev": "1"})
+    served.prepare(VIF)
+    served.online(VIF)
+    served.await_status(lambda one: "disable_udev" in one["devices"].get("vif7.0", {}).get("text", ""), "not heard")
+    assert served.ports() == set()
+
+    assert served.call("vif", "vif", "7", "0", "online").returncode == 0
+
+    assert served.ports() == {"vif7.0"}
+
+
+def test_the_ready_file_does_not_outlive_a_daemon_that_ends_in_order(served: ServedDom0) -> None:
+    """SIGTERM: exit status 0, and nothing below /run says any more that it is there; the hook does its work."""
+    assert served.end() == 0
 
     assert not (served.root / "run/xsagent/ready").exists()
     assert list((served.root / "run/openvswitch").glob("xsagentd*")) == []
-    assert "does not run" in served.run("status").stdout
+    assert "does not run" in served.xsagent("status").stdout
+    served.plug(VIF)
+    assert served.ports() == {"vif7.0"}
 
 
-def test_ovs_appctl_flushes_and_ends_it(served: DaemonDom0) -> None:
-    """The names of the peers' ovs-xapi-sync."""
+def test_ovs_appctl_flushes_and_ends_it(served: ServedDom0) -> None:
+    """The names of the peers' ovs-xapi-sync (features.md section 12)."""
     appctl = ["ovs-appctl", "--timeout=10", "-t", "xsagentd"]
-    served.dom0.sandbox.run([*appctl, "flush-cache"])
-    served.await_daemon(lambda one: "flush-cache" in one["resync"]["reason"], "nothing was read afresh")
+    served.sandbox.run([*appctl, "flush-cache"])
+    served.await_status(lambda one: "flush-cache" in one["resync"]["reason"], "nothing was read afresh")
 
-    served.dom0.sandbox.run([*appctl, "exit"])
+    served.sandbox.run([*appctl, "exit"])
 
     assert served.process is not None
     assert served.process.wait(20) == 0
+
+
+def test_a_second_daemon_does_not_start(served: ServedDom0) -> None:
+    """It names the first, which serves on."""
+    second = served.call("xsagentd", "--no-syslog")
+
+    assert (second.returncode, f"process {served.pid}" in second.stderr) == (1, True)
+    assert json.loads(served.xsagent("status", "--json").stdout)["daemon"]["ready"] is True
+
+
+def test_status_is_readable_and_needs_no_daemon(served: ServedDom0) -> None:
+    """A line a device, with bridge and time; without a daemon it says so and exits 0."""
+    served.plug(VIF)
+    wait_for(lambda: "vif7.0 done on xenbr0 since 20" in served.xsagent("status").stdout, 10, "no line for the vif")
+
+    served.end()
+
+    shown = json.loads(served.xsagent("status", "--json").stdout)
+    assert (shown["daemon"], shown["left"], shown["rolled_back"]) == (None, None, [])

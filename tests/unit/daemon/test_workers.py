@@ -1,0 +1,47 @@
+"""What a worker does with a request: the caller's environment alone, its output kept, its faults answered."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from xsagent.daemon.protocol import Answer, Request
+from xsagent.daemon.workers import run_captured
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> object:
+    """Give the environment back: a worker has its own, a test has not."""
+    kept = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+def test_a_command_sees_the_callers_environment_and_no_other() -> None:
+    """PATH finds the child programs, XSAGENT_* are settings: those of the one who asks."""
+    os.environ["XSAGENT_LOG_LEVEL"] = "error"
+
+    def command(words: Sequence[str]) -> int:
+        sys.stdout.write(f"{words} {dict(os.environ)}")
+        sys.stderr.write("warned\n")
+        return 3
+
+    answer = run_captured(command, Request(command="x", arguments=("up",), environment={"PATH": "/mine"}))
+
+    assert answer == Answer(status=3, stdout="('up',) {'PATH': '/mine'}", stderr="warned\n")
+
+
+def test_a_fault_of_ours_is_a_sentence() -> None:
+    """No traceback at a user, and exit status 1."""
+
+    def command(_words: Sequence[str]) -> int:
+        raise KeyError("x")
+
+    answer = run_captured(command, Request(command="interface-reconfigure"))
+
+    assert (answer.status, answer.stdout) == (1, "")
+    assert answer.stderr == "interface-reconfigure: internal error (KeyError: 'x')\n"

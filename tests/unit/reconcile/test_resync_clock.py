@@ -1,0 +1,58 @@
+"""When everything is looked at: soon when asked, rarely when not, more rarely where it is costly."""
+
+from __future__ import annotations
+
+from xsagent.reconcile.resync_clock import SHARE, SOON_S, ResyncClock
+
+
+def test_reasons_that_come_together_become_one_resync() -> None:
+    """They are named together; the first sets the time."""
+    clock = ResyncClock(period_s=300)
+    assert clock.next_due() is None
+    clock.ask("the switch came back", 10.0)
+    clock.ask("Bridge changed", 10.0 + SOON_S / 2)
+
+    assert not clock.is_due(10.0)
+    assert clock.is_due(10.0 + SOON_S)
+    assert clock.begin(10.2) == "the switch came back; Bridge changed"
+    clock.end(99.0)
+
+    assert clock.last == (99.0, "the switch came back; Bridge changed")
+    assert clock.next_due() == 310.2
+
+
+def test_what_comes_during_a_resync_is_for_the_next() -> None:
+    """It may have been looked at before it changed."""
+    clock = ResyncClock(period_s=300)
+    clock.ask("a", 0.0)
+    clock.begin(1.0)
+    clock.ask("b", 1.5)
+    clock.end(2.0)
+
+    assert clock.begin(1.5 + SOON_S) == "b"
+
+
+def test_a_costly_resync_is_made_more_rarely() -> None:
+    """So that idle stays idle: a thousandth of a core at most."""
+    clock = ResyncClock(period_s=300)
+    clock.ask("a", 0.0)
+    clock.begin(0.0)
+    clock.end(1.0)
+    clock.charge(0.2)
+    assert clock.next_due() == 300.0
+
+    clock.charge(0.8)
+
+    assert clock.next_due() == 1.0 / SHARE
+
+
+def test_one_that_could_not_be_made_comes_again_for_the_same_reason() -> None:
+    """With growing pauses."""
+    clock, dues = ResyncClock(period_s=3000), []
+    clock.ask("the switch came back", 0.0)
+    for _ in range(8):
+        assert clock.begin(0.0) == "the switch came back"
+        clock.put_off("no answer", 0.0)
+        dues.append(clock.next_due())
+
+    assert dues == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
