@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 94, "type: ignore": 2},
-    "tests": {"noqa": 13, "type: ignore": 10},
+    "xsagent": {"noqa": 92, "type: ignore": 2},
+    "tests": {"noqa": 13, "type: ignore": 11},
 }
 """Exact number of each kind, by folder."""
 
