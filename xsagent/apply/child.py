@@ -11,11 +11,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
+import xsagent
 from xsagent.errors import CommandError
 
 _DIRECTORIES: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -53,6 +55,16 @@ def find_program(name: str, default: str) -> str:
     if found is None:
         raise CommandError(f"the program {name} is neither in PATH nor at {default}; it was not run")
     return found
+
+
+def own_command(module: str) -> list[str]:
+    """Words that start the ``main`` of a module of ours as a process of its own; its arguments go behind them.
+
+    The interpreter finds the package that runs now, installed or not.
+    """
+    package = str(Path(xsagent.__file__).resolve().parent.parent)
+    main = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {module} import main; sys.exit(main())"
+    return [sys.executable, "-c", main, package]
 
 
 def minimal_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -9,12 +9,10 @@ import contextlib
 import os
 import select
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import xsagent
+from xsagent.apply.child import own_command
 from xsagent.apply.scope import scoped
 from xsagent.config import Paths
 from xsagent.errors import ApplyError
@@ -23,8 +21,6 @@ READY = b"ready\n"
 DONE = b"done\n"
 _START_S = 15.0
 _END_S = 5.0
-_MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from xsagent.cli.guardian import main; sys.exit(main())"
-"""The interpreter finds the package that runs now, installed or not."""
 
 
 @dataclass(slots=True)
@@ -67,8 +63,7 @@ def start_guardian(paths: Paths, window_s: float) -> Guardian:
     Raises:
         ApplyError: it cannot be started, so nothing may be put at risk.
     """
-    package = str(Path(xsagent.__file__).resolve().parent.parent)
-    plain = [sys.executable, "-c", _MAIN, package, f"--root-prefix={paths.root}"]
+    plain = [*own_command("xsagent.cli.guardian"), f"--root-prefix={paths.root}"]
     plain += [f"--window={window_s:.0f}", f"--run={os.getpid()}"]
     for command in (scoped(plain, paths), plain):
         guardian = _start(command) if command is not None else None

@@ -342,9 +342,14 @@ class _Attach:
         return [_set_ids(name, keys)] if keys else []
 
     def _is_overridden(self, key: str, now: Mapping[str, str | None]) -> bool:
-        """An id that XAPI's nicira keys gave to this very VIF: the reconciler wrote it, who knows them all."""
+        """An id that XAPI's nicira keys gave to this very VIF: the reconciler wrote it, who knows them all.
+
+        At a resync even where xenstore names another: its copy is from the time when the VIF was plugged.
+        """
         named = {"iface-id": self._vif.nicira_iface_id, "vm-id": self._vif.nicira_vm_id}
-        return key in named and not named[key] and key in now and now.get("xs-vif-uuid") == self._vif.vif_uuid
+        if key not in named or key not in now or now.get("xs-vif-uuid") != self._vif.vif_uuid:
+            return False
+        return not named[key] or self._event.action is Action.REPAIR
 
     def _set_trunks(self, present: Port) -> list[OvsdbOperation]:
         trunks = self._vif.trunks

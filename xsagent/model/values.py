@@ -26,6 +26,7 @@ _DOMAIN = re.compile(
     r"(?=.{1,253}\.?\Z)(?:(?!-)[a-z0-9_-]{1,63}(?<!-)\.)*(?!-)[a-z0-9_-]{1,63}(?<!-)\.?", re.IGNORECASE | re.ASCII
 )
 _SEPARATORS = re.compile(r"[\s,]+")
+_CONTROLLER_ID = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?", re.ASCII)
 _SHOWN = 60
 _MAX_DIGITS = 20
 
@@ -211,3 +212,14 @@ def parse_domains(text: str) -> tuple[str, ...]:
 
 def _split(text: str) -> list[str]:
     return [item for item in _SEPARATORS.split(text) if item]
+
+
+def parse_controller_id(text: str) -> str:
+    """An identifier by which a controller knows a bridge, VIF or VM (nicira-bridge-id, nicira-iface-id, nicira-vm-id).
+
+    Raises:
+        InputError: empty, over 255 characters, other than printable ASCII, or with a blank at an end.
+    """
+    if not _CONTROLLER_ID.fullmatch(text):
+        raise InputError(f"{shown(text)} is no identifier of a controller's")
+    return text

@@ -74,6 +74,11 @@ def diff_emergency_reset(desired: DesiredControl, observed: SwitchControl) -> Co
     return replace(_change(kept, observed, reset=True, manager="removed", keeps_ca=True), new_ca=False)
 
 
+def diff_bridges(desired: DesiredControl, observed: SwitchControl) -> ControlChange:
+    """What gives the bridges that `desired` names their fail mode and in-band control; no manager is spoken about."""
+    return _change(desired, observed, reset=False, manager=None)
+
+
 def normalise_target(target: str) -> str:
     """A connection method with the port that OVS takes where it names none."""
     return f"{target.rstrip(':')}:{_DEFAULT_PORT}" if _WITHOUT_PORT.fullmatch(target) else target
@@ -113,11 +118,11 @@ def _change(
     observed: SwitchControl,
     *,
     reset: bool,
-    manager: Literal["set", "removed"],
+    manager: Literal["set", "removed"] | None,
     keeps_ca: bool = False,
 ) -> ControlChange:
     draft = _Draft(observed)
-    record = _manager_columns(desired.manager, observed, reset=reset)
+    record = {} if manager is None else _manager_columns(desired.manager, observed, reset=reset)
     for name, bridge in sorted(observed.bridges.items()):
         _diff_bridge(draft, bridge, desired.bridges.get(name), reset=reset)
         if reset:

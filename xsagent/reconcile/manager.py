@@ -27,7 +27,7 @@ from xsagent.sources.boot import read_boot_state
 from xsagent.sources.certificate import check_tls_files
 from xsagent.sources.host_files import read_host_facts, read_inventory
 from xsagent.sources.xapi import open_session
-from xsagent.sources.xapi_manager import read_manager_records
+from xsagent.sources.xapi_manager import ManagerRecords, read_manager_records
 from xsagent.topology.control import DesiredControl, SwitchControl
 
 CERTIFICATE = "/etc/xensource/xapi-ssl.pem"
@@ -168,12 +168,17 @@ def _decide_update(desired: DesiredControl, logger: Logger, observed: SwitchCont
 # --- reading ---------------------------------------------------------------------------------------------
 
 
+def require_one_pool(records: ManagerRecords) -> None:
+    """PoolCountError unless XAPI has exactly one pool record."""
+    if records.pools != 1:
+        raise PoolCountError(records.pools)
+
+
 def _read_desired(paths: Paths, settings: Settings, session_ref: Ref | None) -> DesiredControl:
     inventory = read_inventory(paths)
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
         records = read_manager_records(session, inventory.installation_uuid)
-    if records.pools != 1:
-        raise PoolCountError(records.pools)
+    require_one_pool(records)
     return build_control(
         records.snapshot,
         records.controllers,

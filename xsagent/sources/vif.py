@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from xsagent.errors import HotplugPendingError, InputError
-from xsagent.model.values import parse_device_name, parse_mac
+from xsagent.model.values import parse_controller_id, parse_device_name, parse_mac
 from xsagent.model.vif import DEFAULT_BRIDGE_MAC, Layout, Locking, LockingMode, Vif, VifId, VifPaths
 from xsagent.sources.vif_file import VifFile, load_vif_file, parse_vif_file
 from xsagent.sources.vif_values import (
     build_locking,
     parse_locking_mode,
     parse_mtu,
-    parse_port_id,
     parse_switch,
     parse_text,
     parse_trunks,
@@ -175,7 +174,7 @@ class _Reader:
 
     def _iface_id(self) -> str:
         try:
-            return parse_port_id(self._other_config("nicira-iface-id"))
+            return parse_controller_id(self._other_config("nicira-iface-id"))
         except InputError:
             return ""
 

@@ -21,7 +21,6 @@ _MAX_VALUE: Final = 4096
 """XENSTORE_PAYLOAD_MAX: xenstored cannot hold a longer value, so a longer one is none of the toolstack's."""
 _MIN_MTU, _MAX_MTU = 68, 65535
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}", re.ASCII)
 _LIST_SEPARATORS = re.compile(r"[,; ]+")
 _TRUE, _FALSE = frozenset({"on", "true"}), frozenset({"off", "false"})
 
@@ -47,17 +46,6 @@ def parse_uuid(text: str) -> str:
     """
     if not _UUID.fullmatch(text):
         raise InputError(f"{shown(text)} is no uuid")
-    return text
-
-
-def parse_port_id(text: str) -> str:
-    """An identifier that an administrator gives to a controller (nicira-iface-id, nicira-vm-id).
-
-    Raises:
-        InputError: empty, over 255 characters or not made of letters, digits and ``._:/@+-``.
-    """
-    if not _ID.fullmatch(text):
-        raise InputError(f"{shown(text)} is no identifier")
     return text
 
 

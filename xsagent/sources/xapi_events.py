@@ -1,6 +1,6 @@
 """XAPI's event stream -> typed batches: what changed since a token, for a daemon that re-reads what they name.
 
-Goes beside a bulk read by `xapi`: start from `fresh_token`, never from the empty token, whose answer is every record
+Goes beside a bulk read by `xapi`: start from `fresh_start`, never from the empty token, whose answer is every record
 of the pool (wire.md section 8). Events are hints: a batch says which objects to look at, in no order of time.
 """
 
@@ -12,6 +12,7 @@ from typing import Final
 
 from xsagent.errors import XapiError
 from xsagent.model.records import Ref
+from xsagent.sources.xapi_records import NULL_REF
 from xsagent.sources.xapi_session import RawRecord, XapiSession
 
 EVENTS_LOST: Final = frozenset({"EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE"})
@@ -60,13 +61,13 @@ def read_events(session: XapiSession, kinds: Sequence[str], token: str, timeout_
     return _batch(session.call("event.from", list(kinds), token, float(timeout_s)))
 
 
-def fresh_token(session: XapiSession, pool: Ref) -> str:
-    """A token for "from now on", without the whole pool's records in the answer.
+def fresh_start(session: XapiSession, kinds: Sequence[str]) -> EventBatch:
+    """A token for "from now on", and how many objects of each class there are, without the pool's records.
 
-    Asks for the pool object alone: a token is the database's generation and does not depend on what was asked for.
+    Asks for an object of each class that does not exist: a token is the database's generation, whatever was asked for.
     Take it before a bulk read, so that what changes during the read comes as an event.
     """
-    return _batch(session.call("event.from", [f"pool/{pool}"], "", 0.0)).token
+    return _batch(session.call("event.from", [f"{kind}/{NULL_REF}" for kind in kinds], "", 0.0))
 
 
 def _batch(value: object) -> EventBatch:

@@ -70,16 +70,24 @@ class XapiSession:
         """Every record of a class (get_all_records)."""
         return _records(kind, self.call(f"{kind}.get_all_records"))
 
-    def records_where(self, kind: str, field: str, refs: Iterable[Ref]) -> dict[Ref, RawRecord]:
+    def records_where(self, kind: str, field: str, refs: Iterable[Ref], condition: str = "") -> dict[Ref, RawRecord]:
         """Records of a class of which `field` is one of `refs`, chosen by the server.
 
         For no refs there are none, without a call. A server without get_all_records_where is asked for all, and
-        the choice is made here.
+        the choice is made here, by `field` alone.
+
+        Args:
+            kind: class.
+            field: its field.
+            refs: texts that it may have.
+            condition: a filter that must hold too, asked first; what it leaves out need not be left out by a caller.
         """
         wanted = [ref for ref in refs if '"' not in ref]
         if not wanted:
             return {}
         expression = " or ".join(f'field "{field}"="{ref}"' for ref in wanted)
+        if condition:
+            expression = f"({condition}) and ({expression})"
         try:
             return _records(kind, self.call(f"{kind}.get_all_records_where", expression))
         except XapiError as error:

@@ -175,8 +175,10 @@ def test_ids_that_the_reconciler_overrode_are_kept_for_the_same_vif_only() -> No
     kept = decide(ONLINE, VIF, switch(port(iface_id="lport-17")))
     told = decide(ONLINE, replace(VIF, nicira_iface_id="lport-18"), switch(port(iface_id="lport-17")))
     left = decide(ONLINE, VIF, switch(port(iface_id="lport-17", xs_vif_uuid="another")))
+    resync = decide(REPAIR, replace(VIF, nicira_iface_id="lport-18"), switch(port(iface_id="lport-17")))
 
     assert kept.operations == ()
+    assert resync.operations == ()
     assert [operation.keys for operation in told.operations if isinstance(operation, SetKeys)] == [
         {"iface-id": "lport-18"}
     ]
