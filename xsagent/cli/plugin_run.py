@@ -11,10 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from xsagent.apply.child import run_child
+from xsagent.apply.manager_port import open_manager_port
 from xsagent.cli.xenapi_plugin import PluginCall, PluginFailure
 from xsagent.config import Paths, Settings, read_settings
-from xsagent.desired.manager import PSSL_PORT
 from xsagent.errors import InputError, UsageError, XapiError, XapiUnavailableError, XsagentError
 from xsagent.hotplug.attempt import attempt
 from xsagent.hotplug.event import Action, Event, parse_device
@@ -34,9 +33,6 @@ _NETWORKD_GROUPS: Final = (
     "/sys/fs/cgroup/systemd/system.slice/xcp-networkd.service",
 )
 """systemd's control group of xcp-networkd, there while it runs (cgroups 2 and 1)."""
-
-_FIREWALL_PORT: Final = "/etc/xapi.d/plugins/firewall-port"
-_FIREWALL_S: Final = 20.0
 
 Flow = Callable[[Paths, Settings, Ref, ControlHooks], str]
 
@@ -128,19 +124,6 @@ def relock_guests(paths: Paths, settings: Settings, bridges: frozenset[str] | No
         events = [event for port in sorted(placed) if (event := _repair_event(port)) is not None]
         for outcome in attempt(peers, events, placed=placed) if events else []:
             get_logger().info("relock", device=outcome.event.device, result=str(outcome.result), reason=outcome.text)
-
-
-def open_manager_port(paths: Paths, is_open: bool) -> None:
-    """Open or close the TCP port of a pssl manager by XAPI's own tool, where there is one; idempotent as that is.
-
-    Raises:
-        CommandError: the tool failed or passed its deadline.
-    """
-    program = paths.below(_FIREWALL_PORT)
-    if program.exists():
-        run_child([str(program), "open" if is_open else "close", str(PSSL_PORT)], deadline_s=_FIREWALL_S)
-    elif is_open:
-        get_logger().warning("pass_over_firewall", reason=f"{program} is not there; TCP {PSSL_PORT} may be closed")
 
 
 def _repair_event(port: str) -> Event | None:

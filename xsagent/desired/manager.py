@@ -26,11 +26,9 @@ from xsagent.model.records import Network, Pif, Pool
 from xsagent.model.sdn_controller import SdnController
 from xsagent.model.snapshot import Snapshot
 from xsagent.model.values import parse_integer, shown
-from xsagent.topology.control import BridgeControl, DesiredControl, ManagerTarget, TlsFiles
+from xsagent.topology.control import PSSL_PORT, BridgeControl, DesiredControl, ManagerTarget, TlsFiles
 from xsagent.topology.values import Keys
 
-PSSL_PORT: Final = 6640
-"""Where the host listens, whatever the record says (features.md section 20)."""
 _RECORD_PORT: Final = 6632
 """For a record of protocol ssl whose port is 0."""
 _MAX_PORT: Final = 65535

@@ -68,9 +68,9 @@ def build_ids_step(switch: SwitchIds, records: IdRecords) -> OvsdbStep | None:
     return OvsdbStep(operations=tuple(operations), relied=tuple(relied), reason="ids as XAPI has them")
 
 
-def unknown_vms(switch: SwitchIds, records: IdRecords) -> frozenset[str]:
-    """VMs, by uuid, that have a port in the switch and of which no record was read."""
-    return guest_vms(switch) - {vm.uuid for vm in records.vms.values()}
+def unknown_vms(present: frozenset[str], records: IdRecords) -> frozenset[str]:
+    """Those of the VMs, by uuid, of which no record was read."""
+    return present - {vm.uuid for vm in records.vms.values()}
 
 
 def guest_vms(switch: SwitchIds) -> frozenset[str]:

@@ -26,7 +26,7 @@ def build_host(spec: SandboxSpec) -> Records:
         "PIF": {},
         "network": {},
     }
-    for empty in ("Bond", "VLAN", "tunnel", "network_sriov", "SDN_controller"):
+    for empty in ("Bond", "VLAN", "tunnel", "network_sriov", "SDN_controller", "VM", "VIF"):
         records[empty] = {}
     for nic in spec.nics:
         management = spec.segments[0] if nic == spec.nics[0] else None

@@ -14,7 +14,7 @@ Records = dict[str, dict[str, Record]]
 """Records by class and reference, values as the JSON view of XML-RPC (wire.md section 5)."""
 
 NULL = "OpaqueRef:NULL"
-_CLASSES = ("host", "PIF", "network", "Bond", "VLAN", "tunnel", "network_sriov", "pool", "VIF", "SDN_controller")
+_CLASSES = ("host", "PIF", "network", "Bond", "VLAN", "tunnel", "network_sriov", "pool", "VM", "VIF", "SDN_controller")
 
 
 def uuid_for(name: str) -> str:

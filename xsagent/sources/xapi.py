@@ -32,9 +32,9 @@ from xsagent.sources.xapi_records import (
     parse_tunnel,
     parse_vlan,
 )
-from xsagent.sources.xapi_session import UNKNOWN_METHOD, RawRecord, XapiSession, open_session
+from xsagent.sources.xapi_session import UNKNOWN_METHOD, RawRecord, XapiSession, is_xapi_there, open_session
 
-__all__ = ["XapiSession", "open_session", "read_snapshot"]
+__all__ = ["XapiSession", "is_xapi_there", "open_session", "read_snapshot"]
 
 _READS: Final = 3
 """Whole reads before an object that vanishes between two calls, again and again, is an error."""

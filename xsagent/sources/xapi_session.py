@@ -15,7 +15,14 @@ from typing import Final, TypeVar
 from xsagent.errors import XapiError, XapiUnavailableError
 from xsagent.log import get_logger, hide
 from xsagent.model.records import Ref
-from xsagent.sources.xapi_transport import ApiAnswerError, BrokenAnswerError, Deadline, Param, XapiConnection
+from xsagent.sources.xapi_transport import (
+    ApiAnswerError,
+    BrokenAnswerError,
+    Deadline,
+    Param,
+    XapiConnection,
+    is_listened_on,
+)
 
 ORIGINATOR: Final = "xsagent"
 """XAPI bounds the sessions of one originator, so a session that a crash of ours leaks ages out."""
@@ -36,7 +43,7 @@ _log = get_logger()
 
 
 class XapiSession:
-    """Calls under one session; made by `open_session`. Not for several threads."""
+    """Calls under one session; made by `open_session`. Not for several threads, `interrupt` apart."""
 
     def __init__(self, connection: XapiConnection, *, given: Ref | None, wait: bool) -> None:
         self._connection = connection
@@ -50,6 +57,10 @@ class XapiSession:
     def renew_deadline(self, seconds: float) -> None:
         """Give the following calls `seconds` from now (a daemon's session outlives its first deadline)."""
         self._connection.deadline.renew(seconds)
+
+    def interrupt(self) -> None:
+        """Let a call that another thread waits in fail at once, as when the connection breaks; the session lives on."""
+        self._connection.interrupt()
 
     def call(self, method: str, *params: Param, repeatable: bool = True) -> object:
         """The value of one call; the session's reference is put in front of `params`.
@@ -192,6 +203,11 @@ def open_session(
         yield session
     finally:
         session.close()
+
+
+def is_xapi_there(sockets: Sequence[Path]) -> bool:
+    """Whether somebody listens where XAPI would: one connect, no call."""
+    return is_listened_on(sockets)
 
 
 def _final_error(method: str, error: ApiAnswerError) -> XapiError | XapiUnavailableError:

@@ -17,7 +17,7 @@ import socket
 import time
 import xmlrpc.client
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.parsers.expat import ExpatError
@@ -31,6 +31,7 @@ _SUN_PATH_LIMIT = 107
 _NOT_LOGGED_IN = 401
 """Fault code by which the XenAPI package reports SESSION_INVALID when it may not log in again by itself."""
 _BUSY_S = 0.05
+_PROBE_S = 1.0
 
 Param = str | bool | float | Sequence[str] | Mapping[str, str]
 """What a call can be given; numbers that XAPI calls int64 go as decimal text."""
@@ -138,9 +139,17 @@ class _Transport(xmlrpc.client.Transport):
             self._http.close()
             self._http = None
 
+    def interrupt(self) -> None:
+        http = self._http
+        connected: socket.socket | None = None if http is None else http.sock
+        if connected is not None:
+            # not closed: the number of its descriptor stays the waiting thread's
+            with suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
+
 
 class XapiConnection:
-    """One connection to XAPI and at most one session on it; not for several threads.
+    """One connection to XAPI and at most one session on it; not for several threads, `interrupt` apart.
 
     Each method raises ApiAnswerError for XAPI's error answers, BrokenAnswerError when the connection is broken (the
     next call makes a new one), TimeoutError when the deadline passed.
@@ -157,6 +166,10 @@ class XapiConnection:
     def close(self) -> None:
         """Close the connection; the session, if any, lives on in XAPI."""
         self._transport.close()
+
+    def interrupt(self) -> None:
+        """Break the connection beneath a call of another thread; the next call makes a new one."""
+        self._transport.interrupt()
 
     def use_session(self, ref: str) -> None:
         """Let the next calls go under this session, which somebody opened."""
@@ -181,6 +194,17 @@ class XapiConnection:
         with _plain_errors(self._transport):
             value: object = self._proxy.xenapi_request(method, params)
         return value
+
+
+def is_listened_on(paths: Sequence[Path]) -> bool:
+    """Whether somebody listens on one of the sockets; no byte is sent."""
+    connection = _Connection(paths, Deadline(_PROBE_S))
+    try:
+        connection.connect()
+    except OSError:
+        return False
+    connection.close()
+    return True
 
 
 @contextmanager

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from xsagent.topology.desired import Reason
 from xsagent.topology.values import Bridge, Json, Keys
+
+PSSL_PORT: Final = 6640
+"""TCP port on which the host listens for a pssl manager, whatever the record says (features.md section 20)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

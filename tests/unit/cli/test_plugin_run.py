@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from xsagent.cli.plugin_run import is_networkd_active, open_manager_port
+from xsagent.apply.manager_port import open_manager_port
+from xsagent.cli.plugin_run import is_networkd_active
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 

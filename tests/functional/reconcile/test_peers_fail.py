@@ -1,0 +1,167 @@
+"""XAPI and the switch go away and come back; nothing is lost, and waiting costs next to nothing."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+from followed_host import ETH0, FollowedHost
+
+from xsagent.sandbox.xapi_pool import network_record, ref_for, uuid_for
+
+VIF = uuid_for("VIF one")
+
+
+def test_without_xapi_nothing_is_changed_and_it_is_found_when_it_comes(host: FollowedHost) -> None:
+    """As on each boot: the switch is there before XAPI."""
+    host.start_vm("one", {}, {"nicira-iface-id": "lport-1"})
+    host.plug("vif1.0", "one")
+    records = host.xapi.control("record", name="VIF", ref="none")
+    assert records is None
+    host.xapi.kill()
+    before = host.vsctl("get", "Open_vSwitch", ".", "next_cfg")
+
+    host.follow()
+    host.await_status(xapi="away")
+    assert host.vsctl("get", "Open_vSwitch", ".", "next_cfg") == before
+
+    host.xapi.start()
+    host.start_vm("one", {}, {"nicira-iface-id": "lport-1"})
+    host.await_ids("Interface", "vif1.0", {"iface-status": "active", "iface-id": "lport-1"})
+
+
+def test_an_xapi_that_restarts_is_read_again(host: FollowedHost) -> None:
+    """What changed while it was away counts; its old sessions and token do not."""
+    host.follow()
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": uuid_for(f"network {ETH0}")})
+    host.xapi.stop()
+    host.await_that(lambda: host.ask("status")["xapi"] != "followed" or None, "it was not noticed")
+
+    host.xapi.start()
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-2"})
+
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-2"})
+    host.await_status(xapi="followed")
+
+
+def test_an_expired_session_is_replaced_once(host: FollowedHost) -> None:
+    """One login more, and events go on from where they were: no bulk read."""
+    host.follow()
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": uuid_for(f"network {ETH0}")})
+    host.await_status(xapi="followed")
+    host.xapi.control("clear_log")
+    host.xapi.control("expire")
+
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-3"})
+
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-3"})
+    methods = host.xapi.methods()
+    assert methods.count("session.login_with_password") == 1
+    assert "PIF.get_all_records_where" not in methods
+
+
+def test_refused_sessions_are_not_asked_for_in_a_loop(host: FollowedHost) -> None:
+    """One login more, then a pause that grows."""
+    host.follow()
+    host.await_status(xapi="followed")
+    host.xapi.fault("error", "event.from", error=["SESSION_INVALID", "x"])
+    host.xapi.control("clear_log")
+    host.xapi.control("expire")
+    host.put("network", ETH0, other_config={})
+    host.await_that(lambda: "SESSION_INVALID" in host.ask("status")["xapi"] or None, "it was not noticed")
+    first = host.xapi.methods().count("session.login_with_password")
+
+    time.sleep(5)
+
+    assert first <= 2
+    # after 1, 2 and 4 s; each bulk read and each stream logs in once, the stream once more
+    assert host.xapi.methods().count("session.login_with_password") <= first + 9
+    host.xapi.control("clear_faults")
+    host.await_status(xapi="followed")
+
+
+def test_lost_events_bring_a_new_reading(host: FollowedHost) -> None:
+    """By XAPI's error code for a token that it does not take; and from a fresh token on."""
+    host.follow()
+    host.await_status(xapi="followed")
+    for code in ("EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE"):
+        at = host.ask("status")["read_at"]
+        host.xapi.fault("error", "event.from", error=[code], times=1)
+        host.put("network", ETH0, other_config={"nicira-bridge-id": code})
+        host.await_ids("Bridge", "xenbr0", {"bridge-id": code})
+        host.await_that(lambda at=at: host.ask("status")["read_at"] > at or None, "it was not read again")
+    assert all(call["params"][2] != "" for call in host.xapi.log() if call["method"] == "event.from" and _waits(call))
+
+
+def _waits(call: dict[str, list[object]]) -> bool:
+    return float(str(call["params"][3])) > 0
+
+
+def test_a_lost_deletion_shows_in_the_counts(host: FollowedHost) -> None:
+    """XAPI remembers the last few hundred deletions alone; the number of objects that there are tells."""
+    host.follow()
+    host.await_status(xapi="followed")
+    status = host.ask("status")
+    at, networks = status["read_at"], status["networks"]
+    for number in range(510):
+        host.put("network", f"n{number}", **network_record(f"n{number}", ""))
+    host.await_status(networks=networks + 510)
+
+    host.send_signal(signal.SIGSTOP)
+    for number in range(510):
+        host.xapi.control("delete", name="network", ref=ref_for(f"network n{number}"))
+    host.send_signal(signal.SIGCONT)
+
+    host.await_that(lambda: host.ask("status")["read_at"] > at or None, "it was not read again")
+
+
+def test_a_switch_database_that_restarts_is_compared_again(host: FollowedHost) -> None:
+    """What is wrong in it by then is mended."""
+    host.follow()
+    wanted = {"bridge-id": uuid_for(f"network {ETH0}")}
+    host.await_ids("Bridge", "xenbr0", wanted)
+    host.await_status(xapi="followed")
+
+    host.sandbox.ovsdb_server.stop()
+    host.sandbox.ovsdb_server.start()
+    host.vsctl("--no-wait", "br-set-external-id", "xenbr0", "bridge-id", "wrong")
+
+    host.await_ids("Bridge", "xenbr0", wanted)
+
+
+def test_an_xapi_that_hangs_holds_up_nobody(host: FollowedHost) -> None:
+    """While it is read the switch is compared with what was read before, once the deadline is over."""
+    host.follow(xapi_deadline_s="1")
+    host.await_status(xapi="followed")
+    host.xapi.fault("hang", "PIF.get_all_records_where")
+    host.ask("flush")
+    host.await_that(lambda: "within 1 s" in host.ask("status")["xapi"] or None, "the deadline was not noticed")
+
+    host.vsctl("br-set-external-id", "xenbr0", "bridge-id", "wrong")
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": uuid_for(f"network {ETH0}")})
+
+    host.xapi.control("clear_faults")
+    host.ask("flush")
+    host.await_status(xapi="followed")
+
+
+def test_an_idle_service_does_nothing(host: FollowedHost) -> None:
+    """Not a call, not a look, while nothing happens; the long poll waits at XAPI."""
+    host.follow()
+    host.await_status(xapi="followed")
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": uuid_for(f"network {ETH0}")})
+    time.sleep(3)
+    host.xapi.control("clear_log")
+    before = _cpu(host.pid)
+
+    time.sleep(5)
+
+    assert host.xapi.methods() == []
+    assert _cpu(host.pid) - before <= 1
+
+
+def _cpu(pid: int) -> int:
+    """Clock ticks that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
