@@ -18,6 +18,8 @@ from xsagent.sources.host_files import read_boot_id
 from xsagent.topology.text import printable
 
 _ASK_S = 20.0
+_MANAGER_WORDS = ("state", "last_error")
+"""Of Manager.status (ovs-vswitchd.conf.db(5)): what tells why it is not connected."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -95,6 +97,19 @@ def _render_daemon(daemon: Mapping[str, Any]) -> Iterator[str]:
         connected = {True: "connected", False: "away"}.get(service.get("connected"), "runs")
         error = f": {service['error']}" if service["error"] else ""
         yield f"  {name}: {connected}{error}"
+        yield from _render_details(service)
+
+
+def _render_details(service: Mapping[str, Any]) -> Iterator[str]:
+    """What a service has to say beyond whether its peer is there."""
+    for manager in service.get("managers", ()):
+        state = "connected" if manager["is_connected"] else "not connected"
+        told = "".join(f", {key} {text}" for key, text in manager["status"].items() if key in _MANAGER_WORDS)
+        yield f"    manager {manager['target']}: {state}{told}"
+    for key in ("manager_drift", "controller_refused"):
+        if service.get(key):
+            yield f"    {service[key]}"
+    yield from (f"    {task}: {text}" for task, text in service.get("errors", {}).items())
 
 
 def _clock(at: float) -> str:

@@ -34,6 +34,7 @@ from xsagent.daemon.workers import Command, Nursery
 from xsagent.hotplug.event import parse_uevent
 from xsagent.log import get_logger
 from xsagent.reconcile.queue import State
+from xsagent.reconcile.xapi_follower import XapiFollower
 from xsagent.topology.values import Json
 
 _END_S: Final = 10.0
@@ -100,7 +101,13 @@ class _Daemon:
                 ("xenstored", follow_xenstore),
             )
         ]
-        self._services = Services([*watches, self._control, Recovery(paths, setup.environ, nursery), *more_services])
+        services = [
+            *watches,
+            self._control,
+            Recovery(paths, setup.environ, nursery),
+            XapiFollower(paths, setup.settings, self._hotplug.request_resync),
+        ]
+        self._services = Services([*services, *more_services])
         requests = Requests(paths, setup.environ, self._hotplug, self.status)
         self._server = Server(listener, requests, nursery)
 

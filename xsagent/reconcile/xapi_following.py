@@ -27,7 +27,7 @@ from xsagent.reconcile.internal_bridges import differing_bridges, update_interna
 from xsagent.reconcile.manager_apart import update_manager_apart
 from xsagent.reconcile.pool_reading import PoolReading, read_pool_apart
 from xsagent.reconcile.switch_hints import watch_ids
-from xsagent.reconcile.xapi_report import XapiReport
+from xsagent.reconcile.xapi_report import FOLLOWED, XapiReport
 from xsagent.reconcile.xapi_state import ControlWord, XapiState
 from xsagent.reconcile.xapi_stream import XapiStream
 from xsagent.sources.xapi import is_xapi_there
@@ -41,6 +41,8 @@ _CONTROL_S: Final = 3.0
 """XAPI runs its plugin for the same reason, and whoever comes second finds nothing to do; the plugin is to answer."""
 _RESYNC_S: Final = 300.0
 """Between two comparisons for which nobody asked."""
+_REPORT_S: Final = 3.0
+"""Until ovsdb-server says how it stands with a manager that is new."""
 _REREAD_S: Final = 3600.0
 """Between two bulk reads for which nobody asked: events do not get lost, so this finds nothing."""
 _RECONNECT_S: Final = 1.0
@@ -210,9 +212,9 @@ class Following:
         self._state, self._read_at = state, time.monotonic()
         self._stream = XapiStream(self._paths, reading.token, state.kinds(), self._deliver)
         self._stream.start()
+        self._note_state(state)
         self._note_reading(reading)
         self._judge_manager(state)
-        self._note_state(state)
         self._agenda.drop("guests")
         self._agenda.ask("ids", time.monotonic())
 
@@ -220,7 +222,7 @@ class Following:
         for task in ("look", "read"):
             self._back_offs[task].reset()
         report, control = self._report, reading.control
-        report.xapi, report.read_at = "followed", time.time()
+        report.xapi, report.read_at = FOLLOWED, time.time()
         report.decided, report.refused = control is not None, reading.refused
         report.wanted = control.manager.target if control is not None and control.manager is not None else ""
         _LOG.info("read_xapi", networks=len(reading.networks), vms=len(reading.guests.vms))
@@ -284,7 +286,8 @@ class Following:
         """Make all ids right; nothing is written when they are."""
         connection, state, now = self._open_database(), self._state, time.monotonic()
         self._report.managers = read_managers(connection)
-        self._agenda.ask("ids", now, _RESYNC_S)
+        is_new = any("state" not in manager.status for manager in self._report.managers)
+        self._agenda.ask("ids", now, _REPORT_S if is_new else _RESYNC_S)
         if state is None:
             return
         switch = read_switch_ids(connection)
@@ -313,6 +316,7 @@ class Following:
         if before is None:
             self._report.managers = read_managers(self._open_database())
         if before != state.word if before is not None else self._report.lacks_manager:
+            self._report.decided = before is None
             self._agenda.ask("control", time.monotonic(), _CONTROL_S)
 
     def _update_manager(self) -> None:

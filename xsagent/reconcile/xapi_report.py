@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from xsagent.plan.manager import normalise_target
 from xsagent.topology.control import ManagerState
 from xsagent.topology.values import Json
+
+FOLLOWED: Final = "followed"
+"""XapiReport.xapi while XAPI's events come."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class XapiReport:
         managers: list[Json] = [_manager_json(state) for state in self.managers]
         errors: dict[str, Json] = dict(sorted(self.errors.items()))
         return {
+            "connected": self.xapi == FOLLOWED,
             "xapi": self.xapi,
             "read_at": self.read_at,
             "networks": self.networks,
@@ -77,5 +82,6 @@ class XapiReport:
 
 
 def _manager_json(state: ManagerState) -> dict[str, Json]:
-    status: dict[str, Json] = dict(sorted(state.status.items()))
+    # seconds since then would be those of the last look
+    status: dict[str, Json] = {key: text for key, text in sorted(state.status.items()) if not key.startswith("sec_")}
     return {"target": state.target, "is_connected": state.is_connected, "status": status}

@@ -136,11 +136,12 @@ class FollowedHost(PluginHost):
         """Make or change the record that `name` stands for."""
         self.xapi.control("put", name=kind, ref=ref_for(f"{kind} {name}"), fields=fields)
 
-    def start_vm(self, name: str, vm_config: Mapping[str, str] = {}, vif_config: Mapping[str, str] = {}) -> None:
-        """Make the records of a VM with one VIF."""
-        vif = {"uuid": uuid_for(f"VIF {name}"), "VM": ref_for(f"VM {name}"), "other_config": dict(vif_config)}
-        self.put("VIF", name, **vif)
-        self.put("VM", name, uuid=uuid_for(f"VM {name}"), VIFs=[ref_for(f"VIF {name}")], other_config=dict(vm_config))
+    def start_vm(self, name: str, vm_id: str = "", iface_id: str = "") -> None:
+        """Make the records of a VM with one VIF, with these ids of the controller's."""
+        vif = {"uuid": uuid_for(f"VIF {name}"), "VM": ref_for(f"VM {name}")}
+        self.put("VIF", name, **vif, other_config={"nicira-iface-id": iface_id} if iface_id else {})
+        vm = {"uuid": uuid_for(f"VM {name}"), "VIFs": [ref_for(f"VIF {name}")]}
+        self.put("VM", name, **vm, other_config={"nicira-vm-id": vm_id} if vm_id else {})
 
     def add_network(self, name: str, bridge: str, **other_config: str) -> str:
         """Make an internal network; its uuid."""

@@ -11,7 +11,7 @@ VIF, VM = uuid_for("VIF one"), uuid_for("VM one")
 
 def test_every_id_is_set_at_first(host: FollowedHost) -> None:
     """Bridges, VLAN bridges, VIFs with and without ids of the controller's; keys of others stay; one transaction."""
-    host.start_vm("one", {"nicira-vm-id": "vm 17"}, {"nicira-iface-id": "lport-17"})
+    host.start_vm("one", "vm 17", "lport-17")
     host.start_vm("two")
     host.plug("vif1.0", "one", mine="kept")
     host.plug("vif2.0", "two")
@@ -57,7 +57,7 @@ def test_a_port_that_comes_gets_its_ids_without_a_bulk_read(host: FollowedHost) 
     host.follow()
     host.await_status(xapi="followed")
     host.xapi.control("clear_log")
-    host.start_vm("one", {"nicira-vm-id": "vm-1"}, {"nicira-iface-id": "lport-1"})
+    host.start_vm("one", "vm-1", "lport-1")
 
     host.plug("vif1.0", "one")
 
@@ -107,7 +107,7 @@ def test_a_vif_added_to_a_running_vm_is_asked_about(host: FollowedHost) -> None:
 
 def test_vif_and_tap_are_a_pair(host: FollowedHost) -> None:
     """While there is a tap it is the active one, with the vif's ids; then the vif is again."""
-    host.start_vm("one", {}, {"nicira-iface-id": "lport-1"})
+    host.start_vm("one", iface_id="lport-1")
     host.plug("vif1.0", "one")
     host.follow()
     host.await_ids("Interface", "vif1.0", {"iface-status": "active"})

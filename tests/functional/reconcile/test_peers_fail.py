@@ -15,7 +15,7 @@ VIF = uuid_for("VIF one")
 
 def test_without_xapi_nothing_is_changed_and_it_is_found_when_it_comes(host: FollowedHost) -> None:
     """As on each boot: the switch is there before XAPI."""
-    host.start_vm("one", {}, {"nicira-iface-id": "lport-1"})
+    host.start_vm("one", iface_id="lport-1")
     host.plug("vif1.0", "one")
     records = host.xapi.control("record", name="VIF", ref="none")
     assert records is None
@@ -27,7 +27,7 @@ def test_without_xapi_nothing_is_changed_and_it_is_found_when_it_comes(host: Fol
     assert host.vsctl("get", "Open_vSwitch", ".", "next_cfg") == before
 
     host.xapi.start()
-    host.start_vm("one", {}, {"nicira-iface-id": "lport-1"})
+    host.start_vm("one", iface_id="lport-1")
     host.await_ids("Interface", "vif1.0", {"iface-status": "active", "iface-id": "lport-1"})
 
 
