@@ -21,7 +21,7 @@ FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
     "xsagent": {"noqa": 92, "type: ignore": 2},
-    "tests": {"noqa": 13, "type: ignore": 11},
+    "tests": {"noqa": 14, "type: ignore": 11},
 }
 """Exact number of each kind, by folder."""
 

@@ -101,7 +101,7 @@ class _Daemon:
                 ("xenstored", follow_xenstore),
             )
         ]
-        services = [
+        services: list[Service] = [
             *watches,
             self._control,
             Recovery(paths, setup.environ, nursery),
