@@ -34,3 +34,15 @@ def test_interface_reconfigure_leaves_what_the_legacy_script_left(name: str) -> 
     report = check(name, "--candidate", str(BIN / "interface-reconfigure"))
 
     assert "1 of 1 scenarios agree" in report
+
+
+@pytest.mark.parametrize("name", VIF_SCENARIOS)
+def test_the_vif_script_leaves_what_the_legacy_script_left(name: str, tmp_path: Path) -> None:
+    """Port, marks, netdev and xenstore keys after online, move, add and remove; the marks of a controller are more."""
+    candidate = tmp_path / "vif"
+    candidate.write_text(f'#!/bin/sh\nexec {sys.executable} -m xsagent.cli.vif "$@"\n', encoding="utf-8")
+    candidate.chmod(0o755)
+
+    report = check(name, "--vif-candidate", str(candidate), "--deviations", str(CASES / "deviations-vif.json"))
+
+    assert "1 of 1 scenarios agree" in report
