@@ -1,7 +1,7 @@
 """A sandbox for rows about guests' devices: many VIFs without guests, and who answers their events. Effects.
 
 The netdevs' other ends all lie in one namespace, since no guest has to answer here; ports that only stand beside are
-made by hand. Who answers is one thing a host: our rules, or a rule that runs baseline-vif-online.sh.
+made by hand. Who answers is fixed for a host: xsagentd, our rules without it, or a rule that runs the script.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from host_state import our_transactions
 
 from xsagent.model.vif import VifId
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.guest_vif import GuestVif
-from xsagent.sandbox.spec import SandboxSpec
+from xsagent.sandbox.spec import SandboxSpec, Service
 from xsagent.sandbox.udevd import RULES
 from xsagent.sandbox.xenopsd import Xenopsd, guest_services
 
@@ -30,6 +30,12 @@ _GUESTS = "guests"
 _DEADLINE_S = 600.0
 _FIRST_BESIDE = 20000
 """Domain ids of ports that only stand beside the measured ones."""
+_DAEMON = Service(
+    name="xsagentd",
+    argv=(sys.executable, "-m", "xsagent.cli.xsagentd", "--root-prefix={root}"),
+    ready="run/xsagent/ready",
+    deadline_s=60.0,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +59,12 @@ class VifHost:
 
     Attributes:
         beside: number of ports that stand in the switch from the start.
-        script: whether the baseline script answers, instead of our rules.
+        answering: who does.
     """
 
-    def __init__(self, beside: int, *, script: bool = False) -> None:
+    def __init__(self, beside: int, answering: Literal["daemon", "one-shot", "script"]) -> None:
         self.beside = beside
-        self.script = script
+        self.answering = answering
         self.sandbox = Sandbox(SandboxSpec(services=guest_services()))
         self._log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._domids = iter(range(1, _FIRST_BESIDE))
@@ -68,10 +74,12 @@ class VifHost:
         self._open_log()
         self.sandbox.run(["ip", "netns", "add", _GUESTS])
         self.sandbox.build_bridge("xenbr0", "eth0")
-        if self.script:
-            self._use_script()
         if self.beside:
             self._add_beside()
+        if self.answering == "script":
+            self._use_script()
+        if self.answering == "daemon":
+            self.sandbox.start_service(_DAEMON)
         return self
 
     def __exit__(
@@ -107,7 +115,9 @@ class VifHost:
         return len(self.sandbox.run(["ovs-vsctl", "list-ports", "xenbr0"]).stdout.split())
 
     def _add_netdevs(self, ids: Sequence[VifId]) -> None:
-        lines = [f"link add vif{i.domid}.{i.devid} type veth peer name d{i.domid}v{i.devid} netns {_GUESTS}" for i in ids]
+        lines = [
+            f"link add vif{i.domid}.{i.devid} type veth peer name d{i.domid}v{i.devid} netns {_GUESTS}" for i in ids
+        ]
         self.sandbox.run(["ip", "-batch", "-"], input_text="\n".join(lines) + "\n", timeout=_DEADLINE_S)
 
     def _add_beside(self) -> None:

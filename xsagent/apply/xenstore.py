@@ -7,7 +7,8 @@ then; ``hotplug`` goes last of a detach, since xenopsd goes on then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from xsagent.errors import XenstoreError
@@ -19,40 +20,57 @@ _MAX_TEXT: Final = 1024
 """Longest hotplug-error in bytes: xenopsd shows it to people."""
 
 
-def write_attached(store: Xenstore, paths: VifPaths, kind: DeviceType, keys: Mapping[str, str]) -> bool:
-    """Report a device as attached; idempotent, and silent where the keys say so already (a write fires watches).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What is to be told of one device.
 
-    One transaction writes HOTPLUG's keys and, for a vif, ``hotplug=online`` and at last ``hotplug-status`` =
+    Attributes:
+        facts: keys below HOTPLUG, for example ``vif-ifindex``.
+    """
+
+    paths: VifPaths
+    kind: DeviceType
+    facts: Mapping[str, str]
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """Values by path, in the order of the contract."""
+        keys = {f"{self.paths.hotplug}/{name}": value for name, value in self.facts.items()}
+        if self.kind is DeviceType.VIF:
+            keys |= {f"{self.paths.hotplug}/hotplug": "online", f"{self.paths.backend}/hotplug-status": "connected"}
+        return keys
+
+
+def write_attached(store: Xenstore, reports: Sequence[Report]) -> list[bool]:
+    """Report devices as attached; idempotent, and silent where the keys say so already (a write fires watches).
+
+    One transaction for all writes HOTPLUG's keys and, for a vif, ``hotplug=online`` and at last ``hotplug-status`` =
     ``connected``, and removes ``hotplug-error``. A tap has its facts written, and no status.
 
-    Args:
-        keys: facts below HOTPLUG, for example ``vif-ifindex``.
-
     Returns:
-        Whether the backend directory was there. Without it nothing is written: a directory that we created would
-        look like a device.
+        For each whether its backend directory was there. Without it nothing is written of a vif: a directory that we
+        created would look like a device.
     """
-    wanted = {f"{paths.hotplug}/{name}": value for name, value in keys.items()}
-    if kind is DeviceType.VIF:
-        wanted |= {f"{paths.hotplug}/hotplug": "online", f"{paths.backend}/hotplug-status": "connected"}
 
-    def write(transaction: int) -> bool:
-        if kind is DeviceType.VIF:
-            names = store.directory(paths.backend, transaction=transaction)
-            if names is None:
-                return False
-            if "hotplug-error" in names:
-                _remove(store, f"{paths.backend}/hotplug-error", transaction)
+    def write(transaction: int) -> list[bool]:
+        listed = store.directories([one.paths.backend for one in reports], transaction=transaction)
+        there = [names is not None or one.kind is DeviceType.TAP for names, one in zip(listed, reports, strict=True)]
+        stale = [
+            f"{one.paths.backend}/hotplug-error"
+            for names, one in zip(listed, reports, strict=True)
+            if one.kind is DeviceType.VIF and "hotplug-error" in (names or ())
+        ]
+        wanted: dict[str, str] = {}
+        for one, exists in zip(reports, there, strict=True):
+            wanted |= one.wanted if exists else {}
         present = store.read_all(list(wanted), transaction=transaction)
         differing = [
             (Operation.WRITE, encode_path(path) + value.encode("utf-8"))
             for (path, value), now in zip(wanted.items(), present, strict=True)
             if now != value.encode("utf-8")
         ]
-        for refusal in store.request_all(differing, transaction=transaction):
-            if isinstance(refusal, XenstoreError):
-                raise refusal
-        return True
+        _request_all(store, [(Operation.RM, encode_path(path)) for path in stale] + differing, transaction)
+        return there
 
     return store.transact(write)
 
@@ -74,22 +92,33 @@ def write_failed(store: Xenstore, paths: VifPaths, sentence: str) -> bool:
     return store.transact(write)
 
 
-def remove_attached(store: Xenstore, paths: VifPaths, kind: DeviceType) -> None:
-    """Take back what `write_attached` reported, ``hotplug`` last; absent keys are right (F23, F29).
+def remove_attached(store: Xenstore, devices: Sequence[tuple[VifPaths, DeviceType]]) -> None:
+    """Take back what `write_attached` reported, ``hotplug`` last of each; absent keys are right (F23, F29).
 
     The other device of the same VIF keeps its facts: HOTPLUG is shared by vif and tap.
     """
+    paths = [path for places, kind in devices for path in _reported(places, kind)]
+    requests = [(Operation.RM, encode_path(path)) for path in paths]
+    store.transact(lambda transaction: _request_all(store, requests, transaction))
 
-    def write(transaction: int) -> None:
-        for name in (f"{kind}-ifindex", f"{kind}-ofport"):
-            _remove(store, f"{paths.hotplug}/{name}", transaction)
-        if kind is DeviceType.VIF:
-            _remove(store, f"{paths.backend}/hotplug-error", transaction)
-            _remove(store, f"{paths.backend}/hotplug-status", transaction)
-            _remove(store, f"{paths.hotplug}/vif", transaction)
-            _remove(store, f"{paths.hotplug}/hotplug", transaction)
 
-    store.transact(write)
+def _reported(paths: VifPaths, kind: DeviceType) -> Iterator[str]:
+    yield from (f"{paths.hotplug}/{kind}-{fact}" for fact in ("ifindex", "ofport"))
+    if kind is DeviceType.VIF:
+        yield from (f"{paths.backend}/hotplug-{word}" for word in ("error", "status"))
+        yield from (f"{paths.hotplug}/{word}" for word in ("vif", "hotplug"))
+
+
+def _request_all(store: Xenstore, requests: Sequence[tuple[Operation, bytes]], transaction: int) -> None:
+    """Have all of it done in this order; the absence of what is to be removed is right.
+
+    Raises:
+        XenstoreError: the first that was refused.
+    """
+    answers = store.request_all(requests, transaction=transaction)
+    for (operation, _), answer in zip(requests, answers, strict=True):
+        if isinstance(answer, XenstoreError) and not (operation is Operation.RM and answer.code == "ENOENT"):
+            raise answer
 
 
 def write_key(store: Xenstore, path: str, value: str) -> None:
@@ -99,12 +128,3 @@ def write_key(store: Xenstore, path: str, value: str) -> None:
 
 def _write(store: Xenstore, path: str, value: str, transaction: int) -> None:
     store.request(Operation.WRITE, encode_path(path), value.encode("utf-8"), transaction=transaction)
-
-
-def _remove(store: Xenstore, path: str, transaction: int) -> None:
-    """Remove a node with all below it; its absence is right."""
-    try:
-        store.request(Operation.RM, encode_path(path), transaction=transaction)
-    except XenstoreError as error:
-        if error.code != "ENOENT":
-            raise

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from xsagent.apply.ethtool import apply_features
 from xsagent.apply.netdev import prepare_netdev, set_netdev_up
 from xsagent.apply.ovsdb import apply_ovsdb
-from xsagent.apply.xenstore import remove_attached, write_attached
+from xsagent.apply.xenstore import Report, remove_attached, write_attached
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide
 from xsagent.hotplug.event import Action, Event, Want
@@ -20,7 +20,7 @@ from xsagent.hotplug.hook import run_hook
 from xsagent.hotplug.lock import is_leaving, lock_attached, ofports_of, prune_flows, unlock_leaving
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
-from xsagent.hotplug.work import Outcome, Result, Work, for_all, for_each
+from xsagent.hotplug.work import Outcome, Result, Work, batched, for_all, for_each
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType, Layout
 from xsagent.observed.ethtool import read_features
@@ -29,9 +29,12 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import FeaturesStep, OvsdbStep
+from xsagent.sources.vif import VifKeys
 from xsagent.sources.vif_reader import parse_read_vif, read_vif_keys
 from xsagent.topology.values import Bridge, Link
 
+_AT_ONCE = 16
+"""Devices in one xenstore transaction: xenstored looks through all that a transaction touched at each access."""
 _SWITCH_ANSWER_S = 5.0
 _COMMIT_S = 20.0
 _LOG = get_logger()
@@ -85,7 +88,8 @@ class _Attempt:
 
     def run(self) -> None:
         works = self._works
-        for_each(works, self._read)
+        for group in batched([work for work in works if work.event.want is not Want.NOTHING], _AT_ONCE):
+            for_all(group, self._read)
         for_all(self._open(), self._observe_and_decide)
         for_each(self._decided(), self._quiet)
         unlock_leaving(works, self._rundir)
@@ -95,7 +99,15 @@ class _Attempt:
         lock_attached(works, self._rundir)
         for_each(self._decided(Verdict.ATTACH, Verdict.KEEP_OFF), self._raise)
         for_all(self._decided(), self._prune)
-        for_each(self._decided(), self._report)
+        for work in self._reported(Verdict.DETACH):
+            self._run_hook(work, "remove")
+        for group in batched(self._reported(Verdict.DETACH), _AT_ONCE):
+            for_all(group, self._take_back)
+        for group in batched(self._reported(Verdict.ATTACH, Verdict.KEEP_OFF), _AT_ONCE):
+            for_all(group, self._report)
+        for work in self._decided():
+            verdict = str(work.known.verdict)
+            _LOG.info("finish_hotplug", device=work.event.device, verdict=verdict, reason=work.known.reason)
 
     def _open(self) -> list[Work]:
         return [work for work in self._works if work.error is None and work.event.want is not Want.NOTHING]
@@ -106,15 +118,19 @@ class _Attempt:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def _read(self, work: Work) -> None:
-        """The toolstack's word. What leaves needs no keys: they may be gone, or wrong."""
-        if work.event.want is Want.NOTHING:
-            return
-        event, paths = work.event, self._peers.paths
-        keys = read_vif_keys(self._peers.store, event.vif)
-        work.paths = keys.paths
+    def _read(self, works: list[Work]) -> None:
+        """The toolstack's word, in one transaction. What leaves needs no keys: they may be gone, or wrong."""
+        found = read_vif_keys(self._peers.store, [work.event.vif for work in works])
+        keys = {work.event.device: one for work, one in zip(works, found, strict=True)}
+        for_each(works, lambda work: self._parse(work, keys[work.event.device]))
+
+    def _parse(self, work: Work, keys: VifKeys | InputError) -> None:
+        event = work.event
         try:
-            work.vif = parse_read_vif(keys, paths, backend=event.backend, vm_uuid=event.vm_uuid)
+            if isinstance(keys, InputError):
+                raise keys
+            work.paths = keys.paths
+            work.vif = parse_read_vif(keys, self._peers.paths, backend=event.backend, vm_uuid=event.vm_uuid)
         except (InputError, HotplugPendingError):
             if event.want is Want.ATTACHED:
                 raise
@@ -243,17 +259,21 @@ class _Attempt:
 
     # -- reporting -------------------------------------------------------------------------------------------
 
-    def _report(self, work: Work) -> None:
+    def _reported(self, *verdicts: Verdict) -> list[Work]:
+        return [work for work in self._decided(*verdicts) if work.event.reports and work.paths is not None]
+
+    def _take_back(self, works: list[Work]) -> None:
+        """What xenopsd waits for; the hook has run by then (features.md section 15)."""
+        remove_attached(self._peers.store, [(work.paths, work.event.kind) for work in works if work.paths])
+
+    def _report(self, works: list[Work]) -> None:
         """What netback, xenopsd and the hook wait for; strictly last."""
-        decision = work.known
-        if not work.event.reports or work.paths is None:
-            return
-        if decision.verdict is Verdict.DETACH:
-            self._run_hook(work, "remove")
-            remove_attached(self._peers.store, work.paths, work.event.kind)
-        elif write_attached(self._peers.store, work.paths, work.event.kind, self._facts(work)):
-            self._run_hook(work, "online")
-        _LOG.info("finish_hotplug", device=work.event.device, verdict=str(decision.verdict), reason=decision.reason)
+        reports = [
+            Report(paths=work.paths, kind=work.event.kind, facts=self._facts(work)) for work in works if work.paths
+        ]
+        for work, exists in zip(works, write_attached(self._peers.store, reports), strict=True):
+            if exists:
+                self._run_hook(work, "online")
 
     def _facts(self, work: Work) -> dict[str, str]:
         """Keys below HOTPLUG (features.md section 19); the old layout knows the device's name alone."""

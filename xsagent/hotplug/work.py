@@ -7,7 +7,7 @@ phases, so that one device's trouble stays its own.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError, XsagentError
@@ -86,6 +86,11 @@ class Work:
         """Number of the port as it was found; 0 when it had none, as when its netdev is gone already."""
         interface = self.before.port.interfaces.get(self.event.device) if self.before else None
         return max(0, interface.ofport or 0) if interface else 0
+
+
+def batched(works: list[Work], size: int) -> Iterator[list[Work]]:
+    """The list in parts of at most `size`."""
+    yield from (works[start : start + size] for start in range(0, len(works), size))
 
 
 def for_each(works: Iterable[Work], action: Callable[[Work], None]) -> None:

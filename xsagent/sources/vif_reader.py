@@ -1,15 +1,18 @@
-"""xenstored and xenopsd's file -> VifKeys: everything about one VIF in one transaction. I/O.
+"""xenstored and xenopsd's file -> VifKeys: everything about some VIFs in one transaction. I/O.
 
 Before `vif.parse_vif`, which checks the values. The toolstack's layout is found by probing: the directory by the
-VM's uuid first, then the one by domain id (features.md section 19).
+VM's uuid first, then the one by domain id (features.md section 19). What one VIF needs is a generator that says what
+to read next; those of a burst are run side by side, so that a wait for xenstored serves all of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeVar
 
 from xsagent.config import Paths
 from xsagent.errors import InputError
@@ -18,6 +21,8 @@ from xsagent.sources.vif import BACKEND_KEYS, OTHER_CONFIG_KEYS, PRIVATE_KEYS, V
 from xsagent.sources.vif_file import MAX_FILE_BYTES
 from xsagent.sources.vif_values import parse_text, parse_uuid
 from xsagent.sources.xenstore import Xenstore
+
+_T = TypeVar("_T")
 
 _VM_PATH = re.compile(r"/vm/[A-Za-z0-9-]{1,64}", re.ASCII)
 _CLOSING = frozenset({"5", "6"})
@@ -57,13 +62,18 @@ def read_vif(store: Xenstore, paths: Paths, vif: VifId, *, backend: str = "", vm
         HotplugPendingError: its locking mode cannot be read (yet).
         XenstoreError, XenstoreUnavailableError: as `Xenstore.read`.
     """
-    keys = read_vif_keys(store, vif)
+    [keys] = read_vif_keys(store, [vif])
+    if isinstance(keys, InputError):
+        raise keys
     return parse_read_vif(keys, paths, backend=backend, vm_uuid=vm_uuid)
 
 
-def read_vif_keys(store: Xenstore, vif: VifId) -> VifKeys:
-    """The VIF's keys from one transaction, unchecked and without xenopsd's file. Errors as `Xenstore.read`."""
-    return store.transact(lambda transaction: _read_keys(_View(store, transaction), vif))
+def read_vif_keys(store: Xenstore, vifs: Sequence[VifId]) -> list[VifKeys | InputError]:
+    """The keys of VIFs from one transaction, unchecked and without xenopsd's file. Errors as `Xenstore.read`.
+
+    InputError in place of a VIF whose domain's own keys are malformed.
+    """
+    return store.transact(lambda transaction: _run(store, transaction, [_read_keys(vif) for vif in vifs]))
 
 
 def parse_read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: str = "") -> Vif:
@@ -75,122 +85,159 @@ def parse_read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: s
 
 def read_paths(store: Xenstore, vif: VifId) -> VifPaths:
     """Where the VIF's keys lie; works when ``/local/domain/D`` is gone already. Errors as `read_vif`."""
-    return store.transact(lambda transaction: _find_paths(_View(store, transaction), vif)[0])
+    [found] = store.transact(lambda transaction: _run(store, transaction, [_find_paths(vif)]))
+    if isinstance(found, InputError):
+        raise found
+    return found[0]
 
 
 def read_backend_state(store: Xenstore, paths: VifPaths) -> BackendState:
     """What the backend directory and HOTPLUG say now. Errors as `Xenstore.read`."""
-
-    def read(transaction: int) -> BackendState:
-        view = _View(store, transaction)
-        return BackendState(
-            exists=view.names(paths.backend) is not None,
-            closing=view.text(f"{paths.backend}/state") in _CLOSING,
-            status=view.text(f"{paths.backend}/hotplug-status"),
-            error=view.text(f"{paths.backend}/hotplug-error"),
-            online=view.text(f"{paths.hotplug}/hotplug"),
-        )
-
-    return store.transact(read)
+    [found] = store.transact(lambda transaction: _run(store, transaction, [_read_backend(paths)]))
+    if isinstance(found, InputError):
+        raise found
+    return found
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """Reads inside one transaction."""
+class _Ask:
+    """What a reading needs next: the names below some nodes, and the values of some."""
 
-    store: Xenstore
-    transaction: int
-
-    def value(self, path: str) -> bytes | None:
-        return self.store.read(path, transaction=self.transaction)
-
-    def names(self, path: str) -> tuple[str, ...] | None:
-        return self.store.directory(path, transaction=self.transaction)
-
-    def text(self, path: str) -> str:
-        """A value for people or comparison; unprintable parts escaped, empty when absent."""
-        return (self.value(path) or b"").decode("ascii", "backslashreplace")
-
-    def values(self, groups: Sequence[tuple[str, Sequence[str]]], extra: str) -> dict[str, bytes]:
-        """The values that exist, by path: the wanted children of some directories, and one path more (or none).
-
-        Two waits: all listings, then all that they show.
-        """
-        listed = self.store.directories([directory for directory, _ in groups], transaction=self.transaction)
-        paths = [
-            f"{directory}/{name}"
-            for (directory, wanted), present in zip(groups, listed, strict=True)
-            for name in wanted
-            if name in (present or ())
-        ]
-        paths += [extra] if extra else []
-        found = self.store.read_all(paths, transaction=self.transaction)
-        return {path: value for path, value in zip(paths, found, strict=True) if value is not None}
+    directories: Sequence[str] = ()
+    values: Sequence[str] = ()
 
 
-def _read_keys(view: _View, vif: VifId) -> VifKeys:
-    """Everything, in as few waits as the keys allow."""
-    paths, vm_uuid = _find_paths(view, vif)
-    groups = [(paths.private, PRIVATE_KEYS), (f"{paths.private}/other-config", OTHER_CONFIG_KEYS)]
-    groups.append((paths.backend, BACKEND_KEYS))
-    final = f"/vm/{vm_uuid}/final-uuid" if vm_uuid else ""
-    values = view.values(groups, final)
-    private = {name: values[f"{paths.private}/{name}"] for name in PRIVATE_KEYS if f"{paths.private}/{name}" in values}
-    for name in OTHER_CONFIG_KEYS:
-        if f"{paths.private}/other-config/{name}" in values:
-            private[f"other-config/{name}"] = values[f"{paths.private}/other-config/{name}"]
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """The same, in its order; None for what is absent."""
+
+    names: Sequence[tuple[str, ...] | None]
+    values: Sequence[bytes | None]
+
+
+_Reading = Generator[_Ask, _Answer, _T]
+
+
+def _run(store: Xenstore, transaction: int, readings: Sequence[_Reading[_T]]) -> list[_T | InputError]:
+    """Run readings side by side until all have ended; a malformed key ends one alone."""
+    found: dict[int, _T | InputError] = {}
+    asks: dict[int, _Ask] = {}
+
+    def advance(number: int, answer: _Answer | None) -> None:
+        try:
+            # a generator that has not begun takes nothing but None
+            asks[number] = next(readings[number]) if answer is None else readings[number].send(answer)
+        except StopIteration as end:
+            found[number] = end.value
+        except InputError as error:
+            found[number] = error
+
+    for number in range(len(readings)):
+        advance(number, None)
+    while asks:
+        answers = _ask_all(store, transaction, asks)
+        asks.clear()
+        for number, answer in answers.items():
+            advance(number, answer)
+    return [found[number] for number in range(len(readings))]
+
+
+def _ask_all(store: Xenstore, transaction: int, asks: Mapping[int, _Ask]) -> dict[int, _Answer]:
+    """The answers to all that is asked, in two waits."""
+    directories = [path for ask in asks.values() for path in ask.directories]
+    values = [path for ask in asks.values() for path in ask.values]
+    names = iter(store.directories(directories, transaction=transaction) if directories else ())
+    texts = iter(store.read_all(values, transaction=transaction) if values else ())
+    return {
+        number: _Answer(list(islice(names, len(ask.directories))), list(islice(texts, len(ask.values))))
+        for number, ask in asks.items()
+    }
+
+
+def _read_backend(paths: VifPaths) -> _Reading[BackendState]:
+    keys = [f"{paths.backend}/state", f"{paths.backend}/hotplug-status", f"{paths.backend}/hotplug-error"]
+    answer = yield _Ask([paths.backend], [*keys, f"{paths.hotplug}/hotplug"])
+    # for people or comparison: unprintable parts escaped
+    texts = [(value or b"").decode("ascii", "backslashreplace") for value in answer.values]
+    state, status, error, online = texts
+    exists = answer.names[0] is not None
+    return BackendState(exists=exists, closing=state in _CLOSING, status=status, error=error, online=online)
+
+
+def _read_keys(vif: VifId) -> _Reading[VifKeys]:
+    """Everything, in as few steps as the keys allow."""
+    paths, vm_uuid = yield from _find_paths(vif)
+    groups = {
+        paths.private: PRIVATE_KEYS,
+        f"{paths.private}/other-config": OTHER_CONFIG_KEYS,
+        paths.backend: BACKEND_KEYS,
+    }
+    listed = yield _Ask(directories=list(groups))
+    present = [
+        f"{directory}/{name}"
+        for (directory, wanted), names in zip(groups.items(), listed.names, strict=True)
+        for name in wanted
+        if name in (names or ())
+    ]
+    final = f"/vm/{vm_uuid}/final-uuid"
+    asked = [*present, final] if vm_uuid else present
+    answer = yield _Ask(values=asked)
+    values = {path: value for path, value in zip(asked, answer.values, strict=True) if value is not None}
+    final_uuid = values.pop(final, None)
     return VifKeys(
         id=vif,
         paths=paths,
         vm_uuid=vm_uuid,
-        final_uuid=values.get(final),
-        private=private,
-        backend={n: values[f"{paths.backend}/{n}"] for n in BACKEND_KEYS if f"{paths.backend}/{n}" in values},
+        final_uuid=final_uuid,
+        private=_below(paths.private, values),
+        backend=_below(paths.backend, values),
     )
 
 
-def _find_paths(view: _View, vif: VifId) -> tuple[VifPaths, str]:
+def _below(directory: str, values: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The values below a directory, by relative path."""
+    start = f"{directory}/"
+    return {path.removeprefix(start): value for path, value in values.items() if path.startswith(start)}
+
+
+def _find_paths(vif: VifId) -> _Reading[tuple[VifPaths, str]]:
     """The VIF's directories and the VM's uuid (empty when unknown)."""
-    vm_uuid = _read_vm_uuid(view, vif)
+    vm_uuid = yield from _read_vm_uuid(vif)
     by_domid = build_paths(vif, Layout.DOMID)
     if vm_uuid:
         by_uuid = build_paths(vif, Layout.UUID, vm_uuid)
-        new, old = view.store.directories([by_uuid.private, by_domid.private], transaction=view.transaction)
-        if new is not None or old is None:
-            return by_uuid, vm_uuid
-    elif view.value(f"{by_domid.hotplug}/hotplug") is None:
-        left = _find_leftover(view, vif)
-        if left is not None:
-            return left, ""
-    return by_domid, vm_uuid
+        new, old = (yield _Ask(directories=[by_uuid.private, by_domid.private])).names
+        return (by_uuid if new is not None or old is None else by_domid), vm_uuid
+    [online] = (yield _Ask(values=[f"{by_domid.hotplug}/hotplug"])).values
+    left = (yield from _find_leftover(vif)) if online is None else None
+    return left or by_domid, ""
 
 
-def _find_leftover(view: _View, vif: VifId) -> VifPaths | None:
+def _find_leftover(vif: VifId) -> _Reading[VifPaths | None]:
     """Where a ``hotplug`` key names this domain id, when the domain itself is gone (DESIGN.md section 6)."""
-    for name in view.names("/xapi") or ():
-        try:
-            paths = build_paths(vif, Layout.UUID, parse_uuid(name))
-        except InputError:
-            continue
-        if view.value(f"{paths.hotplug}/hotplug") is not None:
-            return paths
-    return None
+    [names] = (yield _Ask(directories=["/xapi"])).names
+    places: list[VifPaths] = []
+    for name in names or ():
+        with contextlib.suppress(InputError):
+            places.append(build_paths(vif, Layout.UUID, parse_uuid(name)))
+    online = (yield _Ask(values=[f"{paths.hotplug}/hotplug" for paths in places])).values
+    return next((paths for paths, value in zip(places, online, strict=True) if value is not None), None)
 
 
-def _read_vm_uuid(view: _View, vif: VifId) -> str:
+def _read_vm_uuid(vif: VifId) -> _Reading[str]:
     """The uuid under which the domain runs; empty when it has none, or is gone.
 
     Raises:
         InputError: ``vm`` or ``uuid`` is malformed: it would lead to another VM's keys.
     """
-    raw = view.value(f"/local/domain/{vif.domid}/vm")
+    [raw] = (yield _Ask(values=[f"/local/domain/{vif.domid}/vm"])).values
     if raw is None:
         return ""
     try:
         path = parse_text(raw)
         if not _VM_PATH.fullmatch(path):
             raise InputError(f"{path!r:.80} is no VM's path")  # noqa: TRY301 - one sentence for all three
-        uuid = view.value(f"{path}/uuid")
+        [uuid] = (yield _Ask(values=[f"{path}/uuid"])).values
         return "" if uuid is None else parse_uuid(parse_text(uuid))
     except InputError as error:
         raise InputError(f"VIF {vif}: the domain's vm key: {error}; the VIF was left as it was") from error

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from xsagent.apply.xenstore import remove_attached, write_attached, write_failed, write_key
+from xsagent.apply.xenstore import Report, remove_attached, write_attached, write_failed, write_key
 from xsagent.config import Paths
 from xsagent.errors import HotplugPendingError, InputError, XenstoreError, XenstoreUnavailableError
-from xsagent.model.vif import DeviceType, Layout, LockingMode, VifId
+from xsagent.model.vif import DeviceType, Layout, LockingMode, VifId, VifPaths
 from xsagent.sandbox.xenstored import running_xenstored
-from xsagent.sources.vif import build_paths
-from xsagent.sources.vif_reader import read_backend_state, read_paths, read_vif
+from xsagent.sources.vif import VifKeys, build_paths
+from xsagent.sources.vif_reader import read_backend_state, read_paths, read_vif, read_vif_keys
 from xsagent.sources.xenstore import WatchEvent, Xenstore, open_xenstore
 from xsagent.sources.xenstore_wire import Operation, encode_path
 
@@ -235,6 +235,11 @@ def test_a_vm_key_with_path_tricks_is_refused(paths: Paths, store: Xenstore, vm:
         read_vif(store, paths, VIF)
 
 
+def report(directories: VifPaths, facts: dict[str, str], kind: DeviceType = DeviceType.VIF) -> Report:
+    """What an attach reports."""
+    return Report(paths=directories, kind=kind, facts=facts)
+
+
 def test_attach_reports_and_remove_takes_it_back_when_the_domain_is_gone(store: Xenstore) -> None:
     """Connected, online and the facts appear together; after the domain vanished, remove still finds them."""
     plug_keys(store)
@@ -242,7 +247,7 @@ def test_attach_reports_and_remove_takes_it_back_when_the_domain_is_gone(store: 
     write_failed(store, directories, "no such bridge")
     assert read_backend_state(store, directories).error == "no such bridge"
 
-    assert write_attached(store, directories, DeviceType.VIF, {"vif": "vif5.0", "vif-ofport": "3"})
+    assert write_attached(store, [report(directories, {"vif": "vif5.0", "vif-ofport": "3"})]) == [True]
     state = read_backend_state(store, directories)
     assert (state.status, state.error, state.online) == ("connected", "", "online")
 
@@ -250,8 +255,8 @@ def test_attach_reports_and_remove_takes_it_back_when_the_domain_is_gone(store: 
         store.request(Operation.RM, encode_path(gone))
     found = read_paths(store, VIF)
     assert found == directories
-    remove_attached(store, found, DeviceType.VIF)
-    remove_attached(store, found, DeviceType.VIF)
+    remove_attached(store, [(found, DeviceType.VIF)])
+    remove_attached(store, [(found, DeviceType.VIF)])
 
     assert store.directory(directories.hotplug) == ()
     assert store.directory(directories.backend) is None
@@ -263,8 +268,49 @@ def test_nothing_is_reported_of_a_device_that_is_gone(store: Xenstore) -> None:
     directories = read_paths(store, VIF)
     store.request(Operation.RM, encode_path(directories.backend))
 
-    assert not write_attached(store, directories, DeviceType.VIF, {"vif": "vif5.0"})
+    assert write_attached(store, [report(directories, {"vif": "vif5.0"})]) == [False]
     assert not write_failed(store, directories, "late")
 
     assert store.directory(directories.backend) is None
     assert store.directory(directories.hotplug) is None
+
+
+def test_many_are_read_and_reported_in_one_transaction_and_each_has_its_own_answer(store: Xenstore) -> None:
+    """Of a burst one has no backend, one a malformed domain and one is a tap: the others are as if they came alone."""
+    plug_keys(store)
+    write_key(store, "/local/domain/6/vm", "../x")
+    others = [VifId(6, 0), *(VifId(domid, 0) for domid in range(100, 180))]
+
+    keys = read_vif_keys(store, [VIF, *others])
+
+    assert [type(one) for one in keys] == [VifKeys, InputError] + [VifKeys] * 80
+    first = keys[0]
+    assert isinstance(first, VifKeys)
+    assert (first.private["bridge"], first.paths) == (b"xenbr0", read_paths(store, VIF))
+    for vif in others[2:]:
+        write_key(store, f"{vif.backend_path}/hotplug-error", "no such bridge")
+    reports = [report(one.paths, {"vif": one.id.device(DeviceType.VIF)}) for one in keys if isinstance(one, VifKeys)]
+    tap = report(reports[1].paths, {"tap-ifindex": "7"}, DeviceType.TAP)
+    written = write_attached(store, [*reports, tap])
+    assert written == [True, False] + [True] * 79 + [True]
+    assert store.read(f"{others[5].backend_path}/hotplug-status") == b"connected"
+    assert store.directory(others[1].backend_path) is None
+    assert store.read(f"{tap.paths.hotplug}/tap-ifindex") == b"7"
+    remove_attached(store, [(one.paths, one.kind) for one in [*reports, tap]])
+    assert store.directory(reports[5].paths.hotplug) == ()
+    assert store.directory(tap.paths.hotplug) == ()
+
+
+def test_what_is_reported_already_fires_no_watch(store: Xenstore) -> None:
+    """Xenopsd and netback watch these keys: a second report is silent."""
+    plug_keys(store)
+    one = report(read_paths(store, VIF), {"vif": "vif5.0"})
+    write_attached(store, [one])
+    store.watch("/xapi", "a")
+    store.watch("/local", "b")
+    while store.take_event(0.1) is not None:
+        pass
+
+    assert write_attached(store, [one]) == [True]
+
+    assert store.take_event(0.2) is None
