@@ -30,7 +30,7 @@ from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import FeaturesStep, OvsdbStep
 from xsagent.sources.vif import VifKeys
-from xsagent.sources.vif_reader import parse_read_vif, read_vif_keys
+from xsagent.sources.vif_reader import parse_read_vif, read_all_vif_keys
 from xsagent.topology.values import Bridge, Link
 
 _AT_ONCE = 16
@@ -120,7 +120,7 @@ class _Attempt:
 
     def _read(self, works: list[Work]) -> None:
         """The toolstack's word, in one transaction. What leaves needs no keys: they may be gone, or wrong."""
-        found = read_vif_keys(self._peers.store, [work.event.vif for work in works])
+        found = read_all_vif_keys(self._peers.store, [work.event.vif for work in works])
         keys = {work.event.device: one for work, one in zip(works, found, strict=True)}
         for_each(works, lambda work: self._parse(work, keys[work.event.device]))
 

@@ -62,16 +62,27 @@ def read_vif(store: Xenstore, paths: Paths, vif: VifId, *, backend: str = "", vm
         HotplugPendingError: its locking mode cannot be read (yet).
         XenstoreError, XenstoreUnavailableError: as `Xenstore.read`.
     """
-    [keys] = read_vif_keys(store, [vif])
-    if isinstance(keys, InputError):
-        raise keys
+    keys = read_vif_keys(store, vif)
     return parse_read_vif(keys, paths, backend=backend, vm_uuid=vm_uuid)
 
 
-def read_vif_keys(store: Xenstore, vifs: Sequence[VifId]) -> list[VifKeys | InputError]:
-    """The keys of VIFs from one transaction, unchecked and without xenopsd's file. Errors as `Xenstore.read`.
+def read_vif_keys(store: Xenstore, vif: VifId) -> VifKeys:
+    """The VIF's keys from one transaction, unchecked and without xenopsd's file.
 
-    InputError in place of a VIF whose domain's own keys are malformed.
+    Raises:
+        InputError: its domain's own keys are malformed.
+        XenstoreError, XenstoreUnavailableError: as `Xenstore.read`.
+    """
+    [keys] = read_all_vif_keys(store, [vif])
+    if isinstance(keys, InputError):
+        raise keys
+    return keys
+
+
+def read_all_vif_keys(store: Xenstore, vifs: Sequence[VifId]) -> list[VifKeys | InputError]:
+    """As `read_vif_keys` for some VIFs, from one transaction; InputError in place of one whose domain is malformed.
+
+    Keep them few: xenstored looks through all that a transaction touched at each access.
     """
     return store.transact(lambda transaction: _run(store, transaction, [_read_keys(vif) for vif in vifs]))
 

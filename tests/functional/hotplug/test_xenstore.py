@@ -17,7 +17,7 @@ from xsagent.errors import HotplugPendingError, InputError, XenstoreError, Xenst
 from xsagent.model.vif import DeviceType, Layout, LockingMode, VifId, VifPaths
 from xsagent.sandbox.xenstored import running_xenstored
 from xsagent.sources.vif import VifKeys, build_paths
-from xsagent.sources.vif_reader import read_backend_state, read_paths, read_vif, read_vif_keys
+from xsagent.sources.vif_reader import read_all_vif_keys, read_backend_state, read_paths, read_vif
 from xsagent.sources.xenstore import WatchEvent, Xenstore, open_xenstore
 from xsagent.sources.xenstore_wire import Operation, encode_path
 
@@ -281,7 +281,7 @@ def test_many_are_read_and_reported_in_one_transaction_and_each_has_its_own_answ
     write_key(store, "/local/domain/6/vm", "../x")
     others = [VifId(6, 0), *(VifId(domid, 0) for domid in range(100, 180))]
 
-    keys = read_vif_keys(store, [VIF, *others])
+    keys = read_all_vif_keys(store, [VIF, *others])
 
     assert [type(one) for one in keys] == [VifKeys, InputError] + [VifKeys] * 80
     first = keys[0]
