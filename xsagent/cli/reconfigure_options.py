@@ -110,6 +110,11 @@ class ReconfigureOptions:
     rewrite: dict[str, str] = field(default_factory=dict)
 
 
+def option_names() -> tuple[str, ...]:
+    """Every long option, for completion and for the test of the manual."""
+    return tuple(sorted((*_FLAGS, *_VALUES)))
+
+
 def parse_options(argv: Sequence[str]) -> ReconfigureOptions:
     """The options of a command line (without the program's name).
 

@@ -6,44 +6,19 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from xsagent import __version__
+from xsagent.cli.setup_host_options import build_parser
 from xsagent.cli.setup_host_run import VERBS
 from xsagent.cli.vif import guarded
-from xsagent.installation.layout import PROFILES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 refused or failed, 2 usage."""
     arguments = build_parser().parse_args(argv)
     return guarded("xsagent-setup", lambda: VERBS[arguments.verb](arguments, os.environ))
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser; pure."""
-    parser = argparse.ArgumentParser(
-        prog="xsagent-setup",
-        description="Puts xsagent in the place of the host's network scripts, and gives their place back. Nothing that "
-        "runs is restarted.",
-    )
-    parser.add_argument("--version", action="version", version=f"xsagent-setup {__version__}")
-    parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
-    parser.add_argument("--no-syslog", action="store_true", help="log to stderr")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    check = verbs.add_parser("check", help="whether a profile may be installed here; full writes the cache first")
-    take = verbs.add_parser("take-over", help="put our links in place, with the originals saved")
-    for verb in (check, take):
-        verb.add_argument("profile", nargs="?", choices=PROFILES, help="default: the one that is installed")
-    check.add_argument("--upgrade", action="store_true", help="it is installed already: XAPI may be away")
-    back = verbs.add_parser("give-back", help="put every original back")
-    back.add_argument("--purge", action="store_true", help="remove what we remember in /var/lib/xsagent too")
-    verbs.add_parser("status", help="the profile, and which paths are ours")
-    verbs.add_parser("restart-daemon", help="after an upgrade: a running xsagentd goes on with the new code")
-    return parser
 
 
 if __name__ == "__main__":

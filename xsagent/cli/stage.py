@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from xsagent.cli.completion import command_names, render_completion
 from xsagent.errors import XsagentError
 from xsagent.installation.stage import Staging, find_system_python, stage
 
@@ -24,8 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         python = find_system_python(arguments.python)
-        destdir = Path(arguments.destdir or "/").absolute()
-        stage(Staging(tree=arguments.tree, destdir=destdir, wheels=arguments.wheels, python=python))
+        stage(
+            Staging(
+                tree=arguments.tree,
+                destdir=Path(arguments.destdir or "/").absolute(),
+                wheels=arguments.wheels,
+                python=python,
+                completion=render_completion(),
+                completed=command_names(),
+            )
+        )
     except XsagentError as error:
         sys.stderr.write(f"install: {error}\n")
         return 1

@@ -11,13 +11,12 @@ import os
 import sys
 from collections.abc import Sequence
 
+from xsagent.cli.switch_backend_options import BACKENDS, build_get_parser, build_parser
 from xsagent.cli.vif import guarded
 from xsagent.config import Paths, read_settings
 from xsagent.errors import InputError, NotFoundError
 from xsagent.installation.backend import apply_switch, check_switch, parse_backend_word, plan_switch
 from xsagent.sources.host_files import read_backend
-
-_BACKENDS = "openvswitch|vswitch|bridge"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,33 +29,9 @@ def main_of_get(argv: Sequence[str] | None = None) -> int:
     return guarded("xe-get-network-backend", lambda: _get(build_get_parser().parse_args(argv)))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of xe-switch-network-backend; pure."""
-    parser = argparse.ArgumentParser(
-        prog="xe-switch-network-backend",
-        description="Makes Open vSwitch this host's network backend, from the next boot on. The backend bridge is "
-        "refused: xsagent does not drive it.",
-    )
-    parser.add_argument("backend", nargs="*", metavar=_BACKENDS, help="one of them")
-    parser.add_argument("--dry-run", action="store_true", help="print what would be written, and stop")
-    _add_common(parser)
-    return parser
-
-
-def build_get_parser() -> argparse.ArgumentParser:
-    """The parser of xe-get-network-backend; pure."""
-    parser = argparse.ArgumentParser(prog="xe-get-network-backend", description="Prints this host's network backend.")
-    _add_common(parser)
-    return parser
-
-
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
-
-
 def _switch(arguments: argparse.Namespace) -> int:
     if len(arguments.backend) != 1:
-        raise InputError(f"one of {_BACKENDS} is needed; nothing was changed")
+        raise InputError(f"one of {BACKENDS} is needed; nothing was changed")
     backend = parse_backend_word(arguments.backend[0])
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
     changes = plan_switch(paths)

@@ -28,10 +28,10 @@ _NOT_INSTALLED: Final = shutil.ignore_patterns("__pycache__", "*.pyc", "share")
 _SHARED: Final[Mapping[str, tuple[str, str]]] = {
     "*.5": ("man", "/usr/share/man/man5"),
     "*.8": ("man", "/usr/share/man/man8"),
-    "*.bash": ("completion", "/usr/share/bash-completion/completions"),
     "xsagent.conf": ("", "/etc/xsagent"),
 }
 """Files of xsagent/share: pattern -> (folder there, folder on the host)."""
+_COMPLETIONS: Final = "/usr/share/bash-completion/completions"
 _DOCUMENTS: Final = "/usr/share/doc/xsagent"
 _PROBE: Final = "import sys; print(sys.version_info >= (3, 11), 'python%d.%d' % sys.version_info[:2])"
 
@@ -45,12 +45,16 @@ class Staging:
         destdir: what is put before every path; ``/`` for this very host.
         wheels: folder with a wheel of each dependency.
         python: the host's interpreter, absolute; every shebang names it.
+        completion: text of bash's completion file; empty: none is written.
+        completed: commands that it is for.
     """
 
     tree: Path
     destdir: Path
     wheels: Path
     python: str
+    completion: str = ""
+    completed: tuple[str, ...] = ()
 
     def below(self, path: str) -> Path:
         """The place of a host's path below `destdir`."""
@@ -200,12 +204,29 @@ def _put_shared(staging: Staging) -> None:
     share = staging.tree / "xsagent/share"
     for pattern, (folder, target) in _SHARED.items():
         for source in sorted((share / folder).glob(pattern)):
-            _copy(source, staging.below(target) / source.name.removesuffix(".bash"), keep=target.startswith("/etc"))
+            _copy(source, staging.below(target) / source.name, keep=target.startswith("/etc"))
+    _put_completion(staging)
     for source in sorted(staging.tree.glob("*.md")):
         _copy(source, staging.below(_DOCUMENTS) / source.name)
     _copy(staging.tree / "LICENSE", staging.below("/usr/share/licenses/xsagent/LICENSE"))
     for source in sorted((staging.tree / "initscripts").glob("*.sysconfig")):
         _copy(source, staging.below(_DOCUMENTS) / source.name)
+
+
+def _put_completion(staging: Staging) -> None:
+    """One file; bash looks for one of the command's name, so the others are links to it."""
+    if not staging.completion:
+        return
+    folder = staging.below(_COMPLETIONS)
+    folder.mkdir(parents=True, exist_ok=True)
+    first, *others = staging.completed
+    scratch = folder / f".{first}.new"
+    scratch.write_text(staging.completion, "utf-8")
+    scratch.chmod(0o644)
+    scratch.replace(folder / first)
+    for name in others:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(first)
 
 
 def _copy(source: Path, target: Path, *, keep: bool = False) -> None:
