@@ -27,6 +27,7 @@ _HOP_LIMIT: Final = 255
 _ROUTER_SOLICITATION: Final = 133
 _NEIGHBOUR_SOLICITATION: Final = 135
 _NEIGHBOUR_ADVERTISEMENT: Final = 136
+_SOLICITED: Final = 0x40000000
 _OVERRIDE: Final = 0x20000000
 _SOURCE_LINK_LAYER: Final = 1
 _TARGET_LINK_LAYER: Final = 2
@@ -39,13 +40,17 @@ def arp_request(mac: bytes, source: IPv4Address, target: IPv4Address) -> bytes:
     return _ETHERNET.pack(BROADCAST, mac, ETH_P_ARP) + body
 
 
-def is_arp_answer(frame: bytes, target: IPv4Address) -> bool:
-    """Return whether a frame is an ARP packet in which `target` names its own MAC."""
+def is_arp_answer(frame: bytes, target: IPv4Address, asker: bytes) -> bool:
+    """Return whether a frame is an ARP reply to the MAC `asker` in which `target` names its own.
+
+    A request from the target, its announcement, or its reply to somebody else shows that it speaks, not that it hears
+    us.
+    """
     kind, body = split_frame(frame)
     if kind != ETH_P_ARP or len(body) < _ARP.size:
         return False
-    _hardware, _protocol, _hlen, _plen, operation, mac, sender, _tmac, _target = _ARP.unpack_from(body)
-    return operation in {_ARP_REQUEST, _ARP_REPLY} and sender == target.packed and any(mac)
+    _hardware, _protocol, _hlen, _plen, operation, mac, sender, target_mac, _target = _ARP.unpack_from(body)
+    return operation == _ARP_REPLY and sender == target.packed and any(mac) and target_mac == asker
 
 
 def sender_of(frame: bytes) -> bytes:
@@ -80,13 +85,18 @@ def router_solicitation(mac: bytes, source: IPv6Address) -> bytes:
     return _icmpv6_frame(mac, source, ALL_ROUTERS, message)
 
 
-def is_neighbour_answer(frame: bytes, target: IPv6Address) -> bool:
-    """Return whether a frame is a neighbour advertisement for `target`."""
+def is_neighbour_answer(frame: bytes, target: IPv6Address, asker: bytes) -> bool:
+    """Return whether a frame is a solicited neighbour advertisement for `target`, sent to the MAC `asker`.
+
+    One that nobody solicited shows that the target speaks, not that it hears us (RFC 4861 section 4.4, flag S).
+    """
     kind, body = split_frame(frame)
     if kind != ETH_P_IPV6 or len(body) < _IPV6.size + 24 or body[6] != _ICMPV6 or body[7] != _HOP_LIMIT:
         return False
     message = body[_IPV6.size :]
-    return message[0] == _NEIGHBOUR_ADVERTISEMENT and message[8:24] == target.packed
+    solicited = bool(int.from_bytes(message[4:8], "big") & _SOLICITED)
+    is_about = message[0] == _NEIGHBOUR_ADVERTISEMENT and message[8:24] == target.packed
+    return is_about and solicited and frame[:6] == asker
 
 
 def split_frame(frame: bytes) -> tuple[int, bytes]:

@@ -41,6 +41,8 @@ _NO_IPV4: Final = IPv4Address(0)
 def probe_gateway(device: str, gateway: IpAddress, *, deadline_s: float, source: IpAddress | None = None) -> bool:
     """Ask for a gateway's MAC through a device, twice a second until it answers or the deadline passes.
 
+    Only a reply to us counts: what a gateway sends of itself would pass a path that carries packets one way alone.
+
     Blocking, at most `deadline_s`; at least one question is asked. Changes nothing: neither the kernel's neighbour
     table nor the device. Works on a bridge's internal port as on a NIC.
 
@@ -105,10 +107,10 @@ def _question(
     match gateway:
         case IPv4Address():
             own = asker if isinstance(asker, IPv4Address) else _NO_IPV4
-            return arp_request(mac, own, gateway), partial(is_arp_answer, target=gateway)
+            return arp_request(mac, own, gateway), partial(is_arp_answer, target=gateway, asker=mac)
         case IPv6Address():
             frame = neighbour_solicitation(mac, asker, gateway) if isinstance(asker, IPv6Address) else None
-            return frame, partial(is_neighbour_answer, target=gateway)
+            return frame, partial(is_neighbour_answer, target=gateway, asker=mac)
 
 
 def _own_address(device: str, gateway: IpAddress) -> IpAddress | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 
@@ -97,3 +98,41 @@ def test_a_router_is_asked_from_its_own_subnet(switch: Sandbox) -> None:
     assert probe(switch, "xenbr0", "192.0.2.1") is True
 
     assert "who-has 192.0.2.1 tell 192.0.2.10" in listener.communicate()[0]
+
+
+DEAF = """
+table netdev deaf { chain in { type filter hook ingress device "wire0" priority 0
+  ether type arp drop
+  icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } drop
+  }
+}
+"""
+"""At the gateway: what it says reaches us, what we say does not reach it."""
+
+HEARD = """
+table netdev heard { chain in { type filter hook ingress device "xenbr0" priority 0
+  ether saddr 02:00:00:00:fe:01 counter
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("gateway", ["192.0.2.1", "2001:db8::1"])
+def test_a_gateway_that_asks_us_but_does_not_hear_us_has_not_answered(switch: Sandbox, gateway: str) -> None:
+    """A path that carries packets one way only has lost the host; its question for us proves no more than that."""
+    far = switch.far("gateway")
+    switch.run(["ip", "address", "replace", "192.0.2.10/24", "dev", "xenbr0"])
+    switch.run(["ip", "address", "replace", "2001:db8::10/64", "dev", "xenbr0", "nodad"])
+    ours = "2001:db8::10" if ":" in gateway else "192.0.2.10"
+    far.run(["nft", "-f", "-"], input_text=DEAF)
+    switch.run(["nft", "-f", "-"], input_text=HEARD)
+    asking = far.spawn(["ping", "-q", "-i", "0.2", ours])
+    try:
+        assert probe(switch, "xenbr0", gateway, 3) is False
+        assert re.findall(r"counter packets ([0-9]+)", switch.run(["nft", "list", "ruleset"]).stdout) != ["0"]
+    finally:
+        asking.kill()
+        far.run(["nft", "delete", "table", "netdev", "deaf"])
+        switch.run(["nft", "delete", "table", "netdev", "heard"])
+
+    assert probe(switch, "xenbr0", gateway) is True

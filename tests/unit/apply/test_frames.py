@@ -19,10 +19,22 @@ HOST, GATEWAY = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.1")
 HOST6, GATEWAY6 = IPv6Address("fe80::1"), IPv6Address("2001:db8::abcd:1234")
 
 
-def arp_reply(sender: IPv4Address) -> bytes:
+GATEWAY_MAC = bytes.fromhex("0200000000fe")
+SOLICITED = 0x40
+
+
+def arp_reply(sender: IPv4Address, *, to: bytes = MAC, asked: IPv4Address = HOST) -> bytes:
     """An ARP reply as a gateway sends it."""
-    body = bytes.fromhex("0001080006040002") + bytes.fromhex("0200000000fe") + sender.packed + MAC + HOST.packed
-    return MAC + bytes.fromhex("0200000000fe") + b"\x08\x06" + body
+    body = bytes.fromhex("0001080006040002") + GATEWAY_MAC + sender.packed + to + asked.packed
+    return to + GATEWAY_MAC + b"\x08\x06" + body
+
+
+def advertisement(target: IPv6Address, *, to: bytes = MAC, flags: int = SOLICITED) -> bytearray:
+    """A neighbour advertisement as a gateway answers with it."""
+    frame = bytearray(neighbour_advertisement(GATEWAY_MAC, target))
+    frame[:6] = to
+    frame[58] |= flags
+    return frame
 
 
 def test_an_arp_request_is_a_broadcast_with_our_address() -> None:
@@ -36,12 +48,40 @@ def test_only_an_arp_packet_in_which_the_gateway_speaks_is_an_answer() -> None:
     """Not another host's reply, not our own question, not half a packet; a VLAN tag does not matter."""
     reply = arp_reply(GATEWAY)
 
-    assert is_arp_answer(reply, GATEWAY)
-    assert is_arp_answer(reply[:12] + b"\x81\x00\x00\x05" + reply[12:], GATEWAY)
-    assert not is_arp_answer(arp_reply(IPv4Address("192.0.2.2")), GATEWAY)
-    assert not is_arp_answer(arp_request(MAC, HOST, GATEWAY), GATEWAY)
-    assert not is_arp_answer(reply[:30], GATEWAY)
-    assert not is_arp_answer(b"", GATEWAY)
+    assert is_arp_answer(reply, GATEWAY, MAC)
+    assert is_arp_answer(reply[:12] + b"\x81\x00\x00\x05" + reply[12:], GATEWAY, MAC)
+    assert not is_arp_answer(arp_reply(IPv4Address("192.0.2.2")), GATEWAY, MAC)
+    assert not is_arp_answer(arp_request(MAC, HOST, GATEWAY), GATEWAY, MAC)
+    assert not is_arp_answer(reply[:30], GATEWAY, MAC)
+    assert not is_arp_answer(b"", GATEWAY, MAC)
+
+
+def test_what_a_gateway_says_of_itself_is_no_arp_answer() -> None:
+    """Its own questions, its announcements and its replies to others prove one direction only."""
+    announcement = arp_reply(GATEWAY, to=GATEWAY_MAC, asked=GATEWAY)
+
+    assert not is_arp_answer(arp_request(GATEWAY_MAC, GATEWAY, HOST), GATEWAY, MAC)
+    assert not is_arp_answer(arp_request(GATEWAY_MAC, GATEWAY, GATEWAY), GATEWAY, MAC)
+    assert not is_arp_answer(announcement, GATEWAY, MAC)
+    assert not is_arp_answer(arp_reply(GATEWAY, to=bytes.fromhex("001b21005a02")), GATEWAY, MAC)
+
+
+def test_a_solicited_advertisement_to_us_is_an_answer() -> None:
+    """RFC 4861 section 7.2.4: unicast, flag S set; not one about another address."""
+    frame = bytes(advertisement(GATEWAY6))
+
+    assert is_neighbour_answer(frame, GATEWAY6, MAC)
+    assert not is_neighbour_answer(frame, HOST6, MAC)
+
+
+def test_what_a_gateway_says_of_itself_is_no_advertisement_to_us() -> None:
+    """Its unsolicited advertisement, its question for us, and its answer to another host prove one direction only."""
+    other = bytes.fromhex("001b21005a02")
+
+    assert not is_neighbour_answer(neighbour_advertisement(GATEWAY_MAC, GATEWAY6), GATEWAY6, MAC)
+    assert not is_neighbour_answer(bytes(advertisement(GATEWAY6, flags=0)), GATEWAY6, MAC)
+    assert not is_neighbour_answer(neighbour_solicitation(GATEWAY_MAC, GATEWAY6, HOST6), GATEWAY6, MAC)
+    assert not is_neighbour_answer(bytes(advertisement(GATEWAY6, to=other)), GATEWAY6, MAC)
 
 
 def checksum_is_right(frame: bytes) -> bool:
@@ -73,17 +113,14 @@ def test_an_advertisement_overrides_what_neighbours_know() -> None:
     assert frame[62:78] == HOST6.packed
     assert frame[78:80] + frame[80:86] == b"\x02\x01" + MAC
     assert checksum_is_right(frame)
-    assert is_neighbour_answer(frame, HOST6)
-    assert not is_neighbour_answer(frame, GATEWAY6)
-    assert not is_neighbour_answer(neighbour_solicitation(MAC, HOST6, HOST6), HOST6)
 
 
 def test_a_forwarded_advertisement_is_no_answer() -> None:
     """A hop limit below 255 means that it came through a router (RFC 4861 section 7.1.2)."""
-    frame = bytearray(neighbour_advertisement(MAC, HOST6))
+    frame = advertisement(GATEWAY6)
     frame[21] = 254
 
-    assert not is_neighbour_answer(bytes(frame), HOST6)
+    assert not is_neighbour_answer(bytes(frame), GATEWAY6, MAC)
 
 
 def test_a_solicitation_of_routers_names_its_sender_only_when_it_has_an_address() -> None:
