@@ -146,13 +146,14 @@ def read_management_addresses(operation: Operation) -> frozenset[IpInterface]:
 def signal_networking_change(host: Host) -> None:
     """Tell XAPI that management's address changed beneath it (features.md section 24); a failure is only logged.
 
-    Needed where somebody else than XAPI asked: then XAPI still listens, and talks to its pool, on the old address.
+    Needed where somebody else than XAPI asked: then XAPI still listens, and talks to its pool, on the old address. By a
+    local login, as xcp-networkd does: the coordinator may be away, and this change be what brings it back.
     """
     from xsagent.sources.xapi import open_session  # noqa: PLC0415 - as in read_from_xapi
 
     try:
         seconds = min(_SIGNAL_S, host.settings.xapi_deadline_s)
-        with open_session(host.paths.xapi_sockets, seconds, wait=False) as session:
+        with open_session(host.paths.xapi_sockets, seconds, wait=False, local=True) as session:
             session.call("host.signal_networking_change")
     except XsagentError as error:
         host.logger.warning("signal_networking_change_failed", reason=str(error))

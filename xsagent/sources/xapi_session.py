@@ -27,6 +27,7 @@ from xsagent.sources.xapi_transport import (
 ORIGINATOR: Final = "xsagent"
 """XAPI bounds the sessions of one originator, so a session that a crash of ours leaks ages out."""
 _VERSION: Final = "1.0"
+_LOCAL_LOGIN: Final = "slave_local_login_with_password"
 _LOGOUT_S: Final = 2.0
 """A session that XAPI does not end in this time ages out there; nobody should wait for it."""
 _FIRST_PAUSE_S: Final = 0.1
@@ -45,8 +46,9 @@ _log = get_logger()
 class XapiSession:
     """Calls under one session; made by `open_session`. Not for several threads, `interrupt` apart."""
 
-    def __init__(self, connection: XapiConnection, *, given: Ref | None, wait: bool) -> None:
+    def __init__(self, connection: XapiConnection, *, given: Ref | None, wait: bool, local: bool = False) -> None:
         self._connection = connection
+        self._is_local = local
         self._is_ours = given is None
         self._is_open = False
         self._wait = wait
@@ -110,7 +112,8 @@ class XapiSession:
     def log_in(self) -> None:
         """Open a session of our own; does nothing under a given one."""
         if self._is_ours:
-            self._persist("session.login_with_password", self._log_in_once, repeatable=True)
+            method = _LOCAL_LOGIN if self._is_local else "login_with_password"
+            self._persist(f"session.{method}", self._log_in_once, repeatable=True)
 
     def close(self) -> None:
         """End our own session, however the work ended; a given one stays open. Never raises for XAPI's sake."""
@@ -126,9 +129,12 @@ class XapiSession:
 
     def _log_in_once(self) -> None:
         try:
-            ref = self._connection.login("root", "", _VERSION, ORIGINATOR)
+            if self._is_local:
+                ref = self._connection.login("root", "", method=_LOCAL_LOGIN)
+            else:
+                ref = self._connection.login("root", "", _VERSION, ORIGINATOR)
         except ApiAnswerError as error:
-            if error.code != "MESSAGE_PARAMETER_COUNT_MISMATCH":
+            if self._is_local or error.code != "MESSAGE_PARAMETER_COUNT_MISMATCH":
                 raise
             ref = self._connection.login("root", "")
         hide(ref)
@@ -180,7 +186,12 @@ class XapiSession:
 
 @contextmanager
 def open_session(
-    sockets: Sequence[Path], deadline_s: float, session_ref: Ref | None = None, *, wait: bool = True
+    sockets: Sequence[Path],
+    deadline_s: float,
+    session_ref: Ref | None = None,
+    *,
+    wait: bool = True,
+    local: bool = False,
 ) -> Iterator[XapiSession]:
     """A session with the local XAPI for the time of a `with` block.
 
@@ -192,12 +203,14 @@ def open_session(
         deadline_s: seconds for everything in the block.
         session_ref: the session to use (``--session``); None logs in.
         wait: whether to wait for an XAPI that is away, until the deadline; False raises at once.
+        local: log in with this host alone, which works though the coordinator is away, for the few calls that XAPI
+            then takes; records cannot be read (wire.md section 4).
 
     Raises:
         XapiUnavailableError: XAPI is away or hangs.
         XapiError: it refused the login.
     """
-    session = XapiSession(XapiConnection(sockets, Deadline(deadline_s)), given=session_ref, wait=wait)
+    session = XapiSession(XapiConnection(sockets, Deadline(deadline_s)), given=session_ref, wait=wait, local=local)
     try:
         session.log_in()
         yield session

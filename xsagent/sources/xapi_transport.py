@@ -162,6 +162,7 @@ class XapiConnection:
         self.deadline = deadline
         self._transport = _Transport(paths, deadline)
         self._proxy = XenAPI.Session("http://localhost/", transport=self._transport)
+        self._login_method = "login_with_password"
 
     def close(self) -> None:
         """Close the connection; the session, if any, lives on in XAPI."""
@@ -175,17 +176,23 @@ class XapiConnection:
         """Let the next calls go under this session, which somebody opened."""
         self._proxy._session = ref  # noqa: SLF001 - the package's documented way to take over a session
 
-    def login(self, *params: str) -> str:
-        """Open a session by login_with_password and use it; its reference."""
+    def login(self, *params: str, method: str = "login_with_password") -> str:
+        """Open a session and use it; its reference.
+
+        Args:
+            params: the call's own.
+            method: ``login_with_password``, or ``slave_local_login_with_password`` for a session with this host alone.
+        """
         with _plain_errors(self._transport):
-            self._proxy.login_with_password(*params)
+            getattr(self._proxy, method)(*params)
+        self._login_method = method
         # Else the package logs in again by itself on SESSION_INVALID, up to three times, and leaks sessions
         self._proxy.last_login_method = None
         return str(self._proxy.handle)
 
     def logout(self) -> None:
-        """End the session in use."""
-        self._proxy.last_login_method = "login_with_password"
+        """End the session in use: by session.local_logout when it is one with this host alone."""
+        self._proxy.last_login_method = self._login_method
         with _plain_errors(self._transport):
             self._proxy.xenapi.session.logout()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from xsagent.errors import XapiError, XapiUnavailableError
 from xsagent.model.records import Ref
 from xsagent.sandbox.xapi_pool import uuid_for
 from xsagent.sandbox.xapi_standin import XapiStandin
-from xsagent.sources.xapi import XapiSession, read_snapshot
+from xsagent.sources.xapi import XapiSession, open_session, read_snapshot
 
 Opener = Callable[..., AbstractContextManager[XapiSession]]
 HOST_UUID = uuid_for("host 1")
@@ -108,6 +109,18 @@ def test_a_server_that_knows_no_originator_is_logged_into_without(standin: XapiS
         logins = [call["params"] for call in standin.log()]
 
     assert [len(params) for params in logins] == [4, 2]
+    assert standin.sessions() == {}
+
+
+def test_a_local_session_needs_no_coordinator_and_is_ended_as_one(standin: XapiStandin, socket_path: Path) -> None:
+    """A member in emergency mode takes this login and a few calls (wire.md section 4)."""
+    standin.fault("error", "session.login_with_password", error=["HOST_OFFLINE", "OpaqueRef:coordinator"])
+
+    with open_session([socket_path], 10.0, local=True) as session:
+        session.call("host.signal_networking_change")
+
+    told = ["session.slave_local_login_with_password", "host.signal_networking_change", "session.local_logout"]
+    assert standin.methods() == told
     assert standin.sessions() == {}
 
 
