@@ -5,6 +5,7 @@ Source: sysconfig.txt of the initscripts package. Knows nothing of xsagent's pla
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import shlex
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 
 from kernel_model import LEASED_ROUTE, LEASES, KernelModel
 
-from xsagent.errors import CommandError, DhcpSilentError
+from xsagent.errors import CommandError, DhcpSilentError, NetlinkError
 from xsagent.topology.values import Address, Origin, Route
 
 SCRIPTS = "/etc/sysconfig/network-scripts"
@@ -40,7 +41,8 @@ class InitscriptsModel(KernelModel):
             raise CommandError(f"ifup knows no {step.device}")
         keys = _keys(text)
         if "MTU" in keys:
-            self.set_mtu(step.device, int(keys["MTU"]))
+            with contextlib.suppress(NetlinkError):  # ifup-eth does not look at what `ip link set mtu` says
+                self.set_mtu(step.device, int(keys["MTU"]))
         self.bring_up(step.device)
         self._add_static(step.device, keys)
         self._add_routes(step.device, keys)

@@ -317,8 +317,6 @@ SCENARIOS = st.builds(
     dhcp_answers=st.integers(0, 3).map(bool),
     has_bond_devices=st.booleans(),
     ipv6_available=st.integers(0, 7).map(bool),
-    # "ifcfg" too, once undo over ifup and ifdown is exact: foreign addresses on a device whose ifup is taken back,
-    # one ifdown killed half way, and a bridgeless VLAN that is wider than its NIC are known to fail
-    ip_backend=st.just("netlink"),
+    ip_backend=st.sampled_from(["netlink", "netlink", "ifcfg"]),
 )
 """Hosts with up to six events; each operation among them is examined by itself."""

@@ -219,7 +219,7 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
     bare = without_devices(observed, lost)
     for key in sorted(desired.topology.absent):
         if key.kind is ObjectKind.IP_DEVICE:
-            by_scripts = remove_ifcfg_device(key.name, observed, "no longer wanted")
+            by_scripts = remove_ifcfg_device(key.name, desired.topology, observed, "no longer wanted")
             phases.retire += by_scripts
             if key.name in observed.ip_devices and not by_scripts:
                 phases.retire += remove_ip_device(observed.ip_devices[key.name], "no longer wanted")

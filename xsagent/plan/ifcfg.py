@@ -10,7 +10,7 @@ import shlex
 from dataclasses import replace
 
 from xsagent.plan.ip import remove_ip_device
-from xsagent.plan.remade import restore_ip
+from xsagent.plan.remade import restore_ip, restore_riders
 from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, LinkStep, Step
 from xsagent.topology.values import IpDevice, Origin, Topology
 
@@ -45,28 +45,55 @@ def diff_ifcfg_device(
     configured = observed.files.get(ifcfg_path(name)) is not None and _is_up(name, observed)
     if not changed and is_configured(desired, observed):
         return (), ()
+    riders = restore_riders(name, observed) if _is_up(name, observed) else ()
     before: tuple[Step, ...] = ()
     if changed and configured:
-        undo = (IfupStep(device=name), *restore_ip(name, observed))
-        before = (IfdownStep(device=name, reason="its configuration changed", undo=undo),)
+        before = (_ifdown(name, observed, "its configuration changed"),)
     reason = "its configuration changed" if changed else "it is not configured as its file says"
-    back: tuple[Step, ...] = (IfdownStep(device=name),)
-    if _is_up(name, observed):
-        # ifdown leaves the link down and bare, whoever had configured it
-        back += (LinkStep(device=name, up=True), *restore_ip(name, observed))
-    return before, (IfupStep(device=name, reason=reason, undo=back),)
+    after: tuple[Step, ...] = (IfupStep(device=name, reason=reason, undo=_undo_of_ifup(name, observed)),)
+    if before:
+        # what rides on the device went down with it
+        after += tuple(replace(step, required=False) for step in riders)
+    return before, after
 
 
-def remove_ifcfg_device(device: str, observed: Topology, reason: str) -> tuple[Step, ...]:
+def remove_ifcfg_device(device: str, topology: Topology, observed: Topology, reason: str) -> tuple[Step, ...]:
     """Steps that leave a device that has an ifcfg file without configuration; its file goes by `diff_files`.
 
-    The undo is ifup's, and for what others had put on the device our own; what ifdown leaves over is taken off too.
+    The undo is ifup's, and for what others had put on the device our own; what ifdown leaves over is taken off too. A
+    link that is still wanted (a NIC that becomes a port) is raised again: ifdown takes it down.
     """
     if observed.files.get(ifcfg_path(device)) is None or not _is_up(device, observed):
         return ()
-    undo = (IfupStep(device=device), *restore_ip(device, observed))
     left = remove_ip_device(observed.ip_devices[device], reason) if device in observed.ip_devices else ()
-    return (IfdownStep(device=device, reason=reason, undo=undo), *(replace(step, undo=()) for step in left))
+    steps: tuple[Step, ...] = (
+        _ifdown(device, observed, reason),
+        *(replace(step, undo=()) for step in left),
+    )
+    wanted = topology.links.get(device)
+    if wanted is not None and wanted.up is True:
+        riders = restore_riders(device, observed)
+        steps += (LinkStep(device=device, up=True, reason="ifdown took the link down"),)
+        steps += tuple(replace(step, required=False) for step in riders)
+    return steps
+
+
+def _ifdown(device: str, observed: Topology, reason: str) -> Step:
+    """ifdown, and the way back: ifup by the old file, then what ifup does not know of."""
+    link = observed.links[device]
+    undo: tuple[Step, ...] = (IfupStep(device=device), *restore_ip(device, observed), *restore_riders(device, observed))
+    if isinstance(link.mtu, int):
+        undo += (LinkStep(device=device, mtu=link.mtu, required=False),)
+    return IfdownStep(device=device, reason=reason, undo=undo)
+
+
+def _undo_of_ifup(device: str, observed: Topology) -> tuple[Step, ...]:
+    """What was there: ifdown leaves the link down and bare, whoever had configured it."""
+    steps: tuple[Step, ...] = (IfdownStep(device=device),)
+    if _is_up(device, observed):
+        steps += (LinkStep(device=device, up=True),)
+    steps += restore_ip(device, observed)
+    return (*steps, *restore_riders(device, observed)) if _is_up(device, observed) else steps
 
 
 def is_configured(desired: IpDevice, observed: Topology) -> bool:

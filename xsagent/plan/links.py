@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.remade import restore_ip, restore_link
+from xsagent.plan.remade import restore_ip, restore_link, restore_riders
 from xsagent.plan.steps import (
     CreateVlanLinkStep,
     DeleteLinkStep,
@@ -67,8 +67,7 @@ def take_link_down(link: Link, observed: Topology, reason: str) -> tuple[Step, .
         return (DeleteLinkStep(device=link.name, reason=reason, undo=undo),)
     if link.up is not True:
         return ()
-    riders = sorted(upper.name for upper in observed.links.values() if upper.parent == link.name)
-    back = [step for name in (link.name, *riders) for step in restore_ip(name, observed)]
+    back = (*restore_ip(link.name, observed), *restore_riders(link.name, observed))
     return (LinkStep(device=link.name, up=False, reason=reason, undo=(LinkStep(device=link.name, up=True), *back)),)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from xsagent.plan.steps import (
     AddressStep,
     AnnounceStep,
+    CreateVlanLinkStep,
     DeleteLinkStep,
     FeaturesStep,
     IfdownStep,
@@ -50,21 +51,14 @@ class Phases:
 
 
 def order_steps(phases: Phases, management: ManagementPath | None, warnings: tuple[str, ...]) -> Plan:
-    """The plan: phases in order, management's steps marked and last within their phase."""
+    """The plan: phases in order, management's steps marked; within a phase last to break and first to restore."""
     ordered: list[Step] = []
-    for phase in (
-        phases.before,
-        phases.carrier,
-        phases.retire,
-        phases.files,
-        phases.switch,
-        phases.devices,
-        phases.addresses,
-        phases.after,
-    ):
-        marked = [_mark(step, management) for step in phase]
-        ordered += [step for step in marked if not step.management]
-        ordered += [step for step in marked if step.management]
+    for phase in (phases.before, phases.carrier, phases.retire, phases.files, phases.switch):
+        ordered += sorted((_mark(step, management) for step in phase), key=lambda step: step.management)
+    # the transaction may have broken management: what restores it waits for nothing else
+    for phase in (phases.devices, phases.addresses):
+        ordered += sorted((_mark(step, management) for step in phase), key=lambda step: not step.management)
+    ordered += sorted((_mark(step, management) for step in phases.after), key=lambda step: step.management)
     return Plan(steps=tuple(ordered), warnings=warnings)
 
 
@@ -86,6 +80,7 @@ def devices_of(step: Step) -> frozenset[str]:
             | StopDhcpStep(device=device)
             | IfupStep(device=device)
             | IfdownStep(device=device)
+            | CreateVlanLinkStep(device=device)
             | DeleteLinkStep(device=device)
             | FeaturesStep(device=device)
             | LinkSettingsStep(device=device)

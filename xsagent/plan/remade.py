@@ -78,6 +78,18 @@ def restore_ip(name: str, observed: Topology) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def restore_riders(name: str, observed: Topology) -> tuple[Step, ...]:
+    """Steps that bring back VLAN netdevs on a device that was down for a while and is up again.
+
+    The kernel takes them down with it, so that their routes and IPv6 addresses go, and raises all of them again, also
+    one that was down (net/8021q/vlan.c, vlan_device_event()).
+    """
+    steps: tuple[Step, ...] = ()
+    for rider in sorted((link for link in observed.links.values() if link.parent == name), key=lambda link: link.name):
+        steps += restore_ip(rider.name, observed) if rider.up is True else (LinkStep(device=rider.name, up=False),)
+    return steps
+
+
 def restore_widths(before: Mapping[str, Bridge], after: Mapping[str, Bridge], observed: Topology) -> Iterator[Step]:
     """For the undo: MTUs that the switch set because a row asked for them; without the request it leaves them."""
     lost, old, new = lost_devices(before, after), _interfaces(before), _interfaces(after)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from xsagent.plan.ifcfg import diff_ifcfg_device, ifcfg_path, remove_ifcfg_device
 from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, RouteStep
 from xsagent.topology.values import Address, IpDevice, Link, Route, Topology
 
+RIDER = Link(name="xenbr0.7", kind="vlan", parent="xenbr0", vlan=7, up=True)
 FOREIGN = Address(interface=ipaddress.ip_interface("203.0.113.5/24"))
 ROUTE = Route(destination=ipaddress.ip_network("10.99.0.0/24"), gateway=None, protocol=3)
 OLD, NEW = "BOOTPROTO=none\nMTU=1500\n", "BOOTPROTO=none\nMTU=9000\n"
@@ -25,7 +27,7 @@ def host(text: str | None, *, up: bool = True) -> Topology:
 
 def test_the_undo_of_ifdown_runs_ifup_before_routes_come_back() -> None:
     """A route needs a link that is up; the steps between have nothing of their own to take back."""
-    ifdown, *rest = remove_ifcfg_device("xenbr0", host(OLD), "no longer wanted")
+    ifdown, *rest = remove_ifcfg_device("xenbr0", Topology(), host(OLD), "no longer wanted")
 
     assert [type(step) for step in ifdown.undo] == [IfupStep, AddressStep, RouteStep]
     assert [type(step) for step in rest] == [RouteStep, AddressStep]
@@ -34,7 +36,7 @@ def test_the_undo_of_ifdown_runs_ifup_before_routes_come_back() -> None:
 
 def test_a_device_that_is_down_needs_no_ifdown() -> None:
     """Its undo would bring it up."""
-    assert remove_ifcfg_device("xenbr0", host(OLD, up=False), "no longer wanted") == ()
+    assert remove_ifcfg_device("xenbr0", Topology(), host(OLD, up=False), "no longer wanted") == ()
 
 
 def test_the_undo_of_ifup_leaves_a_link_up_that_was_up() -> None:
@@ -43,3 +45,40 @@ def test_the_undo_of_ifup_leaves_a_link_up_that_was_up() -> None:
 
     assert [type(step) for step in before] == [IfdownStep]
     assert [type(step) for step in after[0].undo] == [IfdownStep, LinkStep, AddressStep, RouteStep]
+
+
+def test_the_undo_of_ifup_keeps_the_address_of_a_link_that_was_down() -> None:
+    """An admin's address on a link that is down is there before, and so it must be afterwards."""
+    _, after = diff_ifcfg_device(DEVICE, Topology(files={ifcfg_path("xenbr0"): NEW}), host(None, up=False))
+
+    assert [type(step) for step in after[0].undo] == [IfdownStep, AddressStep]
+
+
+def test_a_nic_that_becomes_a_port_is_raised_again_after_ifdown() -> None:
+    """Ifdown takes its link down: a bond or bridge over it would have no carrier."""
+    wanted = Topology(links={"xenbr0": Link(name="xenbr0", up=True)})
+
+    steps = remove_ifcfg_device("xenbr0", wanted, host(OLD), "no longer wanted")
+
+    assert [type(step) for step in steps] == [IfdownStep, RouteStep, AddressStep, LinkStep]
+    assert steps[-1].required
+
+
+def test_what_rides_on_a_device_comes_back_after_ifdown_and_ifup() -> None:
+    """The kernel drops routes of VLAN netdevs with the device below, and raises all of them again with it."""
+    present = host(OLD)
+    riders = {
+        "xenbr0.7": RIDER,
+        "xenbr0.8": Link(name="xenbr0.8", kind="vlan", parent="xenbr0", vlan=8, up=False),
+    }
+    present = replace(
+        present,
+        links={**present.links, **riders},
+        ip_devices={**present.ip_devices, "xenbr0.7": IpDevice(device="xenbr0.7", routes=(ROUTE,))},
+    )
+
+    before, after = diff_ifcfg_device(DEVICE, Topology(files={ifcfg_path("xenbr0"): NEW}), present)
+
+    assert [type(step) for step in after] == [IfupStep, RouteStep, LinkStep]
+    assert [step.device for step in after[1:]] == ["xenbr0.7", "xenbr0.8"]
+    assert [type(step) for step in before[0].undo] == [IfupStep, AddressStep, RouteStep, RouteStep, LinkStep]
