@@ -11,7 +11,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from kernel_model import LEASED_ROUTE, LEASES, KernelModel
+from kernel_model import LEASES, KernelModel
 
 from xsagent.errors import CommandError, DhcpSilentError, NetlinkError
 from xsagent.topology.values import Address, Origin, Route
@@ -74,10 +74,12 @@ class InitscriptsModel(KernelModel):
             gateway = ipaddress.ip_address(words[2]) if "via" in words else None
             destination = ipaddress.ip_network(words[0])
             metric = 1024 if destination.version == 6 else 0
-            present = self.routes.get(device, ())
-            if all((old.destination, old.metric) != (destination, metric) for old in present):
+            # ifup-eth sets the default route by `ip route replace`, ifup-routes the others by `ip route add`
+            if destination.prefixlen == 0:
+                self.displace(destination, metric)
+            if not self.has_route(destination, metric):
                 route = Route(destination=destination, gateway=gateway, protocol=_BOOT, metric=metric)
-                self.routes[device] = (*present, route)
+                self.routes[device] = (*self.routes.get(device, ()), route)
 
     def _add_lease(self, device: str) -> None:
         if self._has_address(device, 4):
@@ -86,7 +88,7 @@ class InitscriptsModel(KernelModel):
             raise DhcpSilentError(f"no DHCP server answered on {device}")
         self._add_leased(device, 4)
         if _keys(self.files.get(NETWORK) or "").get("GATEWAYDEV", device) == device:
-            self.routes[device] = (*self.routes.get(device, ()), LEASED_ROUTE)
+            self.set_leased_route(device)
 
     def _add_leased(self, device: str, family: int) -> None:
         lease = Address(interface=LEASES[family], origin=Origin.DHCP)

@@ -18,6 +18,7 @@ LEASED_ROUTE = Route(
     destination=ipaddress.ip_network("0.0.0.0/0"), gateway=ipaddress.ip_address("198.51.100.1"), protocol=16
 )
 FEATURES = {"rx": True, "tx": True, "sg": True, "tso": True, "gso": True, "gro": True, "lro": False}
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _OURS = 158
 _MIN_IPV6_MTU = 1280
 
@@ -107,6 +108,23 @@ class KernelModel:
         removed = {_identity(_as_set(route)) for route in step.remove}
         self.routes[step.device] = tuple(route for route in present if _identity(route) not in removed)
 
+    def displace(self, destination: IpNetwork, metric: int) -> None:
+        """What `replace` does first: no device has a route with this prefix and metric any more."""
+        self._replace_elsewhere("", (destination, metric))
+
+    def has_route(self, destination: IpNetwork, metric: int) -> bool:
+        """Whether any device has a route with this prefix and metric: `add` fails then."""
+        return any(
+            (route.destination, route.metric) == (destination, metric)
+            for routes in self.routes.values()
+            for route in routes
+        )
+
+    def set_leased_route(self, device: str) -> None:
+        """The router of a lease becomes the way out, by `replace` (dhclient-script, ours and others')."""
+        self.displace(LEASED_ROUTE.destination, LEASED_ROUTE.metric)
+        self.routes[device] = (*self.routes.get(device, ()), LEASED_ROUTE)
+
     def _replace_elsewhere(self, device: str, same: tuple[object, int]) -> None:
         """`replace` puts a route in the place of the one with its prefix and metric, whatever device that is on."""
         for other in self.routes.keys() - {device}:
@@ -145,7 +163,7 @@ class KernelModel:
                 lease = Address(interface=LEASES[family], origin=Origin.DHCP)
                 self.addresses[name] = (*self.addresses.get(name, ()), lease)
                 if "routers" in client.configuration:
-                    self.routes[name] = (*self.routes.get(name, ()), LEASED_ROUTE)
+                    self.set_leased_route(name)
 
     def require(self, device: str) -> Link:
         if device not in self.links:

@@ -31,7 +31,6 @@ from xsagent.plan.steps import (
     Plan,
     Relied,
     ResolverStep,
-    RouteStep,
     SafetyFlowsStep,
     Step,
     SysctlStep,
@@ -232,10 +231,9 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
         else:
             if name in lost and name in observed.ip_devices:
                 phases.retire += stop_clients(observed.ip_devices[name], "its device is made anew")
-            steps = diff_ip_device(device, bare.ip_devices.get(name))
-            phases.addresses += [
-                bring_back_displaced(step, bare.ip_devices) if isinstance(step, RouteStep) else step for step in steps
-            ]
+            phases.addresses += diff_ip_device(device, bare.ip_devices.get(name))
+    phases.retire = [bring_back_displaced(step, observed.ip_devices) for step in phases.retire]
+    phases.addresses = [bring_back_displaced(step, bare.ip_devices) for step in phases.addresses]
     if desired.topology.resolver is not None and not _resolver_is_right(desired.topology.resolver, observed.resolver):
         present = observed.resolver or Resolver()
         phases.addresses.append(

@@ -9,7 +9,16 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xsagent.plan.steps import AddressStep, AnnounceStep, RouteStep, StartDhcpStep, Step, StopDhcpStep
+from xsagent.plan.steps import (
+    AddressStep,
+    AnnounceStep,
+    IfdownStep,
+    IfupStep,
+    RouteStep,
+    StartDhcpStep,
+    Step,
+    StopDhcpStep,
+)
 from xsagent.topology.values import (
     IPV4,
     IPV6,
@@ -62,13 +71,20 @@ def stop_clients(observed: IpDevice, reason: str) -> tuple[Step, ...]:
     return tuple(_stop(observed.device, client, reason) for client in clients if client is not None and client.running)
 
 
-def bring_back_displaced(step: RouteStep, observed: Mapping[str, IpDevice]) -> RouteStep:
-    """The step whose undo also brings back what its routes replace on other devices.
+def bring_back_displaced(step: Step, observed: Mapping[str, IpDevice]) -> Step:
+    """The step whose undo also brings back what its routes, or those of its way back, replace on other devices.
 
-    The kernel has one route for a prefix and a metric: setting it here takes it away there (ip-route(8), replace). Best
-    effort: a device that this plan changes as well has its own undo.
+    The kernel has one route for a prefix and a metric: setting it here takes it away there (ip-route(8), replace). A
+    DHCP client and ifup set default routes by themselves. Best effort: a device that this plan changes as well has its
+    own undo.
     """
-    set_here = {(route.destination, _metric(route)) for route in step.add}
+    match step:
+        case RouteStep():
+            set_here = {(route.destination, _metric(route)) for route in step.add}
+        case StartDhcpStep() | StopDhcpStep() | IfupStep() | IfdownStep():
+            set_here = {(route.destination, _metric(route)) for route in _defaults(observed)}
+        case _:
+            return step
     undo = step.undo
     for name, device in sorted(observed.items()):
         displaced = tuple(
@@ -77,6 +93,10 @@ def bring_back_displaced(step: RouteStep, observed: Mapping[str, IpDevice]) -> R
         if displaced and name != step.device:
             undo += (RouteStep(device=name, add=displaced, required=False),)
     return replace(step, undo=undo)
+
+
+def _defaults(observed: Mapping[str, IpDevice]) -> list[Route]:
+    return [route for device in observed.values() for route in device.routes if _is_default(route)]
 
 
 def is_learnt(route: Route) -> bool:

@@ -25,6 +25,7 @@ from xsagent.plan.steps import (
     StartDhcpStep,
     Step,
     StopDhcpStep,
+    SysctlStep,
 )
 from xsagent.topology.desired import ManagementPath
 
@@ -88,6 +89,9 @@ def devices_of(step: Step) -> frozenset[str]:
             | AnnounceStep(device=device)
         ):
             return frozenset({device})
+        case SysctlStep(values=values):
+            # net/ipv6/conf/DEVICE/KEY, relative to /proc/sys/net
+            return frozenset(path.split("/")[2] for path in values)
         case ResolverStep():
             return frozenset()
         case _:
