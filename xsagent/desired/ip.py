@@ -17,7 +17,7 @@ from xsagent.desired.ethtool import bridge_features, link_settings
 from xsagent.desired.ifcfg import IfcfgFacts, ifcfg_files
 from xsagent.desired.ipv6 import ipv6_gateway, ipv6_sysctls, parse_ipv6_mode, static_ipv6
 from xsagent.desired.kind import cause_of, label, refusal
-from xsagent.desired.mtu import wanted_mtu
+from xsagent.desired.mtu import ip_device_mtu
 from xsagent.desired.notes import Notes
 from xsagent.desired.routes import static_routes
 from xsagent.desired.scene import Scene
@@ -61,7 +61,7 @@ def build_ip_configuration(scene: Scene, draft: Draft, pif: Pif, roles: Roles) -
         facts = IfcfgFacts(
             device=device,
             gateways=_gateways(scene, pif, draft.notes),
-            mtu=wanted_mtu(scene, pif, draft.notes),
+            mtu=ip_device_mtu(scene, pif, draft.notes),
             servers=servers,
             search=search,
             features=_network_features(scene, pif, device.device, draft.notes),
@@ -117,7 +117,7 @@ def ip_link(scene: Scene, pif: Pif, device: str, notes: Notes, *, is_gateway: bo
     return Link(
         name=device,
         up=True,
-        mtu=wanted_mtu(scene, pif, notes),
+        mtu=ip_device_mtu(scene, pif, notes),
         features=_network_features(scene, pif, device, notes),
         settings=_network_settings(scene, pif, device, notes),
         sysctls=ipv6_sysctls(scene, pif, device, is_gateway=is_gateway),

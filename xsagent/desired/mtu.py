@@ -65,6 +65,18 @@ def carrier_mtu(scene: Scene, carrier: Pif, notes: Notes) -> int | Keep:
     return KEEP
 
 
+def ip_device_mtu(scene: Scene, pif: Pif, notes: Notes) -> int:
+    """MTU of the PIF's IP device: its network's own; on a bridgeless network the device is the NIC, which carries VLANs.
+
+    One value for link and ifcfg file, so that an ifup does not narrow what rides on the NIC (legacy-faults F25).
+    """
+    own = wanted_mtu(scene, pif, notes)
+    if scene.bridge_name(pif) or scene.snapshot.vlan_of(pif) is not None:
+        return own
+    carrier = carrier_mtu(scene, pif, notes)
+    return own if isinstance(carrier, Keep) else carrier
+
+
 def is_side_effect_on_management(scene: Scene, carrier: Pif) -> bool:
     """Whether the carrier is only on the way of this operation, and management is up on it meanwhile."""
     if carrier.ref in scene.raised or not scene.carries_management(carrier) or scene.management is None:

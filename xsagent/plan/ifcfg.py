@@ -80,10 +80,7 @@ def remove_ifcfg_device(device: str, topology: Topology, observed: Topology, rea
 
 def _ifdown(device: str, observed: Topology, reason: str) -> Step:
     """ifdown, and the way back: ifup by the old file, then what ifup does not know of."""
-    link = observed.links[device]
-    undo: tuple[Step, ...] = (IfupStep(device=device), *restore_ip(device, observed), *restore_riders(device, observed))
-    if isinstance(link.mtu, int):
-        undo += (LinkStep(device=device, mtu=link.mtu, required=False),)
+    undo = (IfupStep(device=device), *_restore(device, observed))
     return IfdownStep(device=device, reason=reason, undo=undo)
 
 
@@ -92,6 +89,15 @@ def _undo_of_ifup(device: str, observed: Topology) -> tuple[Step, ...]:
     steps: tuple[Step, ...] = (IfdownStep(device=device),)
     if _is_up(device, observed):
         steps += (LinkStep(device=device, up=True),)
+    return (*steps, *_restore(device, observed))
+
+
+def _restore(device: str, observed: Topology) -> tuple[Step, ...]:
+    """What ifup and ifdown change beside the state of the link: width, addresses, routes, what rides on the device."""
+    link = observed.links.get(device)
+    steps: tuple[Step, ...] = ()
+    if link is not None and isinstance(link.mtu, int):
+        steps += (LinkStep(device=device, mtu=link.mtu, required=False),)
     steps += restore_ip(device, observed)
     return (*steps, *restore_riders(device, observed)) if _is_up(device, observed) else steps
 

@@ -82,10 +82,12 @@ def restore_riders(name: str, observed: Topology) -> tuple[Step, ...]:
     """Steps that bring back VLAN netdevs on a device that was down for a while and is up again.
 
     The kernel takes them down with it, so that their routes and IPv6 addresses go, and raises all of them again, also
-    one that was down (net/8021q/vlan.c, vlan_device_event()).
+    one that was down; none is ever wider than the device (net/8021q/vlan.c, vlan_device_event()).
     """
     steps: tuple[Step, ...] = ()
     for rider in sorted((link for link in observed.links.values() if link.parent == name), key=lambda link: link.name):
+        if isinstance(rider.mtu, int):
+            steps += (LinkStep(device=rider.name, mtu=rider.mtu, required=False),)
         steps += restore_ip(rider.name, observed) if rider.up is True else (LinkStep(device=rider.name, up=False),)
     return steps
 
