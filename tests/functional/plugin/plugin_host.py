@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -26,15 +25,6 @@ TARGET = f"ssl:{CONTROLLER}:6640"
 CACERT = "etc/openvswitch/vswitchd.cacert"
 PEM = "etc/xensource/xapi-ssl.pem"
 NO_CHANGE = "No change to configuration"
-VOLATILE = {
-    "statistics", "status", "rstp_status", "rstp_statistics", "datapath_id", "datapath_version", "ifindex",
-    "mac_in_use", "link_state", "link_speed", "link_resets", "admin_state", "duplex", "mtu", "ofport", "error",
-    "lacp_current", "bfd_status", "cfm_fault", "cfm_fault_status", "cfm_flap_count", "cfm_health",
-    "cfm_remote_mpids", "cfm_remote_opstate", "is_connected", "role", "next_cfg", "cur_cfg", "datapaths",
-    "ovs_version", "db_version", "datapath_types", "iface_types", "dpdk_initialized", "dpdk_version", "_uuid",
-    "_version", "bond_active_slave",
-}  # fmt: skip
-"""What the switch reports: no configuration."""
 
 
 def spec() -> SandboxSpec:
@@ -222,31 +212,3 @@ def mess(host: PluginHost) -> None:
         "--", "set", "Open_vSwitch", ".", "other_config:mine=2", "external_ids:mine=3",
         "--", "set-manager", "tcp:127.0.0.1:6699",
     )  # fmt: skip
-
-
-def configuration(sandbox: Sandbox) -> dict[str, list[str]]:
-    """The whole configuration by table, references replaced by the rows referred to: no UUID is left in it."""
-    database = f"unix:{sandbox.root}/run/openvswitch/db.sock"
-    dumps = sandbox.run(["ovsdb-client", "-f", "json", "dump", database, "Open_vSwitch"]).stdout.splitlines()
-    rows: dict[str, dict[str, object]] = {}
-    tables: dict[str, list[str]] = {}
-    for dump in map(json.loads, dumps):
-        table = dump["caption"].removesuffix(" table")
-        named = [dict(zip(dump["headings"], values, strict=True)) for values in dump["data"]]
-        tables[table] = [row["_uuid"][1] for row in named]
-        for row in named:
-            rows[row["_uuid"][1]] = {name: value for name, value in row.items() if name not in VOLATILE}
-    return {table: sorted(repr(_expand(rows[uuid], rows, {uuid})) for uuid in uuids) for table, uuids in tables.items()}
-
-
-def _expand(value: object, rows: dict[str, dict[str, object]], seen: set[str]) -> object:
-    match value:
-        case ["uuid", str(uuid)]:
-            return ("cycle", rows[uuid].get("name")) if uuid in seen else _expand(rows[uuid], rows, {*seen, uuid})
-        case ["set", list(members)]:
-            return sorted(repr(_expand(member, rows, seen)) for member in members)
-        case list():
-            return [_expand(item, rows, seen) for item in value]
-        case dict():
-            return {key: _expand(item, rows, seen) for key, item in sorted(value.items())}
-    return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from plugin_host import CACERT, CONTROLLER, PEM, SHAPE, TARGET, PluginHost, configuration, spec
+from host_state import configuration
+from plugin_host import CACERT, CONTROLLER, PEM, SHAPE, TARGET, PluginHost, spec
 
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.xapi_pool import build_pool, ref_for

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
-from plugin_host import CACERT, CONTROLLER, NO_CHANGE, PEM, TARGET, PluginHost, configuration, make_certificate
+from host_state import configuration
+from plugin_host import CACERT, CONTROLLER, NO_CHANGE, PEM, TARGET, PluginHost, make_certificate
 
 
 def test_the_switch_connects_to_the_controller_of_the_pool(host: PluginHost) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from plugin_host import CACERT, CONTROLLER, NO_CHANGE, TARGET, PluginHost, configuration, mess
+from host_state import configuration
+from plugin_host import CACERT, CONTROLLER, NO_CHANGE, TARGET, PluginHost, mess
 
 RESET = "Successfully reset configuration"
 

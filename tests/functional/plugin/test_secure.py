@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from plugin_host import CACERT, CONTROLLER, NO_CHANGE, PACKAGE, TARGET, PluginHost, configuration, mess
+from host_state import configuration
+from plugin_host import CACERT, CONTROLLER, NO_CHANGE, PACKAGE, TARGET, PluginHost, mess
 
 from xsagent.apply.flows import read_flows, replace_flows
 from xsagent.hotplug.locking import render_flows
