@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
-from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.executor import Executed, Settle, execute, roll_back
 from xsagent.apply.journal import Journal, read_journal, remove_journal
 from xsagent.apply.orphans import end_orphans
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
@@ -19,6 +19,7 @@ from xsagent.apply.rdnss import learn_servers, wants_router_servers
 from xsagent.apply.recovery import recover
 from xsagent.apply.refusals import read_refusals
 from xsagent.apply.rolled_back import remember_rolled_back
+from xsagent.apply.room import release_room, room_for
 from xsagent.apply.run_step import StepRunner
 from xsagent.config import Paths, Settings
 from xsagent.errors import VerifyError, XsagentError
@@ -174,6 +175,7 @@ def _apply_once(operation: Operation, host: Host) -> Outcome:
         desired=operation.desired,
         armed=deadman.armed,
         configuration=operation.configuration,
+        room=room_for(plan, host.paths),
     )
     with deadman:
         return _run(operation, host, plan, journal, deadman)
@@ -197,18 +199,21 @@ def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman
         deadman.note(step)
         journal.begin(step)
 
+    def settle(undo: Sequence[Step]) -> Sequence[Step]:
+        return host.settle(journal.give_room(undo))
+
     try:
-        done = execute(plan, runner.run, begin, host.report, host.settle)
+        done = execute(plan, runner.run, begin, host.report, settle)
         cause = None
         if isinstance(done, Executed):
             cause = _check(operation, host, done, deadman)
             if cause is None and operation.retirement is not None:
-                done, cause = _retire(operation, operation.retirement, host, runner, begin, done, deadman)
+                done, cause = _retire(operation, operation.retirement, host, runner, begin, settle, done, deadman)
         if cause is not None:
-            done = roll_back(journal.begun, cause, undoer.run, host.report, host.settle)
+            done = roll_back(journal.begun, cause, undoer.run, host.report, settle)
     except BaseException as error:
         # whatever it was, the host must not stay half done (legacy-faults F11)
-        _end(roll_back(journal.begun, repr(error), undoer.run, host.report, host.settle), host, journal, deadman)
+        _end(roll_back(journal.begun, repr(error), undoer.run, host.report, settle), host, journal, deadman)
         raise
     _end(done, host, journal, deadman)
     if not isinstance(done, Executed):
@@ -249,6 +254,7 @@ def _retire(
     host: Host,
     runner: StepRunner,
     begin: Callable[[Step], None],
+    settle: Settle,
     done: Executed,
     deadman: Deadman,
 ) -> tuple[Executed, str | None]:
@@ -263,7 +269,7 @@ def _retire(
         plan = make_plan(second, host)
     except XsagentError as error:
         return done, str(error)
-    retired = execute(plan, runner.run, begin, host.report, host.settle)
+    retired = execute(plan, runner.run, begin, host.report, settle)
     if not isinstance(retired, Executed):
         return done, retired.cause
     whole = Executed(begun=(*done.begun, *retired.begun), silent_dhcp=done.silent_dhcp)
@@ -327,6 +333,7 @@ def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
     entries = read_journal(host.paths.state_dir)
     if entries is None:
         return None
+    release_room(host.paths)
     orphans = end_orphans(host.paths)
     if orphans:
         host.logger.warning("end_orphans", count=orphans)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xsagent.apply.room import Room
 from xsagent.errors import ApplyError, InputError
 from xsagent.model.keep_out import PifConfiguration
 from xsagent.plan.steps import FileStep, Plan, Step
@@ -56,6 +58,7 @@ class Journal:
     """An open journal; nothing is on disk before the first step begins.
 
     Attributes:
+        room: kept on disk for the way back from the first step on.
         begun: steps that were put on disk.
     """
 
@@ -65,6 +68,7 @@ class Journal:
     desired: Desired | None
     armed: bool = False
     configuration: PifConfiguration | None = None
+    room: Room | None = None
     begun: list[Step] = field(default_factory=list, init=False)
     _descriptor: int | None = field(default=None, init=False)
 
@@ -75,16 +79,25 @@ class Journal:
         500 VLANs that is nearly every step.
 
         Raises:
-            ApplyError: it cannot be written (disk full, read-only): the effect must not happen.
+            ApplyError: it cannot be written (disk full, read-only), or there is no room for the way back: the effect
+                must not happen.
         """
         try:
             if self._descriptor is None:
                 self._descriptor = self._open()
+                if self.room is not None:
+                    self.room.hold()
                 self._write(self._descriptor, self._head())
             self._write(self._descriptor, {"begin": to_json(step)}, sync=bool(step.undo))
         except OSError as error:
             raise ApplyError(f"the journal {self.directory / NAME} could not be written: {error.strerror}") from error
         self.begun.append(step)
+
+    def give_room(self, undo: Sequence[Step]) -> Sequence[Step]:
+        """The way back begins: what was kept free on disk for it is given up. Returns the steps as they are."""
+        if self.room is not None:
+            self.room.release()
+        return undo
 
     def commit(self) -> None:
         """The operation ended well, or was wholly undone: nothing is left to take back.
@@ -102,6 +115,7 @@ class Journal:
 
     def close(self) -> None:
         """Leave the journal for the next run (Stuck, or this process ends)."""
+        self.give_room(())
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

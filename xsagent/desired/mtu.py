@@ -66,7 +66,7 @@ def carrier_mtu(scene: Scene, carrier: Pif, notes: Notes) -> int | Keep:
 
 
 def ip_device_mtu(scene: Scene, pif: Pif, notes: Notes) -> int:
-    """MTU of the PIF's IP device: its network's own; on a bridgeless network the device is the NIC, which carries VLANs.
+    """MTU of the PIF's IP device: its network's own; on a bridgeless network it is the NIC, which carries VLANs.
 
     One value for link and ifcfg file, so that an ifup does not narrow what rides on the NIC (legacy-faults F25).
     """

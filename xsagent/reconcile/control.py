@@ -16,6 +16,7 @@ from xsagent.apply.executor import Executed, execute, roll_back
 from xsagent.apply.flows import read_flows, render_flow, replace_flows
 from xsagent.apply.journal import Journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
+from xsagent.apply.room import room_for
 from xsagent.config import Paths
 from xsagent.errors import CommandError, ConflictError, InputError, XsagentError
 from xsagent.observed.host import Interest, observe_host
@@ -111,6 +112,7 @@ class _Change:
         present = observe_host(self.host.paths, None, Interest(), time.monotonic() + _READ_S) if path else Topology()
         deadman_desired = self._with_gateways(path, present)
         deadman = arm_deadman(deadman_desired, present, self.host.paths, self._window(present))
+        plan = Plan(steps=(*_ca_steps(self.host.paths, self.change), self.step, *self._safety_steps(path)))
         journal = Journal(
             directory=self.host.paths.state_dir,
             boot=read_boot_id(self.host.paths),
@@ -118,16 +120,16 @@ class _Change:
             # no state of the host proves that this was done: a run that dies is taken back
             desired=None,
             armed=deadman.armed,
+            room=room_for(plan, self.host.paths),
         )
         locking = self._read_locking_flows()
-        plan = Plan(steps=(*_ca_steps(self.host.paths, self.change), self.step, *self._safety_steps(path)))
         with deadman:
-            done = execute(plan, self._run_step, journal.begin, self.host.report)
+            done = execute(plan, self._run_step, journal.begin, self.host.report, journal.give_room)
             cause = None
             if isinstance(done, Executed):
                 cause = self._relock(locking) or deadman.verify(None, lambda: present)
                 if cause is not None:
-                    done = roll_back(done.begun, cause, self._run_step, self.host.report)
+                    done = roll_back(done.begun, cause, self._run_step, self.host.report, journal.give_room)
             if not isinstance(done, Executed):
                 self._relock(locking)
             if not isinstance(done, Stuck):

@@ -121,18 +121,53 @@ def test_a_full_disk_stops_the_run_before_any_effect(host: Sandbox) -> None:
     assert state(host) == before
 
 
-@pytest.mark.parametrize("blocks", [2, 4, 6, 8])
-def test_a_journal_that_cannot_grow_takes_back_what_was_begun(host: Sandbox, blocks: int) -> None:
-    """RLIMIT_FSIZE (512 bytes each) in the middle of the run: EFBIG, and nothing is left of the steps before."""
+def small_disk(sandbox: Sandbox, folder: str, size_k: int) -> None:
+    """Put a folder of the host, with what is in it, on a disk of this size."""
+    place, kept = str(sandbox.root / folder), str(sandbox.log / "kept")
+    sandbox.run(["cp", "-a", place, kept])
+    sandbox.run(["mount", "-t", "tmpfs", "-o", f"size={size_k}k", "tmpfs", place])
+    sandbox.run(["cp", "-a", f"{kept}/.", place])
+    sandbox.run(["rm", "-r", kept])
+
+
+def test_a_journal_that_cannot_grow_takes_back_what_was_begun(host: Sandbox) -> None:
+    """ENOSPC in the middle of the run, on disks that are larger each time: nothing is left of the steps before."""
     before = state(host)
-    command = f"interface-reconfigure --root-prefix={host.root} --no-syslog --force xenbr1 up"
+    said = []
+    for size_k in range(64, 160, 4):
+        small_disk(host, "var/lib/xsagent", size_k)
+        done = reconfigure(host, "--no-syslog", "--force", "xenbr1", "up", env=QUICK)
+        if done.returncode == 0:
+            break
+        said.append(done.stderr)
+        assert state(host) == before, done.stderr
+        host.run(["umount", str(host.root / "var/lib/xsagent")])
 
-    done = host.run(["sh", "-c", f"ulimit -f {blocks}; exec {command}"], check=False, timeout=120, env=QUICK)
+    assert "nothing was changed" in said[0].splitlines()[-1]
+    assert any("journal" in text.splitlines()[-1] and "undo_step" in text for text in said), said[-1]
+    assert addresses(host, "xenbr1") == ["198.51.100.10/24"]
 
-    assert done.returncode == 1, "the limit was never met: the test proves nothing"
-    assert "journal" in done.stderr.splitlines()[-1]
-    assert "undo_step" in done.stderr or blocks < 8
-    assert state(host) == before
+
+@pytest.mark.parametrize("folder", ["etc", "var/lib/xsagent"])
+def test_a_disk_that_fills_up_in_the_middle_of_a_run_does_not_keep_it_from_going_back(
+    scripted: Sandbox, folder: str
+) -> None:
+    """The room for the way back was taken before the first effect: RolledBack, not Stuck; it is free again."""
+    small_disk(scripted, folder, 512)
+    program = scripted.bin / "ifup"
+    full = scripted.root / folder / "full"
+    fill = f'[ "$IPADDR" != 192.0.2.20 ] || {{ cat /dev/zero > {full}; exit 1; }}\nip link set $1 up\n'
+    program.write_text(program.read_text().replace("ip link set $1 up\n", fill))
+    write_cache(scripted, records(IP="192.0.2.20"))
+    before = state(scripted)
+
+    said = refuse(scripted, "--force", "xenbr0", "up", env=QUICK)
+
+    assert "the host is as it was before" in said
+    assert scripted.run(["cat", str(full)], check=False).stdout, "the disk was not filled: the test proves nothing"
+    scripted.run(["rm", str(full)])
+    assert state(scripted) == before
+    assert scripted.run(["ls", "-A", str(scripted.root / folder)]).stdout.split().count(".xsagent-room") == 0
 
 
 def test_the_kernel_s_refusal_is_taken_back(host: Sandbox) -> None:
