@@ -27,6 +27,7 @@ from xsagent.config import Paths, Settings
 from xsagent.desired.stale_bridges import choose_stale_bridges
 from xsagent.desired.switch_start import build_ctl_command, build_daemon_command, build_identity
 from xsagent.errors import CacheError, CommandError, FileError, InputError, XsagentError
+from xsagent.firewall import reconcile_firewall
 from xsagent.log import get_logger
 from xsagent.model.host import Inventory
 from xsagent.model.switch_start import Daemon, SwitchFiles, SwitchIdentity, SwitchOptions
@@ -152,6 +153,18 @@ def start_switch(boot: SwitchBoot) -> None:
     connect_managers(boot.host)
     wait_for_switch(boot.paths.ovs_rundir, boot.settings.vswitchd_wait_s)
     check_handlers(boot)
+    _let_tunnels_in(boot)
+
+
+def _let_tunnels_in(boot: SwitchBoot) -> None:
+    """Of use to tunnels alone, so whatever goes wrong here is a warning."""
+    try:
+        result = reconcile_firewall(boot.paths, boot.settings)
+    except (XsagentError, OSError) as error:
+        boot.warn("reconcile_firewall", f"the firewall may keep tunnels out: {error}")
+        return
+    for sentence in result.warnings:
+        boot.warn("reconcile_firewall", f"the firewall may keep tunnels out: {sentence}")
 
 
 def _prepare_database(boot: SwitchBoot) -> None:

@@ -230,6 +230,8 @@ class Settings:
         log_level: ``debug``, ``info``, ``warning`` or ``error``.
         dhcp_vendor_class: sent by dhclient; empty for none.
         controller_port: for pool.vswitch_controller.
+        firewall: ``auto`` lets tunnels in, ``off`` leaves the host's firewall alone.
+        vxlan_port: UDP port of VXLAN tunnels that name none.
     """
 
     ip_backend: str = "auto"
@@ -248,6 +250,8 @@ class Settings:
     log_level: str = "info"
     dhcp_vendor_class: str = ""
     controller_port: int = 6640
+    firewall: str = "auto"
+    vxlan_port: int = 4789
 
 
 def _previous(path: Path) -> Path:
@@ -356,4 +360,6 @@ _PARSERS: Final[Mapping[str, _Parser]] = {
     "log_level": _one_of("debug", "info", "warning", "error"),
     "dhcp_vendor_class": _parse_vendor_class,
     "controller_port": lambda text: parse_integer(text, 1, 65535),
+    "firewall": _one_of("auto", "off"),
+    "vxlan_port": lambda text: parse_integer(text, 1, 65535),
 }

@@ -20,7 +20,7 @@ _FACTS = frozenset({"errors", "model", "topology"})
 _GROUND = _FACTS | {"config", "log"}
 _PURE = frozenset({"desired", "plan"})
 _FLOW = _GROUND | _PURE | {"sources", "observed", "apply"}
-_ENTRIES = frozenset({"reconfigure", "operations", "rescue", "rewrite", "hotplug", "hotplug decides"})
+_ENTRIES = frozenset({"reconfigure", "operations", "rescue", "rewrite", "hotplug", "hotplug decides", "firewall"})
 
 LAYERS: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
@@ -41,7 +41,8 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "operations": _FLOW | {"reconfigure"},
     "rewrite": _FLOW | {"reconfigure", "operations"},
     "rescue": _FLOW,
-    "boot": _FLOW,
+    "firewall": _FLOW,
+    "boot": _FLOW | {"firewall"},
     "hotplug": _FLOW | {"hotplug decides"},
     "reconcile": _FLOW | _ENTRIES,
     "daemon": _FLOW | _ENTRIES | {"reconcile"},
@@ -90,8 +91,8 @@ HEAVY: Mapping[str, tuple[str, ...]] = {
 WRITERS = frozenset({"apply", "sandbox", "installation", "cli"})
 """Layers with effects: the only writer of a host's network, the throw-away host, what puts our own files in place,
 process edges (stdout, a signal)."""
-ASKING_PROGRAMS = ("observed/flows.py",)
-"""Readers that run a child program because nothing else tells: ``ovs-ofctl dump-flows``."""
+ASKING_PROGRAMS = ("observed/flows.py", "observed/firewall.py")
+"""Readers that run a child program because nothing else tells: ``ovs-ofctl dump-flows``, firewalls' own programs."""
 WRITING_METHODS = frozenset(
     {"write_text", "write_bytes", "unlink", "rename", "mkdir", "rmdir", "touch", "chmod", "symlink_to", "hardlink_to"}
 )

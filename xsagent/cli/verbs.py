@@ -23,6 +23,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _add_status(verbs)
     _add_doctor(verbs)
     _add_topology(verbs)
+    _add_firewall(verbs)
     sandbox.add_parser(verbs)
     verbs.choices["sandbox"].set_defaults(run=sandbox.run)
 
@@ -117,6 +118,18 @@ def _add_topology(verbs: Subparsers) -> None:
     parser.set_defaults(run=_run_topology)
 
 
+def _add_firewall(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "firewall",
+        help="let in what this host's tunnels need: GRE, and VXLAN, Geneve, STT, IPsec while there is one",
+        description="Compares the rules of ours in the host's firewall with the tunnels that there are, and mends what "
+        "differs. Rules of others are never touched. Says each rule that it changed.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be changed")
+    _add_root_prefix(parser)
+    parser.set_defaults(run=_run_firewall)
+
+
 def _add_root_prefix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
 
@@ -129,6 +142,12 @@ def _run_show(arguments: argparse.Namespace) -> int:
 
 def _run_openvswitch(arguments: argparse.Namespace) -> int:
     from xsagent.cli.openvswitch import run  # noqa: PLC0415 - other verbs must not pay for it
+
+    return run(arguments)
+
+
+def _run_firewall(arguments: argparse.Namespace) -> int:
+    from xsagent.cli.firewall import run  # noqa: PLC0415 - other verbs must not pay for it
 
     return run(arguments)
 

@@ -1,0 +1,93 @@
+"""The host's firewall lets tunnels in while they are there: read, decide, compare, apply. Effects under a lock.
+
+Called when Open vSwitch was started, after a PIF of a tunnel went up or down, by xsagentd's reconciliation, and by hand
+(`xsagent firewall`). Level-triggered: each run looks at everything anew.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from xsagent.apply.firewall import apply_firewall_change
+from xsagent.apply.lock import hold_lock
+from xsagent.config import Paths, Settings
+from xsagent.desired.firewall import attached_tunnels, build_firewall_rules, is_tunnel
+from xsagent.errors import CacheError, CommandError, InputError
+from xsagent.log import get_logger
+from xsagent.model.snapshot import Snapshot
+from xsagent.observed.bridge_names import read_bridge_parents
+from xsagent.observed.firewall import read_firewall
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.observed.tunnel_ports import read_tunnel_ports
+from xsagent.plan.firewall import diff_firewall, render_change
+from xsagent.sources.boot import read_boot_state
+from xsagent.topology.firewall import FirewallChange, FirewallRule
+
+_READ_S: Final = 10.0
+_LOCK_S: Final = 30.0
+_LOCK_NAME: Final = "firewall.lock"
+_log = get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallResult:
+    """What a run came to.
+
+    Attributes:
+        changes: what was done, or would be in a dry run.
+        warnings: what could not be read or done.
+    """
+
+    changes: tuple[FirewallChange, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def reconcile_firewall(
+    paths: Paths, settings: Settings, snapshot: Snapshot | None = None, *, dry_run: bool = False
+) -> FirewallResult:
+    """Make the firewall let in what the tunnels of this host need, and nothing more of ours. Idempotent.
+
+    Arguments:
+        snapshot: XAPI's records; None: the cache's. Which tunnels are attached, the switch's bridges say.
+        dry_run: only tell.
+
+    Raises:
+        OvsdbUnavailableError, OvsdbError: the switch does not say which tunnels there are; nothing was changed.
+        LockHeldError: another run does not end.
+    """
+    if settings.firewall == "off":
+        return FirewallResult()
+    with hold_lock(paths.run_dir / _LOCK_NAME, "xsagent firewall", _LOCK_S):
+        wanted = _wanted(paths, settings, snapshot)
+        found = read_firewall(paths)
+        changes = diff_firewall(wanted, found.chains)
+        failures = () if dry_run else tuple(filter(None, map(_apply, changes)))
+    for sentence in (*found.warnings, *failures):
+        _log.warning("reconcile_firewall", reason=sentence)
+    return FirewallResult(changes=changes, warnings=found.warnings + failures)
+
+
+def _wanted(paths: Paths, settings: Settings, snapshot: Snapshot | None) -> frozenset[FirewallRule]:
+    deadline = time.monotonic() + _READ_S
+    with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
+        ports = read_tunnel_ports(connection, is_tunnel, deadline)
+        bridges = read_bridge_parents(connection, deadline)
+    attached: frozenset[str] = frozenset()
+    try:
+        attached = attached_tunnels(snapshot or read_boot_state(paths), bridges)
+    except (CacheError, InputError) as error:
+        _log.debug("read_boot_state", reason=str(error))
+    return build_firewall_rules(ports, attached, vxlan_port=settings.vxlan_port)
+
+
+def _apply(change: FirewallChange) -> str:
+    """A sentence when it failed; the other chains get theirs all the same."""
+    try:
+        apply_firewall_change(change)
+    except CommandError as error:
+        return str(error)
+    for line in render_change(change):
+        _log.info("change_firewall", what=line)
+    return ""
