@@ -33,8 +33,9 @@ from xsagent.model.host import Inventory
 from xsagent.model.switch_start import Daemon, SwitchFiles, SwitchIdentity, SwitchOptions
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.observed.processes import read_handler_threads
 from xsagent.observed.switch_alive import wait_for_switch
-from xsagent.observed.switch_daemons import count_handler_threads, is_kernel_datapath_there, read_uptime
+from xsagent.observed.switch_daemons import is_kernel_datapath_there, read_uptime
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.host_files import read_inventory, read_text
 from xsagent.sources.switch_options import read_switch_options
@@ -252,8 +253,8 @@ def check_handlers(boot: SwitchBoot) -> bool:
     Raises:
         CommandError, SwitchDeadError: it did not come back.
     """
-    pid = boot.host.pid("ovs-vswitchd")
-    if pid is None or not is_kernel_datapath_there(boot.paths.sys) or _has_handlers(boot, pid):
+    runs = boot.host.pid("ovs-vswitchd") is not None
+    if not runs or not is_kernel_datapath_there(boot.paths.sys) or _has_handlers(boot):
         return False
     boot.warn("restart_switch", "ovs-vswitchd has no handler threads, so no new flow would be forwarded: restarted")
     stop_daemon(boot.host, "ovs-vswitchd")
@@ -263,14 +264,14 @@ def check_handlers(boot: SwitchBoot) -> bool:
     return True
 
 
-def _has_handlers(boot: SwitchBoot, pid: int) -> bool:
+def _has_handlers(boot: SwitchBoot) -> bool:
     """Whether it has handler threads, or needs none: they come with the first bridge on the kernel's datapath."""
     with OvsdbConnection.open(boot.paths.ovsdb_socket, boot.settings.ovsdb_wait_s) as connection:
         bridges = read_ovsdb(connection).bridges.values()
     if all(bridge.datapath_type == _USERSPACE for bridge in bridges):
         return True
     end = time.monotonic() + _HANDLERS_S
-    while not count_handler_threads(boot.paths.proc, pid):
+    while read_handler_threads(boot.paths.ovs_rundir, boot.paths.proc) == 0:
         if time.monotonic() > end:
             return False
         time.sleep(0.1)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 92, "type: ignore": 2},
+    "xsagent": {"noqa": 94, "type: ignore": 2},
     "tests": {"noqa": 14, "type: ignore": 11},
 }
 """Exact number of each kind, by folder."""

@@ -116,6 +116,12 @@ def connect_managers(host: SwitchHost) -> None:
         _ask(host, "ovsdb-server", pid, "ovsdb-server/add-remote", [MANAGERS])
 
 
+def flush_cache(host: SwitchHost) -> bool:
+    """Let xsagentd read everything afresh (``ovs-appctl -t xsagentd flush-cache``); whether one did."""
+    paths = sorted(Path(host.files.rundir).glob("xsagentd.*.ctl"))
+    return any(_call(path, "flush-cache", []) for path in paths)
+
+
 def load_kernel_module(paths: Paths, name: str = "openvswitch") -> None:
     """Load the datapath's module, unless it is there or this kernel has no modules; idempotent.
 
@@ -134,14 +140,23 @@ def load_kernel_module(paths: Paths, name: str = "openvswitch") -> None:
 
 
 def _ask(host: SwitchHost, daemon: Daemon, pid: int, command: str, arguments: list[Json]) -> None:
-    """Send a command to a daemon's control socket (ovs-appctl's protocol); no answer is as good as one here."""
-    path = Path(host.files.rundir) / f"{daemon}.{pid}.ctl"
-    with contextlib.suppress(OSError, RemoteError):
+    """Send a command to a daemon's control socket; no answer is as good as one here."""
+    _call(Path(host.files.rundir) / f"{daemon}.{pid}.ctl", command, arguments)
+
+
+def _call(path: Path, command: str, arguments: list[Json]) -> bool:
+    """Run a command by ovs-appctl's protocol; whether it was done."""
+    try:
         channel = open_channel(path)
-        try:
-            channel.call(command, arguments, time.monotonic() + _EXIT_S)
-        finally:
-            channel.close()
+    except OSError:
+        return False
+    try:
+        channel.call(command, arguments, time.monotonic() + _EXIT_S)
+    except (OSError, RemoteError):
+        return False
+    finally:
+        channel.close()
+    return True
 
 
 def _is_gone(host: SwitchHost, daemon: Daemon, wait_s: float) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 
 from xsagent.apply.child import find_program, run_child
 from xsagent.apply.high_availability import heartbeat_stopped
+from xsagent.apply.switch_daemons import flush_cache
 from xsagent.boot import (
     SwitchBoot,
     check_handlers,
@@ -112,7 +113,8 @@ def _reload(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
     from xsagent.cli.xapi_update import update_marks  # noqa: PLC0415 - no start has to pay for it
 
     del arguments
-    update_marks(boot.paths, boot.settings)
+    if not flush_cache(boot.host):
+        update_marks(boot.paths, boot.settings)
     return 0
 
 

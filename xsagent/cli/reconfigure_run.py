@@ -102,6 +102,7 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
         before = read_management_addresses(operation) if options.pif_uuid is not None else None
         outcome = apply_operation(operation, host)
         _keep_in_step(outcome, operation, word, host)
+        _let_tunnels_in(word, host)
         if before is not None and read_management_addresses(operation) != before:
             signal_networking_change(host)
         return _answer(outcome, options)
@@ -189,6 +190,18 @@ def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Hos
                 pass
     except (XsagentError, OSError) as error:
         host.logger.error("save_cache_failed", reason=str(error))
+
+
+def _let_tunnels_in(word: _Word, host: Host) -> None:
+    """After an operation on a tunnel's access PIF: the firewall as it must be now. Never fails the operation."""
+    if not word.snapshot.tunnels or (word.pif is not None and not word.pif.tunnel_access_of):
+        return
+    from xsagent.firewall import reconcile_firewall  # noqa: PLC0415 - few hosts have tunnels
+
+    try:
+        reconcile_firewall(host.paths, host.settings, word.snapshot)
+    except (XsagentError, OSError) as error:
+        host.logger.warning("reconcile_firewall", reason=str(error))
 
 
 def _origin(options: ReconfigureOptions) -> Origin:

@@ -20,6 +20,7 @@ from xsagent.config import Paths
 from xsagent.observed.firewalld_text import parse_zone, parse_zones
 from xsagent.observed.iptables_text import parse_iptables
 from xsagent.observed.nft_text import input_tables, parse_nft_table
+from xsagent.observed.processes import read_process_names
 from xsagent.topology.firewall import FirewallChain
 
 _DIRECTORIES: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -64,13 +65,7 @@ def _collect(read: Callable[[], list[FirewallChain]]) -> HostFirewall:
 
 def _is_firewalld_running(paths: Paths) -> bool:
     """By its process: asking an absent one over D-Bus takes seconds."""
-    for path in paths.proc.glob("[0-9]*/comm"):
-        try:
-            if path.read_text(encoding="utf-8") == "firewalld\n":
-                return _find("firewall-cmd") is not None
-        except OSError:
-            continue
-    return False
+    return "firewalld" in read_process_names(paths.proc) and _find("firewall-cmd") is not None
 
 
 def _read_firewalld() -> list[FirewallChain]:

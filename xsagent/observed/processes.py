@@ -1,6 +1,7 @@
 """procfs -> names of running processes, and ovs-vswitchd's threads that handle upcalls. Reads only.
 
-Asked by the doctor. Names are those of /proc/PID/comm, fifteen characters at most.
+Asked by the doctor, at Open vSwitch's start and for the firewall. Names are those of /proc/PID/comm, fifteen
+characters at most.
 """
 
 from __future__ import annotations

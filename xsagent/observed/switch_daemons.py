@@ -1,4 +1,4 @@
-"""Open vSwitch's daemons -> which of them run, whether the switch has threads that forward, whether it ran before. I/O.
+"""Open vSwitch's daemons -> which of them run, and whether the switch ran before in this boot. I/O.
 
 Reads pid files, /proc and /sys only: these answers are needed before a daemon can be asked, or when one hangs.
 """
@@ -29,17 +29,6 @@ def read_daemon_pid(rundir: Path, proc: Path, name: str) -> int | None:
 def has_pid_file(rundir: Path, name: str) -> bool:
     """Whether a daemon left its pid file, running or not."""
     return (rundir / f"{name}.pid").exists()
-
-
-def count_handler_threads(proc: Path, pid: int) -> int:
-    """Threads of ovs-vswitchd that handle packets which no flow of the kernel's matches."""
-    names = []
-    for path in (proc / str(pid) / "task").glob("*/comm"):
-        try:
-            names.append(path.read_text(encoding="utf-8"))
-        except OSError:  # it ended meanwhile
-            continue
-    return sum(name.startswith("handler") for name in names)
 
 
 def is_kernel_datapath_there(sys: Path) -> bool:

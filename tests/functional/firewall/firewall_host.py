@@ -12,9 +12,11 @@ from packets import CONTROL_PORT
 from xsagent.sandbox import daemons
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.namespaces import search_path
+from xsagent.sandbox.spec import nic_mac
 
 BACKENDS = ("nftables", "iptables-nft", "iptables-legacy", "firewalld")
 ADDRESS, ADDRESS6 = "198.51.100.10", "2001:db8:1::10"
+_TUNNEL_CACHE = Path(__file__).parents[2] / "golden/tunnel-vxlan/snapshot.dbcache"
 _PACKETS = Path(__file__).parent / "packets.py"
 _NFT = f"""
 table inet host {{
@@ -142,6 +144,15 @@ class FirewallHost:
         env = {f"XSAGENT_{key.upper()}": value for key, value in settings.items()}
         command = ["xsagent", "firewall", f"--root-prefix={self.sandbox.root}", *words]
         return self.sandbox.run(command, check=check, env=env)
+
+    def reconfigure(self, bridge: str, action: str) -> None:
+        """Run `interface-reconfigure --force BRIDGE up|down`."""
+        self.sandbox.run(["interface-reconfigure", f"--root-prefix={self.sandbox.root}", "--force", bridge, action])
+
+    def write_tunnel_cache(self) -> None:
+        """A cache with a VXLAN tunnel whose access PIF is on xapi5, transported by management's xenbr0."""
+        text = _TUNNEL_CACHE.read_text().replace("00:16:3e:00:00:00", nic_mac("eth0"))
+        (self.sandbox.root / "var/xapi/network.dbcache").write_text(text)
 
     def add_tunnel(self, name: str, kind: str, **options: str) -> None:
         """Add a tunnel port, as an SDN controller does."""

@@ -146,19 +146,28 @@ def test_the_port_of_vxlan_can_be_set(nft_host: FirewallHost) -> None:
     assert not nft_host.lets_in("udp", 4789)
 
 
-def test_an_attached_tunnel_of_xapi_opens_its_port(nft_host: FirewallHost) -> None:
-    """From the cache's record, before a controller adds a port; while the access PIF's bridge is there."""
-    nft_host.write_tunnel_record("xapi9", "vxlan")
-    nft_host.reconcile()
+def test_up_and_down_of_a_tunnels_pif_open_and_close_its_port(nft_host: FirewallHost) -> None:
+    """With the access PIF's bridge, before a controller adds a port to it; nobody has to run anything else."""
+    nft_host.write_tunnel_cache()
     assert not nft_host.lets_in("udp", 4789)
 
-    nft_host.sandbox.build_bridge("xapi9")
-    nft_host.reconcile()
+    nft_host.reconfigure("xapi5", "up")
     assert nft_host.lets_in("udp", 4789)
 
-    nft_host.sandbox.run(["ovs-vsctl", "del-br", "xapi9"])
+    nft_host.reconfigure("xapi5", "down")
+    assert not nft_host.lets_in("udp", 4789)
+
+
+def test_the_caches_tunnels_count_while_their_bridge_is_there(nft_host: FirewallHost) -> None:
+    """What the record says of being attached is as old as the cache."""
+    nft_host.write_tunnel_cache()
     nft_host.reconcile()
     assert not nft_host.lets_in("udp", 4789)
+
+    nft_host.sandbox.build_bridge("xapi5")
+    nft_host.reconcile()
+
+    assert nft_host.lets_in("udp", 4789)
 
 
 def test_off_leaves_the_firewall_alone(nft_host: FirewallHost) -> None:
