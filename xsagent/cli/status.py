@@ -106,6 +106,7 @@ def _render_details(service: Mapping[str, Any]) -> Iterator[str]:
         state = "connected" if manager["is_connected"] else "not connected"
         told = "".join(f", {key} {text}" for key, text in manager["status"].items() if key in _MANAGER_WORDS)
         yield f"    manager {manager['target']}: {state}{told}"
+    yield from (f"    {sentence}" for sentence in service.get("drift", ()))
     for key in ("manager_drift", "controller_refused"):
         if service.get(key):
             yield f"    {service[key]}"

@@ -51,11 +51,15 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _load_commands() -> dict[str, Command]:
     """What workers run, with everything that they import lazily: a worker is to find it in memory."""
-    from xsagent.cli import interface_reconfigure, recover  # noqa: PLC0415 - as above
+    from xsagent.cli import drift, interface_reconfigure, recover  # noqa: PLC0415 - as above
 
     for module in _LAZY:
         importlib.import_module(module)
-    return {"interface-reconfigure": interface_reconfigure.run_here, "recover": recover.main}
+    return {
+        "interface-reconfigure": interface_reconfigure.run_here,
+        "recover": recover.main,
+        "drift": drift.main,
+    }
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from xsagent.config import Paths, Settings
 from xsagent.daemon.hotplug import HotplugThread
 from xsagent.daemon.notify import notify, take_listening_socket, watchdog_s
 from xsagent.daemon.peer_watch import PeerWatch, follow_database, follow_switch, follow_xenstore
+from xsagent.daemon.pif_drift import PifDrift
 from xsagent.daemon.readiness import Readiness
 from xsagent.daemon.recovery import Recovery
 from xsagent.daemon.requests import Requests
@@ -92,9 +93,10 @@ class _Daemon:
         self._readiness = Readiness(paths)
         self._monitor: UdevMonitor | None = None
         self._hotplug = HotplugThread(paths, setup.settings)
+        self._drift = PifDrift(paths, setup.environ, nursery)
         self._control = ControlSocket(paths, flush=self.flush, end=self._end_from_thread)
         watches = [
-            PeerWatch(name=name, paths=paths, follow=follow, tell=self._hotplug.request_resync)
+            PeerWatch(name=name, paths=paths, follow=follow, tell=self._look_again)
             for name, follow in (
                 ("ovsdb-server", follow_database),
                 ("ovs-vswitchd", follow_switch),
@@ -105,7 +107,8 @@ class _Daemon:
             *watches,
             self._control,
             Recovery(paths, setup.environ, nursery),
-            XapiFollower(paths, setup.settings, self._hotplug.request_resync),
+            XapiFollower(paths, setup.settings, self._look_again),
+            self._drift,
         ]
         self._services = Services([*services, *more_services])
         requests = Requests(paths, setup.environ, self._hotplug, self.status)
@@ -141,6 +144,11 @@ class _Daemon:
         self._services.stop()
         self._control.remove()
         _LOG.info("end")
+
+    def _look_again(self, reason: str) -> None:
+        """Something changed beneath guests and PIFs; callable from any thread."""
+        self._hotplug.request_resync(reason)
+        self._drift.hear()
 
     def _end_from_thread(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)

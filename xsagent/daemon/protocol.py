@@ -97,6 +97,18 @@ def render_answer(answer: Answer) -> bytes:
     return _line({"status": answer.status, "stdout": answer.stdout, "stderr": answer.stderr})
 
 
+def parse_answer(lines: bytes) -> Answer | None:
+    """The answer that ends these lines; None when they end without one."""
+    try:
+        form = json.loads(lines.splitlines()[-1])
+    except (ValueError, IndexError):
+        return None
+    match form:
+        case {"status": int(status), "stdout": str(stdout), "stderr": str(stderr)}:
+            return Answer(status=status, stdout=stdout, stderr=stderr)
+    return None
+
+
 def render_begun() -> bytes:
     """The line after which a client must not do the same itself."""
     return _line({"begun": True})

@@ -5,8 +5,6 @@ The lock tells a run that is under way from one that is dead. What is stuck is t
 
 from __future__ import annotations
 
-import json
-import socket
 import threading
 from collections.abc import Mapping
 from typing import Final
@@ -14,13 +12,12 @@ from typing import Final
 from xsagent.apply.journal import NAME
 from xsagent.config import Paths
 from xsagent.daemon.protocol import Request
-from xsagent.daemon.workers import Nursery
+from xsagent.daemon.workers import Nursery, kept_environment
 from xsagent.topology.values import Json
 
 COMMAND: Final = "recover"
 _LOOK_S: Final = 10.0
 _LONGEST_S: Final = 600.0
-_LONGEST_ANSWER: Final = 1 << 16
 
 
 class Recovery:
@@ -34,9 +31,7 @@ class Recovery:
 
     def __init__(self, paths: Paths, environ: Mapping[str, str], nursery: Nursery) -> None:
         self._paths = paths
-        kept = {name: value for name, value in environ.items() if name.startswith("XSAGENT_")}
-        kept |= {name: environ[name] for name in ("PATH", "OVS_RUNDIR", "XENSTORED_PATH") if name in environ}
-        self._request = Request(command=COMMAND, arguments=(str(paths.root),), environment=kept)
+        self._request = Request(command=COMMAND, arguments=(str(paths.root),), environment=kept_environment(environ))
         self._nursery = nursery
         self._attempts = 0
         self._left = False
@@ -66,19 +61,5 @@ class Recovery:
     def _recover(self) -> bool:
         """Whether a worker ended with nothing left; waits for it."""
         self._attempts += 1
-        ours, its = socket.socketpair()
-        with ours:
-            with its:
-                if not self._nursery.start(self._request, its.fileno()):
-                    return False
-            return _status_in(b"".join(iter(lambda: ours.recv(_LONGEST_ANSWER), b""))) == 0
-
-
-def _status_in(lines: bytes) -> int | None:
-    """The exit status in a worker's answer; None when it died before that."""
-    try:
-        answer = json.loads(lines.splitlines()[-1])
-    except (ValueError, IndexError):
-        return None
-    status = answer.get("status") if isinstance(answer, dict) else None
-    return status if isinstance(status, int) else None
+        answer = self._nursery.run(self._request)
+        return answer is not None and answer.status == 0

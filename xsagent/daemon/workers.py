@@ -24,6 +24,7 @@ from xsagent.daemon.protocol import (
     LONGEST_REQUEST,
     Answer,
     Request,
+    parse_answer,
     parse_request,
     render_answer,
     render_begun,
@@ -37,7 +38,14 @@ Command = Callable[[Sequence[str]], int]
 """A command as its process edge runs it: arguments to exit status, with `os.environ`, stdout and stderr its own."""
 _LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_CHUNK: Final = 1 << 16
 _LOG = get_logger()
+
+
+def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Of the daemon's environment what a command that the daemon itself asks for may read."""
+    kept = {name: value for name, value in environ.items() if name.startswith("XSAGENT_")}
+    return kept | {name: environ[name] for name in ("PATH", "OVS_RUNDIR", "XENSTORED_PATH") if name in environ}
 
 
 class Nursery:
@@ -74,6 +82,15 @@ class Nursery:
             _LOG.error("nursery_gone", reason=str(error))
             return False
         return True
+
+    def run(self, request: Request) -> Answer | None:
+        """Have a request done and wait for its end; None when the nursery is gone, or the worker died."""
+        ours, its = socket.socketpair()
+        with ours:
+            with its:
+                if not self.start(request, its.fileno()):
+                    return None
+            return parse_answer(b"".join(iter(lambda: ours.recv(_CHUNK), b"")))
 
     def stop(self) -> None:
         """End the nursery; workers go on until they are done."""

@@ -51,7 +51,6 @@ def read_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
     vifs, silence = read_vifs(paths, topology)
     if silence:
         unread[Peer.XENSTORE] = silence
-    refusals = read_refusals(paths)
     return Facts(
         root="" if str(paths.root) == "/" else str(paths.root),
         paths=_places(paths),
@@ -59,9 +58,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
         topology=topology,
         records=found.records,
         wanted=switch.wanted,
-        plan_options=PlanOptions(
-            keep_vif_ports=False, refused_features=refusals.features, refused_settings=refusals.settings
-        ),
+        plan_options=_plan_options(paths),
         switch=SwitchFacts(handler_threads=read_handler_threads(paths.ovs_rundir, paths.proc), lacp=switch.lacp),
         control=ControlFacts(observed=switch.control, desired=found.control),
         certificate=read_certificate(paths, _tls_in_use(switch.control, found)),
@@ -73,6 +70,27 @@ def read_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
         leftovers=read_leftovers(paths),
         rooms=read_rooms(paths),
     )
+
+
+def read_drift_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
+    """What `check_drift` looks at, and no more: for xsagentd, which looks often."""
+    unread: dict[str, str] = {}
+    settings = _read_settings(paths, environ, unread)
+    found = read_records(paths, settings)
+    unread |= found.unread
+    switch = _read_switch(paths, settings, found, unread)
+    return Facts(
+        unread=unread,
+        topology=switch.topology,
+        records=found.records,
+        wanted=switch.wanted,
+        plan_options=_plan_options(paths),
+    )
+
+
+def _plan_options(paths: Paths) -> PlanOptions:
+    refusals = read_refusals(paths)
+    return PlanOptions(keep_vif_ports=False, refused_features=refusals.features, refused_settings=refusals.settings)
 
 
 def _places(paths: Paths) -> dict[str, str]:

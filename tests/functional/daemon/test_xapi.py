@@ -1,68 +1,112 @@
-"""xsagentd follows XAPI beside hotplug: ids, the manager and its state, as people see them."""
+"""xsagentd follows XAPI beside hotplug: ids, the manager and its state, PIFs that are not as they should be."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from daemon_dom0 import DaemonDom0
-from dom0 import VIF_UUID, VM
+from served_dom0 import ServedDom0
 
+from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
+from xsagent.sandbox.guest_vif import GuestVif
 from xsagent.sandbox.root_prefix import record_ref
 from xsagent.sandbox.xapi_host import build_host
 from xsagent.sandbox.xapi_standin import XapiStandin
 
+VIF = GuestVif(id=VifId(7, 0), other_config=(("nicira-iface-id", "lport-of-old"),))
 CONTROLLER = "192.0.2.1"
 TARGET = f"ssl:{CONTROLLER}:6640"
 
 
 @pytest.fixture
-def xapi(served: DaemonDom0) -> Iterator[XapiStandin]:
+def xapi(served: ServedDom0) -> Iterator[XapiStandin]:
     """XAPI's records of the dom0, which come after the daemon is up, as at a boot."""
-    records = build_host(served.dom0.sandbox.spec)
-    with XapiStandin(records, served.root / "var/lib/xcp/xapi") as running:
+    with XapiStandin(build_host(served.sandbox.spec), served.root / "var/lib/xcp/xapi") as running:
         yield running
 
 
-def test_ids_of_the_controllers_come_to_a_guest_that_was_plugged_before(served: DaemonDom0, xapi: XapiStandin) -> None:
-    """Hotplug knows no XAPI: it sets the plain ids, and XAPI's come when it does."""
-    vif = {"uuid": VIF_UUID, "VM": record_ref("vm"), "other_config": {"nicira-iface-id": "lport-17"}}
-    vm = {"uuid": VM, "VIFs": [record_ref("vif")], "other_config": {"nicira-vm-id": "vm-17"}}
+def flush(served: ServedDom0) -> None:
+    """Have everything read afresh, as the peers' command does."""
+    served.sandbox.run(["ovs-appctl", "--timeout=10", "-t", "xsagentd", "flush-cache"])
+
+
+def ids(served: ServedDom0) -> dict[str, str]:
+    """external_ids of the VIF's interface."""
+    form = json.loads(served.vsctl("-f", "json", "--columns=external_ids", "list", "Interface", VIF.device))
+    return dict(form["data"][0][0][1])
+
+
+def test_ids_of_the_controllers_come_to_a_guest(served: ServedDom0, xapi: XapiStandin) -> None:
+    """Hotplug has xenstore's word, which is as old as the plug; XAPI's counts, and a resync leaves it alone."""
+    vif = {"uuid": VIF.uuid, "VM": record_ref("vm"), "other_config": {"nicira-iface-id": "lport-17"}}
+    vm = {"uuid": VIF.vm_uuid, "VIFs": [record_ref("vif")], "other_config": {"nicira-vm-id": "vm-17"}}
     xapi.control("put", name="VIF", ref=record_ref("vif"), fields=vif)
     xapi.control("put", name="VM", ref=record_ref("vm"), fields=vm)
 
-    served.online(1)
+    served.plug(VIF)
 
-    wait_for(lambda: served.dom0.bridge_of() == "xenbr0", 20, "the vif was not plugged")
-    wait_for(lambda: served.dom0.ids().get("iface-id") == "lport-17", 60, "the id did not come")
-    assert served.dom0.ids()["vm-id"] == "vm-17"
-    assert "transactions" in served.status()["daemon"]["services"]["xapi"]
+    wait_for(lambda: ids(served).get("iface-id") == "lport-17", 60, "the id did not come")
+    assert ids(served)["vm-id"] == "vm-17"
+    before = served.configuration()
+    flush(served)
+    served.await_status(lambda one: "flush-cache" in one["resync"]["reason"], "nothing was read afresh")
+    served.plug()
+    assert ids(served)["iface-id"] == "lport-17"
+    assert served.configuration() == before
 
-    # a resync takes xenstore's word for the vif, and leaves alone what XAPI said
-    served.dom0.sandbox.run(["ovs-appctl", "--timeout=10", "-t", "xsagentd", "flush-cache"])
-    served.await_daemon(lambda one: "flush-cache" in one["resync"]["reason"], "nothing was read afresh")
-    assert served.dom0.ids()["iface-id"] == "lport-17"
 
-
-def test_the_managers_state_is_shown(served: DaemonDom0, xapi: XapiStandin) -> None:
+def test_the_managers_state_is_shown(served: ServedDom0, xapi: XapiStandin) -> None:
     """Whom the switch obeys, whether it reaches him, and why not."""
-    served.await_daemon(lambda one: one["services"]["xapi"]["connected"], "XAPI was not found", 60)
+    served.await_status(lambda one: one["services"]["xapi"]["connected"], "XAPI was not found")
     pem = served.root / "etc/xensource/xapi-ssl.pem"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=host", "-days", "30"]
-    served.dom0.sandbox.run([*make, "-keyout", str(pem), "-out", f"{pem}.crt"])
+    served.sandbox.run([*make, "-keyout", str(pem), "-out", f"{pem}.crt"])
     with pem.open("a") as file:
         file.write((served.root / "etc/xensource/xapi-ssl.pem.crt").read_text())
 
     xapi.control("put", name="pool", ref=record_ref("pool"), fields={"vswitch_controller": CONTROLLER})
 
-    wait_for(lambda: served.dom0.vsctl("get-manager") == TARGET, 60, "the manager was not set")
-    served.await_daemon(lambda one: _is_told(one["services"]["xapi"]), "its state was not read")
-    text = served.run("status").stdout
+    wait_for(lambda: served.vsctl("get-manager") == TARGET, 60, "the manager was not set")
+    served.await_status(lambda one: _is_told(one["services"]["xapi"]), "its state was not read")
+    text = served.xsagent("status").stdout
     assert f"manager {TARGET}: not connected, state BACKOFF" in text
     assert "XAPI names no manager" not in text
 
 
 def _is_told(service: dict[str, Any]) -> bool:
     return any("state" in manager["status"] for manager in service["managers"])
+
+
+@pytest.mark.usefixtures("xapi")
+def test_a_pif_that_is_not_as_xapi_wants_it_is_said_and_left(served: ServedDom0) -> None:
+    """Somebody takes a mark away: the daemon says which PIF that is and what there is to do, and does nothing of it."""
+    bring_up = ("interface_reconfigure", "--force", "xenbr0", "up")
+    assert served.call(*bring_up).returncode == 0
+    served.await_status(lambda one: one["services"]["pif-drift"]["at"] is not None, "nothing was compared")
+    await_drift(served, said=False)
+
+    served.vsctl("remove", "Bridge", "xenbr0", "external_ids", "xs-network-uuids")
+    await_drift(served, said=True)
+
+    (sentence,) = served.status()["services"]["pif-drift"]["drift"]
+    assert "(eth0)" in sentence
+    assert "xs-network-uuids" in sentence
+    assert sentence in served.xsagent("status").stdout
+    assert "xs-network-uuids" not in served.vsctl("get", "Bridge", "xenbr0", "external_ids")
+    assert served.call(*bring_up).returncode == 0
+    await_drift(served, said=False)
+
+
+def await_drift(served: ServedDom0, *, said: bool) -> None:
+    """Wait until the daemon says that some PIF is not as it should be, or that none is; hurry it."""
+
+    def is_so(status: dict[str, Any]) -> bool:
+        is_said = bool(status["services"]["pif-drift"]["drift"])
+        if is_said is not said:
+            flush(served)
+        return is_said is said
+
+    served.await_status(is_so, f"drift was not {said}")
