@@ -196,6 +196,9 @@ class Player:
                 put(self.queue, event(action, domid), now=self.now, ticket=self.tickets)
                 self.wanted[device] = event(action, domid).want
             case "resync":
+                # what was removed may have come back without an event: then a resync has the last word
+                if device not in self.queue.status():
+                    self.wanted.pop(device, None)
                 put(self.queue, event(Action.REPAIR, domid), now=self.now, background=True)
             case "hurry":
                 self.queue.hurry(self.now)
