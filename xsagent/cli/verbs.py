@@ -21,6 +21,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _add_plan(verbs)
     _add_openvswitch(verbs)
     _add_status(verbs)
+    _add_resync(verbs)
     _add_doctor(verbs)
     _add_topology(verbs)
     _add_firewall(verbs)
@@ -154,6 +155,23 @@ def _run_firewall(arguments: argparse.Namespace) -> int:
 
 def _run_plan(arguments: argparse.Namespace) -> int:
     from xsagent.cli.plan import run  # noqa: PLC0415 - other verbs must not pay for it
+
+    return run(arguments)
+
+
+def _add_resync(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "resync",
+        help="look at every guest's device now, and make right what is not",
+        description="Asks xsagentd to compare every guest's device with xenstore; without a daemon does it itself and "
+        "waits for the end. Ports that are right are not touched.",
+    )
+    _add_root_prefix(parser)
+    parser.set_defaults(run=_run_resync)
+
+
+def _run_resync(arguments: argparse.Namespace) -> int:
+    from xsagent.cli.resync import run  # noqa: PLC0415 - other verbs must not pay for it
 
     return run(arguments)
 

@@ -100,6 +100,11 @@ class HotplugThread:
             self._queue.hurry(time.monotonic())
             self._changed.notify_all()
 
+    def wait_idle(self, wait_s: float) -> bool:
+        """Wait, at most `wait_s` seconds, until a resync was made and all that was asked for ended; whether it did."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.last_resync is not None and not self._queue.is_open(), wait_s)
+
     def status(self) -> dict[str, Status]:
         """How it stands with each device."""
         with self._changed:
@@ -138,6 +143,8 @@ class HotplugThread:
                 else:
                     self._resync()
                 self.heartbeat = None
+                with self._changed:
+                    self._changed.notify_all()
 
     def _await_batch(self) -> list[Pending]:
         """Wait for work; an empty batch means that a resync is due."""

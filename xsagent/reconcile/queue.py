@@ -188,6 +188,10 @@ class KeyedQueue:
             if name not in devices:
                 del self._keys[name]
 
+    def is_open(self) -> bool:
+        """Whether anything is left to be done."""
+        return any(key.busy is not None or key.waiting for key in self._keys.values())
+
     def busy(self) -> frozenset[str]:
         """Devices that were taken and not settled yet."""
         return frozenset(name for name, key in self._keys.items() if key.busy is not None)

@@ -154,3 +154,22 @@ def test_status_is_readable_and_needs_no_daemon(served: ServedDom0) -> None:
 
     shown = json.loads(served.xsagent("status", "--json").stdout)
     assert (shown["daemon"], shown["left"], shown["rolled_back"]) == (None, None, [])
+
+
+def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
+    """A port that somebody took away comes back; a leftover ready file goes; right ones are not touched."""
+    served.plug(VIF)
+    served.vsctl("del-port", "vif7.0")
+    assert served.xsagent("resync").returncode == 0
+    wait_for(lambda: served.ports() == {"vif7.0"}, 20, "the daemon did not bring the port back")
+
+    served.end("KILL")
+    assert (served.root / "run/xsagent/ready").exists()
+    served.vsctl("del-port", "vif7.0")
+    served.xsagent("resync")
+
+    assert (served.ports(), served.flows()) == ({"vif7.0"}, FLOWS)
+    assert not (served.root / "run/xsagent/ready").exists()
+    before = served.configuration()
+    served.xsagent("resync")
+    assert served.configuration() == before

@@ -1,0 +1,60 @@
+"""``xsagent resync``: every guest's device is looked at once and made right, by the daemon or by this process.
+
+What xsagentd-fallback.service runs when the daemon ended, and an admin when in doubt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from xsagent.apply.run_dir import hold_daemon_lock, remove_run_file
+from xsagent.cli.ask_daemon import NoAnswerError, ask
+from xsagent.config import Paths, Settings, read_settings
+from xsagent.daemon.hotplug import HotplugThread
+from xsagent.errors import LockHeldError
+from xsagent.log import configure
+from xsagent.reconcile.queue import State
+
+_MARGIN_S = 60.0
+"""Beyond the time that each device has: for peers that are away, and for many devices."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Have it done; returns 0, or 1 when a device is not right afterwards. The daemon is only asked to begin."""
+    paths = Paths.from_environ(arguments.root_prefix, os.environ)
+    settings = read_settings(paths, os.environ)
+    configure(syslog=True, level=settings.log_level, program="xsagent-resync", device=paths.below("/dev/log"))
+    try:
+        status, _, errors = ask(str(paths.root), "resync", [], os.environ)
+    except NoAnswerError:
+        return _run_here(paths, settings)
+    sys.stderr.write(errors)
+    return status
+
+
+def _run_here(paths: Paths, settings: Settings) -> int:
+    _withdraw_ready(paths)
+    hotplug = HotplugThread(paths, settings)
+    hotplug.start()
+    done = hotplug.wait_idle(settings.hotplug_s + _MARGIN_S)
+    hotplug.stop(_MARGIN_S)
+    wrong = {name: status for name, status in hotplug.status().items() if status.state is not State.DONE}
+    for name, status in sorted(wrong.items()):
+        sys.stderr.write(f"xsagent: {name} is not right: {status.text or 'it was not come to'}\n")
+    if hotplug.last_resync is None:
+        sys.stderr.write("xsagent: the devices could not be looked at: Open vSwitch or xenstored is away\n")
+    return 0 if done and not wrong else 1
+
+
+def _withdraw_ready(paths: Paths) -> None:
+    """Remove a ready file whose daemon is dead: whoever holds the lock is alive, and it is that one's."""
+    try:
+        lock = hold_daemon_lock(paths)
+    except LockHeldError:
+        return
+    try:
+        remove_run_file(paths.ready)
+    finally:
+        os.close(lock)
