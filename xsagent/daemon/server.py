@@ -12,6 +12,7 @@ import struct
 from typing import Final
 
 from xsagent.daemon.protocol import LONGEST_REQUEST, Request, parse_request, render_answer, render_declined
+from xsagent.daemon.recovery import COMMAND as RECOVER
 from xsagent.daemon.requests import HOTPLUG_COMMANDS, OWN_COMMANDS, DeclinedError, Requests
 from xsagent.daemon.workers import Nursery
 from xsagent.errors import InputError
@@ -90,7 +91,7 @@ class Server:
             answer = await self._requests.answer(request)
             self.served += 1
             return render_answer(answer)
-        if request.command not in self._nursery.commands:
+        if request.command not in self._nursery.commands - {RECOVER}:
             raise DeclinedError("it is no command of xsagentd")
         if not self._nursery.start(request, client.fileno()):
             raise DeclinedError("xsagentd starts no workers any more")

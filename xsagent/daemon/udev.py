@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -60,12 +61,19 @@ class UdevMonitor:
             try:
                 device = self._monitor.poll(timeout=0)
             except OSError as error:
-                if error.errno == errno.ENOBUFS:
+                # pyudev tells of an error that is pending on the socket without saying which it is
+                code = error.errno or self._take_error()
+                if code == errno.ENOBUFS:
                     raise EventsLostError from error
-                raise
+                raise OSError(code, os.strerror(code)) from error
             if device is None:
                 return
             yield _properties(device)
+
+    def _take_error(self) -> int:
+        """The error that is pending on the socket, which is then no longer pending."""
+        with socket.socket(fileno=os.dup(self.fileno())) as same:
+            return same.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 def _properties(device: pyudev.Device) -> dict[str, str]:

@@ -98,15 +98,15 @@ class ServedDom0:
         """Run a command as the toolstack does, whatever its exit status."""
         return self.sandbox.run(self.command(module, *words), check=False, env=env)
 
-    def send(self, data: bytes, *, end: bool = True) -> bytes:
-        """Send bytes to the daemon's socket and read until it closes."""
+    def send(self, data: bytes) -> bytes:
+        """Send bytes to the daemon's socket, end our side, and read until it closes; empty when it resets."""
         program = (
             "import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(30); s.connect(sys.argv[1]);"
-            "s.sendall(bytes.fromhex(sys.argv[2])); end = sys.argv[3] and s.shutdown(socket.SHUT_WR);"
+            "s.sendall(bytes.fromhex(sys.stdin.read())); s.shutdown(socket.SHUT_WR);"
             "print(b''.join(iter(lambda: s.recv(65536), b'')).decode())"
         )
         words = [sys.executable, "-c", program, str(self.root / "run/xsagent/xsagentd.sock")]
-        return self.sandbox.run([*words, data.hex(), "x" * end]).stdout.strip().encode()
+        return self.sandbox.run(words, check=False, input_text=data.hex()).stdout.strip().encode()
 
     # -- the switch and xenstore -----------------------------------------------------------------------------
 
