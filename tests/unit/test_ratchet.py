@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 94, "type: ignore": 2},
-    "tests": {"noqa": 14, "type: ignore": 11},
+    "xsagent": {"noqa": 95, "type: ignore": 2},
+    "tests": {"noqa": 14, "type: ignore": 12},
 }
 """Exact number of each kind, by folder."""
 
