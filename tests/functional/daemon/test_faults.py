@@ -24,6 +24,11 @@ def connected(served: ServedDom0, *vifs: GuestVif) -> int:
         return store.read_all([f"{vif.backend}/hotplug-status" for vif in vifs]).count(b"connected")
 
 
+def await_connected(served: ServedDom0, vifs: list[GuestVif], count: int) -> None:
+    """Wait until so many are reported as connected."""
+    wait_for(lambda: connected(served, *vifs) >= count, 120, f"{count} were not reported")
+
+
 def assert_right(served: ServedDom0, vifs: list[GuestVif]) -> None:
     """Each on its bridge, with its flows if it is locked, its link up, and no error."""
     up = served.sandbox.run(["ip", "-o", "link", "show", "up"]).stdout
@@ -40,7 +45,7 @@ def test_a_daemon_that_is_killed_during_a_burst_loses_nothing(served: ServedDom0
     served.online(*vifs)
 
     for count in (1, 60, 150):
-        wait_for(lambda count=count: connected(served, *vifs) >= count, 120, f"{count} were not reported")  # type: ignore[misc]
+        await_connected(served, vifs, count)
         served.end("KILL")
         (served.root / "run/xsagent/ready").unlink()  # as the unit's ExecStopPost does
         served.start()
