@@ -136,7 +136,7 @@ def _save(paths: Paths, path: str) -> None:
         return
     if stat.S_ISDIR(mode):
         raise ForeignObjectError(f"{place} is a directory, where a file of the toolstack should be; it was left")
-    saved.parent.mkdir(parents=True, exist_ok=True)
+    _make_directory(saved.parent, paths.state_dir)
     scratch = saved.with_name(f".{saved.name}{_SCRATCH}")
     scratch.unlink(missing_ok=True)
     try:
@@ -144,6 +144,7 @@ def _save(paths: Paths, path: str) -> None:
         scratch.replace(saved)
     finally:
         scratch.unlink(missing_ok=True)
+        _remove_empty(saved.parent, paths.state_dir)
     sync_directory(saved.parent)
 
 
@@ -178,6 +179,17 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _make_directory(directory: Path, top: Path) -> None:
+    """A folder with all above it, or, where that fails, none of them."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        while not directory.is_dir():
+            directory = directory.parent
+        _remove_empty(directory, top)
+        raise
 
 
 def _remove_empty(directory: Path, top: Path) -> None:

@@ -37,8 +37,8 @@ class Record:
         return Record(
             profile=other.profile,
             links=self.links | other.links,
-            texts=tuple(dict.fromkeys((*self.texts, *other.texts))),
-            directories=tuple(dict.fromkeys((*self.directories, *other.directories))),
+            texts=tuple(sorted({*self.texts, *other.texts})),
+            directories=tuple(sorted({*self.directories, *other.directories})),
         )
 
 

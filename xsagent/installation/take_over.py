@@ -53,7 +53,8 @@ def take_over(paths: Paths, profile: Profile) -> tuple[str, ...]:
         if not link.where_present or os.path.lexists(paths.below(link.path))
     }
     rules = wanted_rules(paths, earlier.texts)
-    directories = (*earlier.directories, *_missing_directories(paths, (*wanted_links, *rules)))
+    missing = _missing_directories(paths, (*wanted_links, *rules))
+    directories = tuple(sorted({*earlier.directories, *missing}))
     wanted = Record(profile=profile, links=wanted_links, texts=tuple(rules), directories=directories)
     _write_record(paths, earlier.merged(wanted))
     diverts = [*_link_diverts(paths, wanted_links), *_rule_diverts(paths, rules)]

@@ -59,7 +59,11 @@ TEXT
 %attr(0750,root,root) /etc/xapi.d/plugins/openvswitch-cfg-update
 %attr(0644,root,root) /etc/udev/rules.d/xen-backend.rules
 """
+_PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+_ON_DEBIAN = ["--force-debian"] if Path("/etc/debian_version").exists() else []
+"""Debian's rpm otherwise warns that it is not the package manager of this machine."""
 WATCHED = ("etc", "opt", "usr/libexec/xenopsd", "usr/lib/xsagent", "usr/bin", "usr/sbin", "var/lib")
+_MADE_BY_THE_SANDBOX = "var/lib/xsagent"
 _NOT_WATCHED = ("etc/ld.so", "etc/xsagent", "var/lib/rpm", "var/lib/xcp", "var/lib/dhcp", "usr/bin/", "usr/sbin/")
 _OURS = ("usr/bin/xsagent", "usr/bin/networkd_db", "usr/sbin/xsagent")
 
@@ -111,8 +115,9 @@ class PackageRoot(XapiHost):
 
     def rpm(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run rpm on this root."""
-        command = ["rpm", "--root", str(self.root), "--dbpath", "/var/lib/rpm", *arguments]
-        return self.sandbox.run(command, check=check, timeout=120)
+        # the sandbox's variables (OVS_RUNDIR ...) name paths that are not there in a root
+        command = ["env", "-i", _PATH, "rpm", *_ON_DEBIAN, "--root", str(self.root), "--dbpath", "/var/lib/rpm"]
+        return self.sandbox.run([*command, *arguments], check=check, timeout=120)
 
     def inside(self, *words: str, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in this root, as a shell of the host does."""
@@ -144,7 +149,7 @@ class PackageRoot(XapiHost):
         found = {}
         for line in shown.splitlines():
             name, kind, rest = line.split("|", 2)
-            if name.startswith(_OURS) or not name.startswith(_NOT_WATCHED):
+            if name != _MADE_BY_THE_SANDBOX and (name.startswith(_OURS) or not name.startswith(_NOT_WATCHED)):
                 found[name] = f"{kind}|{rest if kind != 'd' else ''}"
         for line in sums.splitlines():
             digest, name = line.split(maxsplit=1)

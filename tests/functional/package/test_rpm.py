@@ -25,7 +25,10 @@ def ours(packages: Built, release: str = "1", profile: str = "full") -> tuple[st
 
 def plug_vifs(host: PackageRoot, count: int) -> None:
     """Ports as the legacy scripts leave them, each with a locking flow."""
-    links = "".join(f"link add vif{number}.0 type dummy\nlink set vif{number}.0 up\n" for number in range(1, count + 1))
+    links = "".join(
+        f"link add vif{number}.0 type veth peer name guest{number}\nlink set vif{number}.0 up\n"
+        for number in range(1, count + 1)
+    )
     host.sandbox.run(["ip", "-batch", "-"], input_text=links)
     words = []
     for number in range(1, count + 1):
