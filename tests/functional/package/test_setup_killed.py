@@ -67,7 +67,7 @@ def assert_usable(root: Path) -> None:
 
 
 def test_taking_over_that_is_killed_is_finished_or_taken_back(tmp_path: Path) -> None:
-    """SIGKILL after each change of a name or fsync: nothing is missing; run again it is whole; back, it is as it was."""
+    """SIGKILL after each change of a name or fsync: nothing is missing; again it is whole; back it is as it was."""
     for number in points(tmp_path, "take-over", "full"):
         root = make_host(tmp_path / f"host{number}")
         before = tree(root)
