@@ -12,8 +12,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser; pure."""
     parser = argparse.ArgumentParser(
         prog="xsagent-setup",
-        description="Puts xsagent in the place of the host's network scripts, and gives their place back. Nothing that "
-        "runs is restarted.",
+        description="Puts xsagent in the place of the host's network scripts, and gives their place back. Open "
+        "vSwitch is never restarted.",
     )
     parser.add_argument("--version", action="version", version=f"xsagent-setup {__version__}")
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")

@@ -10,7 +10,7 @@ from xsagent.config import Paths, read_settings
 from xsagent.errors import NotFoundError
 from xsagent.installation.checks import check_host, is_live
 from xsagent.installation.layout import Profile
-from xsagent.installation.live import mark_boot, restart_daemon, tell_peers
+from xsagent.installation.live import mark_boot, restart_daemon, stop_daemon, tell_peers
 from xsagent.installation.purge import purge_state
 from xsagent.installation.record import read_record
 from xsagent.installation.take_over import give_back, take_over
@@ -54,11 +54,12 @@ def _take_over(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
 
 def _give_back(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     paths = _paths(arguments, environ)
+    warnings = (stop_daemon(paths),)
     changed = give_back(paths)
     if arguments.purge:
         purge_state(paths)
-    print(f"{len(changed)} paths given back; nothing that runs was restarted")
-    return _warn(tell_peers(paths) if changed else ())
+    print(f"{len(changed)} paths given back; Open vSwitch runs on as it is")
+    return _warn((*filter(None, warnings), *(tell_peers(paths) if changed else ())))
 
 
 def _status(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -1,6 +1,7 @@
 """What an installation does on a host that runs: the boot marker, and word to systemd and udev. Effects.
 
-Called by `cli/setup_host` after `take_over` and `give_back`. Nothing is started, stopped or restarted here.
+Called by `cli/setup_host` around `take_over` and `give_back`. Of all that runs only our own daemon is ever restarted,
+after an upgrade, or stopped, before a removal.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Final
 from xsagent.apply.child import find_program, run_child
 from xsagent.apply.files import replace_file
 from xsagent.config import Paths
-from xsagent.errors import CommandError, XsagentError
+from xsagent.errors import CommandError
 from xsagent.log import get_logger
 
 _WORD_S: Final = 60.0
@@ -35,7 +36,7 @@ def mark_boot(paths: Paths) -> bool:
 
 def tell_peers(paths: Paths) -> tuple[str, ...]:
     """Have systemd and udev read their files again; returns a warning for each that does not answer."""
-    if str(paths.root) != "/" or not paths.below("/run/systemd/system").exists():
+    if not _has_systemd(paths):
         return ()
     words = (["systemctl", "daemon-reload"], ["udevadm", "control", "--reload"])
     return tuple(filter(None, (_tell(*command) for command in words)))
@@ -50,16 +51,26 @@ def _tell(program: str, *arguments: str) -> str:
     return ""
 
 
+def stop_daemon(paths: Paths) -> str:
+    """Before a removal: end the daemon, so that its ready file goes and udev's rules start what handles devices.
+
+    Returns a warning, or an empty text.
+    """
+    return _ask_systemd(paths, "stop", "xsagentd.socket", "xsagentd.service")
+
+
 def restart_daemon(paths: Paths) -> str:
     """After an upgrade: a daemon that runs goes on with the new code; the switch forwards meanwhile.
 
     Returns a warning, or an empty text.
     """
-    if str(paths.root) != "/" or not paths.below("/run/systemd/system").exists():
-        return ""
-    try:
-        systemctl = find_program("systemctl", "/usr/bin/systemctl")
-        run_child([systemctl, "try-restart", "xsagentd.service"], deadline_s=_WORD_S)
-    except XsagentError as error:
-        return str(error)
-    return ""
+    return _ask_systemd(paths, "try-restart", "xsagentd.service")
+
+
+def _ask_systemd(paths: Paths, *words: str) -> str:
+    return _tell("systemctl", *words) if _has_systemd(paths) else ""
+
+
+def _has_systemd(paths: Paths) -> bool:
+    """Whether the systemd that runs is that of this root."""
+    return str(paths.root) == "/" and paths.below("/run/systemd/system").exists()
