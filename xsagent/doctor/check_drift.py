@@ -17,50 +17,62 @@ from xsagent.plan.describe_operation import describe_operation
 from xsagent.plan.diff import build_plan
 from xsagent.plan.render import describe_step
 from xsagent.plan.steps import AnnounceStep, OvsdbStep, Step, UpdateIssueStep, WaitCarrierStep
+from xsagent.topology.desired import Desired
 
 DRIFT = "drift"
 _MOST_NAMED = 3
 
 
 def check_drift(facts: Facts) -> Iterator[Finding]:
-    """PIFs that are not as their records say."""
-    if not facts.switch_read:
-        return
-    for wanted in facts.wanted:
-        yield from _drift(facts, wanted)
+    """PIFs that are not as their records say; what bringing one up mends on its way is not said of another again."""
+    said: set[str] = set()
+    for wanted in facts.wanted if facts.switch_read else ():
+        if wanted.desired is None:
+            continue
+        try:
+            changes = _changes(facts, wanted.desired)
+        except XsagentError as error:
+            yield _refused(wanted, error)
+            continue
+        if not said.issuperset(changes):
+            yield _drift(facts, wanted, changes)
+        said |= set(changes)
 
 
-def _drift(facts: Facts, wanted: Wanted) -> Iterator[Finding]:
-    if wanted.desired is None:
-        return
-    severity = Severity.ERROR if wanted.pif.management else Severity.WARNING
+def _changes(facts: Facts, desired: Desired) -> list[str]:
+    """What ``up`` would do, a clause each; nothing where a NIC is missing, which `check_links.py` names."""
     try:
-        plan = build_plan(wanted.desired, facts.topology, facts.plan_options)
-    except DeviceAbsentError:  # `check_links.py` names it
-        return
-    except XsagentError as error:
-        yield Finding(
-            id="cannot-be-brought-up",
-            severity=severity,
-            subject=label(wanted.pif),
-            problem=str(error).removesuffix("; nothing was changed"),
-            reason="interface-reconfigure refuses it",
-            by_hand="remove what is in the way",
-        )
-        return
-    changes = [text for step in plan.steps if step.required for text in _words(step)]
-    if changes:
-        named = "; ".join(changes[:_MOST_NAMED]) + (
-            f"; and {len(changes) - _MOST_NAMED} more" if changes[_MOST_NAMED:] else ""
-        )
-        yield Finding(
-            id=DRIFT,
-            severity=severity,
-            subject=label(wanted.pif),
-            problem=f"it is not as its records say: to do is {named}",
-            reason="somebody changed it by hand, or it never came up",
-            mend=(up(facts, wanted.pif),),
-        )
+        plan = build_plan(desired, facts.topology, facts.plan_options)
+    except DeviceAbsentError:
+        return []
+    return [text for step in plan.steps if step.required for text in _words(step)]
+
+
+def _refused(wanted: Wanted, error: XsagentError) -> Finding:
+    return Finding(
+        id="cannot-be-brought-up",
+        severity=_severity(wanted),
+        subject=label(wanted.pif),
+        problem=str(error).removesuffix("; nothing was changed"),
+        reason="interface-reconfigure refuses it",
+        by_hand="remove what is in the way",
+    )
+
+
+def _drift(facts: Facts, wanted: Wanted, changes: list[str]) -> Finding:
+    more = f"; and {len(changes) - _MOST_NAMED} more" if changes[_MOST_NAMED:] else ""
+    return Finding(
+        id=DRIFT,
+        severity=_severity(wanted),
+        subject=label(wanted.pif),
+        problem=f"it is not as its records say: to do is {'; '.join(changes[:_MOST_NAMED])}{more}",
+        reason="somebody changed it by hand, or it never came up",
+        mend=(up(facts, wanted.pif),),
+    )
+
+
+def _severity(wanted: Wanted) -> Severity:
+    return Severity.ERROR if wanted.pif.management else Severity.WARNING
 
 
 def _words(step: Step) -> Iterator[str]:

@@ -37,8 +37,12 @@ def mtu_of(facts: Facts, device: str) -> int | None:
 
 
 def _against_records(facts: Facts) -> Iterator[Finding]:
+    said: set[str] = set()
     for wanted in facts.wanted:
         for link in wanted.desired.topology.links.values() if wanted.desired is not None else ():
+            if link.name in said:  # a VLAN's ``up`` configures its carrier too
+                continue
+            said.add(link.name)
             present = mtu_of(facts, link.name)
             refused = "mtu" in facts.plan_options.refused_settings.get(link.name, {})
             if isinstance(link.mtu, int) and present is not None and present != link.mtu:

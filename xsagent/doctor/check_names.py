@@ -68,11 +68,18 @@ def _resolver(facts: Facts) -> Iterator[Finding]:
     if not named:
         return
     pif = static[0][0] if static else facts.management()
+    # what a lease names is written when the lease comes, so a client must come anew
+    clients = [] if static else _clients(facts.topology.ip_devices.get(facts.management_device()))
     yield Finding(
         id="dns-missing",
         severity=Severity.ERROR,
         subject=facts.paths.get("resolv.conf", ""),
         problem=f"it names no server, and {' '.join(dict.fromkeys(named))} is known",
         reason="no name can be resolved",
-        mend=(up(facts, pif),) if pif is not None else (),
+        mend=(*([command("kill", *clients)] if clients else []), up(facts, pif)) if pif is not None else (),
     )
+
+
+def _clients(device: IpDevice | None) -> list[str]:
+    found = (device.dhcp4, device.dhcp6) if device is not None else ()
+    return [str(client.pid) for client in found if client is not None and client.pid is not None]

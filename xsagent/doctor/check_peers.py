@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from xsagent.doctor.facts import Facts, Peer
 from xsagent.doctor.findings import Finding, Severity
-from xsagent.doctor.mend import RESTART_SWITCH, RESTART_TOOLSTACK, command
+from xsagent.doctor.mend import RESTART_TOOLSTACK, command, restart_switch, start_switch
 
 
 def check_peers(facts: Facts) -> Iterator[Finding]:
@@ -27,20 +27,24 @@ def _handlers(facts: Facts) -> Iterator[Finding]:
             subject=Peer.SWITCH,
             problem="it runs without handler threads (n-handler-threads is 0)",
             reason="each packet that matches no flow of the datapath is lost, so new connections fail",
-            mend=(RESTART_SWITCH,),
+            mend=(restart_switch(facts),),
         )
 
 
 def _unread(facts: Facts, peer: str, problem: str) -> Finding:
     words = {
         Peer.OVSDB: (
-            "ovsdb-server-down", Severity.ERROR, "nothing of the switch can be read or changed", (RESTART_SWITCH,), "",
+            "ovsdb-server-down",
+            Severity.ERROR,
+            "nothing of the switch can be read or changed",
+            (start_switch(facts),),
+            "",
         ),
         Peer.SWITCH: (
             "vswitchd-down",
             Severity.ERROR,
             "flows that are there go on, but nothing new is forwarded and no change takes effect",
-            (RESTART_SWITCH,),
+            (start_switch(facts),),
             "",
         ),
         Peer.XAPI: (

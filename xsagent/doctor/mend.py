@@ -7,7 +7,6 @@ import shlex
 from xsagent.doctor.facts import Facts
 from xsagent.model.records import Pif
 
-RESTART_SWITCH = "service openvswitch restart"
 RESTART_DAEMON = "systemctl restart xsagentd.service"
 RESTART_TOOLSTACK = "xe-toolstack-restart"
 
@@ -17,10 +16,10 @@ def command(*words: str) -> str:
     return shlex.join(words)
 
 
-def prefixed(facts: Facts, program: str, *words: str) -> str:
-    """A command of ours."""
+def prefixed(facts: Facts, *words: str) -> str:
+    """A command of ours, its root prefix last: all of them take options there."""
     prefix = (f"--root-prefix={facts.root}",) if facts.root else ()
-    return command(program, *prefix, *words)
+    return command(*words, *prefix)
 
 
 def up(facts: Facts, pif: Pif) -> str:
@@ -31,6 +30,16 @@ def up(facts: Facts, pif: Pif) -> str:
 def rewrite(facts: Facts) -> str:
     """Write the cache from XAPI."""
     return prefixed(facts, "interface-reconfigure", "rewrite")
+
+
+def start_switch(facts: Facts) -> str:
+    """Start whichever of Open vSwitch's daemons does not run."""
+    return prefixed(facts, "xsagent", "openvswitch", "start")
+
+
+def restart_switch(facts: Facts) -> str:
+    """Restart both of Open vSwitch's daemons, flows saved."""
+    return prefixed(facts, "xsagent", "openvswitch", "restart")
 
 
 def ask_plugin(facts: Facts) -> str:

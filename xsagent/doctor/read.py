@@ -30,17 +30,18 @@ from xsagent.plan.options import PlanOptions
 from xsagent.reconfigure import interest_of
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.control import SwitchControl, TlsFiles
-from xsagent.topology.values import Topology
+from xsagent.topology.values import Json, Topology
 
 _OVSDB_S = 5.0
 _ALIVE_S = 2.0
 
 
-def read_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
+def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Json] | None) -> Facts:
     """Everything the checks look at; nothing on the host is changed.
 
     Arguments:
         environ: for the settings in it.
+        status: what xsagentd says of itself; None when it does not answer.
     """
     unread: dict[str, str] = {}
     settings = _read_settings(paths, environ, unread)
@@ -65,7 +66,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
         probes=probe_wire(topology),
         dhcp=read_dhcp(paths, topology),
         vifs=vifs,
-        daemon=read_daemon(paths),
+        daemon=read_daemon(paths, status),
         daemon_used=settings.use_daemon != "never",
         leftovers=read_leftovers(paths),
         rooms=read_rooms(paths),

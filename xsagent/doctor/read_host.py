@@ -1,4 +1,4 @@
-"""Files, processes and sockets of this host -> what the daemon, earlier runs and the disks are like. I/O: reads only.
+"""Files and processes of this host -> what the daemon, earlier runs and the disks are like. I/O: reads only.
 
 Called by `read.py`.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from xsagent.apply.degraded import read_degraded
@@ -28,9 +27,8 @@ from xsagent.sources.certificate import check_tls_files
 from xsagent.sources.host_files import read_text
 from xsagent.sources.network_reset import is_reset_requested
 from xsagent.topology.control import TlsFiles
-from xsagent.topology.values import IPV4, IPV6, Topology
+from xsagent.topology.values import IPV4, IPV6, Json, Topology
 
-_CONNECT_S = 1.0
 _UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
 _UNIT = "xsagentd.service"
 _RULES = ("/etc/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
@@ -38,25 +36,38 @@ _OUR_RULES = "65-xsagent.rules"
 _TOOLSTACK_RULES = "*xen-backend.rules"
 
 
-def read_daemon(paths: Paths) -> DaemonFacts:
-    """The daemon as its socket, its ready file and its unit show it, and what runs beside it."""
+def read_daemon(paths: Paths, status: Mapping[str, Json] | None) -> DaemonFacts:
+    """The daemon as its status, its ready file and its unit show it, and what runs beside it.
+
+    Arguments:
+        status: what ``xsagent status --json`` has under ``daemon``; None when it does not answer.
+    """
     return DaemonFacts(
-        answers=_accepts(paths.daemon_socket),
+        answers=status is not None,
         ready=paths.ready.exists(),
         installed=any(paths.below(f"{folder}/{_UNIT}").exists() for folder in _UNITS),
+        failing=tuple(_failing(status or {})),
         processes=read_process_names(paths.proc),
         foreign_rules=_foreign_rules(paths),
     )
 
 
-def _accepts(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as stream:
-        stream.settimeout(_CONNECT_S)
-        try:
-            stream.connect(str(path))
-        except OSError:
-            return False
-        return True
+def _failing(status: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """Devices in error, and services that say what keeps them from their work."""
+    for name, device in _members(status, "devices"):
+        if device.get("state") == "error":
+            yield name, str(device.get("text"))
+    for name, service in _members(status, "services"):
+        if service.get("error"):
+            yield name, str(service["error"])
+
+
+def _members(status: Mapping[str, Json], part: str) -> Iterator[tuple[str, dict[str, Json]]]:
+    """The members of one part that are objects; another version of the daemon may say other things."""
+    found = status.get(part)
+    for name, member in sorted(found.items()) if isinstance(found, dict) else ():
+        if isinstance(member, dict):
+            yield name, member
 
 
 def _foreign_rules(paths: Paths) -> str:

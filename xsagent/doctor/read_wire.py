@@ -26,8 +26,9 @@ def probe_wire(topology: Topology) -> Probes:
     gateways, own = sorted(set(_gateways(topology)), key=str), sorted(set(_addresses(topology)), key=str)[:_MOST]
     macs = frozenset(link.mac for link in topology.links.values() if isinstance(link.mac, str))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(lambda asked: _answers(asked[0], asked[1]), gateways))
-        holders = list(pool.map(lambda asked: _holder(asked[0], asked[1], macs), own))
+        answering = pool.map(lambda asked: _answers(asked[0], asked[1]), gateways)
+        holding = pool.map(lambda asked: _holder(asked[0], asked[1], macs), own)
+        answers, holders = list(answering), list(holding)
     return Probes(
         gateways={asked: answer for asked, answer in zip(gateways, answers, strict=True) if answer is not None},
         holders={asked: holder for asked, holder in zip(own, holders, strict=True) if holder},

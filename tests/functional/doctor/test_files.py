@@ -1,0 +1,187 @@
+"""The cache, XAPI, the daemon's files and what earlier runs left, broken with files; mended as the doctor says."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from host_records import static
+from patient import Patient
+
+from xsagent.sandbox.root_prefix import record_uuid
+
+CACHE = "var/xapi/network.dbcache"
+
+
+def test_a_cache_that_is_cut_off(patient: Patient) -> None:
+    """The next boot would fall back: rewrite writes it anew from XAPI."""
+    cache = patient.path(CACHE)
+    cache.write_text(cache.read_text()[:200])
+
+    assert patient.mends("cache-unreadable")["severity"] == "error"
+
+
+def test_a_cache_that_is_older_than_xapi(patient: Patient) -> None:
+    """The PIF whose configuration differs is named."""
+    cache = patient.path(CACHE)
+    cache.write_text(cache.read_text().replace("198.51.100.10", "198.51.100.77"))
+
+    finding = patient.mends("cache-stale")
+
+    assert record_uuid("pif eth1") in finding["problem"]
+    assert finding["severity"] == "warning"
+
+
+def test_xapi_that_is_away(patient: Patient) -> None:
+    """A warning; everything else is examined by the cache."""
+    assert patient.host.xapi is not None
+    patient.host.xapi.stop()
+    patient.run("ip", "address", "del", "198.51.100.10/24", "dev", "xenbr1")
+
+    kinds = {one["id"] for one in patient.findings()}
+    patient.host.restart_xapi()
+
+    assert {"xapi-unreachable", "drift"} <= kinds
+    patient.mends("drift")
+
+
+def test_a_nic_that_is_not_there(patient: Patient) -> None:
+    """XAPI records a NIC that was taken out: it can be forgotten."""
+    records = patient.host.records
+    records.nic("eth7", "xenbr7")
+    patient.host.restart_xapi()
+    patient.run("interface-reconfigure", f"--root-prefix={patient.sandbox.root}", "rewrite")
+
+    finding = patient.finding("nic-missing")
+    ref = next(ref for ref, one in records.classes["PIF"].items() if one["device"] == "eth7")
+    records.classes["network"].pop(records.classes["PIF"].pop(ref)["network"])
+    patient.host.restart_xapi()
+    patient.run("interface-reconfigure", f"--root-prefix={patient.sandbox.root}", "rewrite")
+
+    assert finding["severity"] == "warning"
+    assert finding["mend"] == [f"xe pif-forget uuid={record_uuid('pif eth7')}"]
+
+
+def test_two_records_with_one_address(patient: Patient) -> None:
+    """After a reboot it would be on the wrong one, or on both (pains.md 1)."""
+    records = patient.host.records
+    other = records.vlan("eth1", 60, "xapi60", **static("192.0.2.10"))
+    patient.host.restart_xapi()
+
+    finding = patient.finding("address-recorded-twice")
+    vlan = next(ref for ref, one in records.classes["VLAN"].items() if one["tag"] == "60")
+    for carrier in records.classes["PIF"].values():
+        carrier["VLAN_slave_of"] = [ref for ref in carrier["VLAN_slave_of"] if ref != vlan]
+    del records.classes["VLAN"][vlan]
+    ref = next(ref for ref, one in records.classes["PIF"].items() if one["uuid"] == other["uuid"])
+    records.classes["network"].pop(records.classes["PIF"].pop(ref)["network"])
+    patient.host.restart_xapi()
+
+    assert finding["mend"] == [f"xe pif-reconfigure-ip uuid={other['uuid']} mode=none"]
+
+
+def test_a_ready_file_without_a_daemon(patient: Patient) -> None:
+    """No rule of udev's starts anything while it is there: it must go."""
+    ready = patient.path("run/xsagent/ready")
+    ready.parent.mkdir(parents=True, exist_ok=True)
+    ready.touch()
+
+    finding = patient.mends("ready-without-daemon")
+
+    assert finding["severity"] == "error"
+    assert finding["mend"] == [f"rm -f {shlex.quote(str(ready))}"]
+
+
+def test_a_daemon_that_is_installed_and_does_not_run(patient: Patient) -> None:
+    """Its unit is there: it should run. Without a unit it is information."""
+    unit = patient.path("usr/lib/systemd/system/xsagentd.service")
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+
+    finding = patient.finding("daemon-down")
+    unit.unlink()
+
+    assert finding["mend"] == ["systemctl restart xsagentd.service"]
+    assert patient.finding("daemon-absent")["severity"] == "info"
+
+
+def test_settings_that_cannot_be_read(patient: Patient) -> None:
+    """Every command refuses to run with them: the file steps aside."""
+    patient.path("etc/xsagent/xsagent.conf").write_text("deadman = never\n")
+
+    assert patient.mends("settings-unusable")["severity"] == "error"
+    patient.path("etc/xsagent/xsagent.conf.bad").unlink()
+
+
+def test_a_backend_that_is_not_ours(patient: Patient) -> None:
+    """network.conf says bridge: nothing of ours runs."""
+    path = patient.path("etc/xensource/network.conf")
+    path.write_text("bridge\n")
+
+    finding = patient.finding("backend-unusable")
+    path.write_text("openvswitch\n")
+
+    assert finding["mend"] == ["xe-switch-network-backend openvswitch"]
+
+
+def test_a_reset_that_waits(patient: Patient) -> None:
+    """While the file is there a boot ignores every other state; where no reset is wanted, it can go."""
+    patient.path("var/tmp").mkdir(parents=True, exist_ok=True)
+    patient.path("var/tmp/network-reset").write_text("DEVICE='eth0'\nMODE='dhcp'\n")
+
+    finding = patient.finding("network-reset-waits")
+    patient.run("sh", "-c", finding["by_hand"].partition(": ")[2])
+
+    assert not patient.has("network-reset-waits")
+
+
+def test_a_journal_that_a_dead_run_left(patient: Patient) -> None:
+    """The next run takes it back; rewrite is one that changes nothing else."""
+    step = {"is": "LinkStep", "device": "eth3", "up": True, "undo": []}
+    head = {"boot": "another boot", "operation": "up xenbr1", "armed": False, "desired": None, "configuration": None}
+    journal = patient.path("var/lib/xsagent/journal")
+    journal.write_text("".join(json.dumps(line) + "\n" for line in (head, {"begin": step})))
+
+    finding = patient.mends("journal-left")
+
+    assert "up xenbr1" in finding["problem"]
+    assert not journal.exists()
+
+
+def test_a_disk_without_room(patient: Patient) -> None:
+    """Nothing can be written down for the next boot."""
+    state = str(patient.path("var/lib/xsagent"))
+    patient.run("mount", "-t", "tmpfs", "-o", "size=64k", "none", state)
+
+    finding = patient.finding("no-room")
+    patient.run("umount", state)
+
+    assert (finding["severity"], finding["subject"]) == ("error", state)
+
+
+def test_a_stand_in_for_managements_nic(patient: Patient) -> None:
+    """What the rescue at boot wrote down is told until the NIC is back or XAPI knows better."""
+    path = patient.path("var/lib/xsagent/degraded.json")
+    path.write_text(json.dumps({"gone": "eth9", "stand_in": "eth0", "reason": "it has carrier"}))
+
+    finding = patient.finding("management-on-stand-in")
+    path.unlink()
+
+    assert (finding["severity"], finding["subject"]) == ("warning", "eth0")
+
+
+def test_everything_dead_at_once(patient: Patient) -> None:
+    """XAPI, both daemons of the switch, the cache and the settings: findings, in seconds, and no traceback."""
+    assert patient.host.xapi is not None
+    patient.host.xapi.stop()
+    patient.sandbox.vswitchd.pause()
+    patient.sandbox.ovsdb_server.pause()
+    patient.path("etc/xsagent/xsagent.conf").write_text("?")
+
+    kinds = {one["id"] for one in patient.findings()}
+    patient.path("etc/xsagent/xsagent.conf").unlink()
+    patient.sandbox.ovsdb_server.resume()
+    patient.sandbox.vswitchd.resume()
+    patient.host.restart_xapi()
+
+    assert {"xapi-unreachable", "ovsdb-server-down", "settings-unusable"} <= kinds
