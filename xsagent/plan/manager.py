@@ -37,14 +37,18 @@ class ControlChange:
     Attributes:
         step: None when the switch is right already.
         manager: what becomes of XAPI's manager; None when it stays as it is.
+        target: of the manager that is wanted; empty for none.
         new_ca: the manager is another one, or it goes, so that the CA taken over from the old one counts no more.
+        ca_of: the manager that it was taken over from; empty when that is not known.
         in_band, fail_mode: some bridge that XAPI knows changes in this.
         flushed: bridges whose flows the switch drops at this change.
     """
 
     step: OvsdbStep | None = None
     manager: Literal["set", "removed"] | None = None
+    target: str = ""
     new_ca: bool = False
+    ca_of: str = ""
     in_band: bool = False
     fail_mode: bool = False
     flushed: frozenset[str] = frozenset()
@@ -135,11 +139,20 @@ def _change(
     return ControlChange(
         step=_step(draft, reason) if draft.operations else None,
         manager=manager if record else None,
+        target=target or "",
+        ca_of=_ca_owner(observed),
         new_ca="manager_options" in record and observed.external_ids.get(_CA_KEY, "") != target,
         in_band=draft.in_band,
         fail_mode=draft.fail_mode,
         flushed=frozenset(draft.flushed),
     )
+
+
+def _ca_owner(observed: SwitchControl) -> str:
+    """Whose CA is there: as an emergency reset noted it, else the one manager that we connect to by TLS."""
+    noted = observed.external_ids.get(_CA_KEY)
+    targets = [state.target for state in observed.managers if state.target.startswith("ssl:")]
+    return noted or (targets[0] if len(targets) == 1 else "")
 
 
 def _manager_columns(wanted: ManagerTarget | None, observed: SwitchControl, *, reset: bool) -> dict[str, Json]:

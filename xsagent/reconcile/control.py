@@ -7,12 +7,13 @@ when a step fails or the gateway falls silent, and from the journal when this pr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xsagent.apply.deadman import arm_deadman, compute_window, default_gateways
 from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.files import remove_file
 from xsagent.apply.flows import read_flows, render_flow, replace_flows
 from xsagent.apply.journal import Journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
@@ -23,18 +24,17 @@ from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb_control import read_control
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.plan.manager import ControlChange
+from xsagent.plan.manager_ca import BOOTSTRAPPED_CA, KEPT_CA, ca_steps, is_kept_ca_done
 from xsagent.plan.secure_bridge import SECURE, build_safety_flows
 from xsagent.plan.steps import FileStep, OvsdbStep, Plan, SafetyFlowsStep, SetColumns, Step
 from xsagent.reconfigure import Host
 from xsagent.sources.host_files import is_high_availability_running, read_boot_id, read_mac
-from xsagent.topology.control import DesiredControl, SwitchControl
+from xsagent.topology.control import DesiredControl, ManagerState, SwitchControl
 from xsagent.topology.desired import Desired, ManagementPath
 from xsagent.topology.values import Bridge, Topology
 
 _READ_S: Final = 20.0
 _CONFLICTS: Final = 5
-BOOTSTRAPPED_CA: Final = "/etc/openvswitch/vswitchd.cacert"
-"""Where ovsdb-server puts the CA of an ssl manager (wire.md section 6); without root prefix."""
 
 Decide = Callable[[SwitchControl], ControlChange]
 LockingFlows = Mapping[str, Mapping[int, tuple[str, ...]]]
@@ -250,12 +250,21 @@ def _fail_mode_after(bridge: Bridge, step: OvsdbStep) -> object:
 
 
 def _ca_steps(paths: Paths, change: ControlChange) -> tuple[FileStep, ...]:
-    """The CA that was taken over from the old manager goes before the new one comes; it is put back by the undo."""
-    if not change.new_ca:
-        return ()
+    return ca_steps(change, _read_ca(paths, BOOTSTRAPPED_CA), _read_ca(paths, KEPT_CA))
+
+
+def _read_ca(paths: Paths, path: str) -> str | None:
     try:
-        text = paths.below(BOOTSTRAPPED_CA).read_text(encoding="utf-8", errors="surrogateescape")
+        return paths.below(path).read_text(encoding="utf-8", errors="surrogateescape")
     except FileNotFoundError:
-        return ()
-    undo = FileStep(path=BOOTSTRAPPED_CA, text=text, reason="the CA of the old manager")
-    return (FileStep(path=BOOTSTRAPPED_CA, text=None, reason="another manager, another CA", undo=(undo,)),)
+        return None
+
+
+def forget_kept_ca(paths: Paths, target: str, managers: Iterable[ManagerState]) -> None:
+    """Remove the CA of an old manager once the one that is wanted now is connected; idempotent.
+
+    Raises:
+        FileError: it could not be removed.
+    """
+    if is_kept_ca_done(target, managers) and paths.below(KEPT_CA).exists():
+        remove_file(paths.below(KEPT_CA))

@@ -19,9 +19,11 @@ from xsagent.log import Logger, get_logger, log_reasons
 from xsagent.model.records import Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.observed.ovsdb_control import read_managers
 from xsagent.operations import build_options
 from xsagent.plan.manager import ControlChange, diff_control, diff_emergency_reset
-from xsagent.reconcile.control import BOOTSTRAPPED_CA, apply_control
+from xsagent.plan.manager_ca import BOOTSTRAPPED_CA
+from xsagent.reconcile.control import apply_control, forget_kept_ca
 from xsagent.reconfigure import Host, finish_earlier_run
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.certificate import check_tls_files
@@ -94,6 +96,8 @@ def update_manager(paths: Paths, settings: Settings, session: Ref | None, hooks:
         desired = _read_desired(paths, settings, session)
         log_reasons(logger, desired.reasons)
         change = apply_control(host, desired, partial(_decide_update, desired, logger))
+        if change.manager is None and desired.manager is not None:
+            forget_kept_ca(paths, desired.manager.target, read_managers(connection))
     _run_hooks(hooks, desired, change, logger)
     return render_result(desired, change)
 

@@ -22,6 +22,7 @@ from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.ovsdb_control import read_managers
 from xsagent.observed.ovsdb_ids import read_switch_ids
 from xsagent.reconcile.agenda import Agenda, BackOff
+from xsagent.reconcile.control import forget_kept_ca
 from xsagent.reconcile.external_ids import build_ids_step, guest_vms, unknown_vms
 from xsagent.reconcile.internal_bridges import differing_bridges, update_internal_bridges
 from xsagent.reconcile.manager_apart import update_manager_apart
@@ -286,6 +287,8 @@ class Following:
         """Make all ids right; nothing is written when they are."""
         connection, state, now = self._open_database(), self._state, time.monotonic()
         self._report.managers = read_managers(connection)
+        if self._report.decided and self._report.wanted:
+            forget_kept_ca(self._paths, self._report.wanted, self._report.managers)
         is_new = any("state" not in manager.status for manager in self._report.managers)
         self._agenda.ask("ids", now, _REPORT_S if is_new else _RESYNC_S)
         if state is None:

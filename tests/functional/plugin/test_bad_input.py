@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 from host_state import configuration
@@ -113,8 +115,8 @@ def test_tls_files_that_cannot_be_used_leave_the_old_manager(settled: PluginHost
 
 
 def test_an_expired_certificate_does_not_stop_the_change(settled: PluginHost) -> None:
-    """It is a warning in the log: the controller decides."""
-    folder = settled.tls
+    """It is a warning in the log, with the day: the controller decides."""
+    folder, log = settled.tls, listen_to_log(settled)
     command = ["openssl", "x509", "-in", f"{folder}/host.crt", "-signkey", f"{folder}/host.key", "-days", "-1"]
     done = settled.sandbox.run([*command, "-out", f"{folder}/old.crt"], check=False)
     if done.returncode:
@@ -122,6 +124,37 @@ def test_an_expired_certificate_does_not_stop_the_change(settled: PluginHost) ->
     settled.path(PEM).write_text(settled.pem("host.key") + settled.pem("old.crt"))
 
     assert "Successfully set controller to 192.0.2.77.  " in settled.update()
+    assert "expired on" in " ".join(line for line in log() if "check_tls_files" in line)
+
+
+def test_a_weak_key_does_not_stop_the_change(settled: PluginHost) -> None:
+    """A warning too."""
+    log = listen_to_log(settled)
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=weak", "-days", "30"]
+    settled.sandbox.run([*make, "-keyout", f"{settled.tls}/weak.key", "-out", f"{settled.tls}/weak.crt"])
+    settled.path(PEM).write_text(settled.pem("weak.key") + settled.pem("weak.crt"))
+
+    assert "Successfully set controller to 192.0.2.77.  " in settled.update()
+    assert [line for line in log() if "check_tls_files" in line and "level=warning" in line]
+
+
+def listen_to_log(host: PluginHost) -> Callable[[], list[str]]:
+    """Become the host's syslog; returns what gives the lines that came so far."""
+    place = host.path("dev/log")
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(place))
+    listener.setblocking(False)
+
+    def lines() -> list[str]:
+        found: list[str] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(listener.recv(1 << 16).decode())
+        return found
+
+    return lines
 
 
 def test_a_session_that_is_gone(settled: PluginHost) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import xmlrpc.client
 
 import pytest
 from host_state import configuration
@@ -53,6 +54,50 @@ def test_another_controller_gets_a_trust_of_its_own(host: PluginHost) -> None:
     host.await_connected(f"ssl:{CONTROLLER}:6641")
     assert host.path(CACERT).read_text().strip() in host.pem("two.crt")
     assert host.vsctl("get-manager") == f"ssl:{CONTROLLER}:6641"
+
+
+def test_the_old_ca_is_kept_until_the_new_controller_works(host: PluginHost) -> None:
+    """A controller that is none, and back: the CA of the old one is trusted, and nobody who takes its place."""
+    host.start_controller("one")
+    host.set_pool(vswitch_controller=CONTROLLER)
+    host.update()
+    host.await_connected()
+    trusted = host.path(CACERT).read_text()
+    host.controller_output()
+
+    host.set_pool(vswitch_controller="192.0.2.77")
+    host.update()
+    assert not host.path(CACERT).exists()
+    host.start_controller("two")
+    host.set_pool(vswitch_controller=CONTROLLER)
+    host.update()
+    assert host.path(CACERT).read_text() == trusted
+    host.vsctl("wait-until", "Manager", TARGET, "status:state=BACKOFF")
+    assert host.vsctl("get", "Manager", TARGET, "is_connected") == "false"
+    host.controller_output()
+
+    host.start_controller("one")
+    host.await_connected()
+    assert host.update() == NO_CHANGE
+    assert host.path(CACERT).read_text() == trusted
+
+
+def test_the_old_ca_goes_when_the_new_controller_works(host: PluginHost) -> None:
+    """From then on it is nobody's."""
+    host.start_controller("one")
+    host.set_pool(vswitch_controller=CONTROLLER)
+    host.update()
+    host.await_connected()
+    host.start_controller("two", 6641)
+    host.set_pool(vswitch_controller=f"{CONTROLLER}:6641")
+    host.update()
+    kept = host.path(f"{CACERT}.old")
+    assert kept.read_text().startswith(f"# CA of {TARGET}\n-----BEGIN")
+    host.await_connected(f"ssl:{CONTROLLER}:6641")
+
+    assert host.update() == NO_CHANGE
+
+    assert not kept.exists()
 
 
 def test_no_controller_leaves_neither_manager_nor_trust(host: PluginHost) -> None:
@@ -171,6 +216,19 @@ def test_update_brings_marks_and_cache_in_step(host: PluginHost) -> None:
     ids = host.vsctl("get", "Bridge", "xenbr0", "external_ids:xs-network-uuids")
     assert re.fullmatch(r'"?[0-9a-f-]{36}(;[0-9a-f-]{36})*"?', ids)
     assert "xapib0" in host.path("var/xapi/network.dbcache").read_text()
+
+
+def test_xapis_environment_is_enough(host: PluginHost) -> None:
+    """PATH and nothing else (wire.md section 8): no HOME, no LANG, stdin closed; the answer is all that comes out."""
+    host.set_pool(vswitch_controller=CONTROLLER)
+    words = ["env", "-i", "PATH=/sbin:/usr/sbin:/bin:/usr/bin", "XSAGENT_DATAPATH_TYPE=netdev"]
+
+    done = host.sandbox.run(["sh", "-c", 'exec "$@" <&-', "sh", *words, *host.command("update")])
+
+    ((struct,), _) = xmlrpc.client.loads(done.stdout)
+    assert struct == {"Status": "Success", "Value": f"Successfully set controller to {CONTROLLER}.  "}
+    assert done.stdout.startswith("<?xml version='1.0'?>\n<methodResponse>\n")
+    assert done.stdout.endswith("</methodResponse>\n\n")
 
 
 @pytest.mark.parametrize("name", ["openvswitch-cfg-update", "openvswitch-config-update"])
