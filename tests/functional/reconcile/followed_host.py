@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from plugin_host import PACKAGE, PluginHost, configuration, spec
+from plugin_host import PACKAGE, PluginHost, spec
 
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.namespaces import pid_of
@@ -154,6 +154,3 @@ def running_host() -> Iterator[FollowedHost]:
     """The host, with the service not started yet."""
     with Sandbox(spec()) as sandbox, FollowedHost(sandbox) as host:
         yield host
-
-
-__all__ = ["ETH0", "FollowedHost", "configuration", "running_host"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from followed_host import ETH0, FollowedHost, configuration
+from followed_host import ETH0, FollowedHost
+from host_state import configuration
 
 from xsagent.sandbox.xapi_pool import network_record, ref_for, uuid_for
 
