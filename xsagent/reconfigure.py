@@ -35,6 +35,7 @@ from xsagent.plan.secure_bridge import secure_management_bridge
 from xsagent.plan.settle import settle_undo
 from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
 from xsagent.sources.host_files import read_boot_id
+from xsagent.topology.concern import concern_of
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import Topology
 
@@ -120,6 +121,7 @@ def interest_of(desired: Desired) -> Interest:
         files=frozenset(desired.topology.files),
         flows=frozenset() if secure is None else frozenset({secure}),
         virtual_functions=desired.virtual_functions,
+        switch=concern_of(desired),
     )
 
 

@@ -17,6 +17,7 @@ from xsagent.observed.netlink import dump_kernel
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.resolver import read_resolver
+from xsagent.topology.concern import SwitchConcern
 from xsagent.topology.values import SAFETY_COOKIE, Bridge, Topology
 
 
@@ -30,6 +31,7 @@ class Interest:
         files: absolute paths without root prefix.
         flows: real bridges whose safety flows are counted (a child program each, so only where they matter).
         virtual_functions: NICs whose sriov_numvfs matters.
+        switch: ports and interfaces that matter; None: all of them.
     """
 
     ethtool: frozenset[str] = frozenset()
@@ -37,6 +39,7 @@ class Interest:
     files: frozenset[str] = frozenset()
     flows: frozenset[str] = frozenset()
     virtual_functions: frozenset[str] = frozenset()
+    switch: SwitchConcern | None = None
 
 
 def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Interest, deadline: float) -> Topology:
@@ -49,7 +52,9 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
     Raises:
         OvsdbUnavailableError, NetlinkError: a part could not be read; nothing was changed.
     """
-    bridges: Mapping[str, Bridge] = read_ovsdb(connection, deadline).bridges if connection is not None else {}
+    bridges: Mapping[str, Bridge] = {}
+    if connection is not None:
+        bridges = read_ovsdb(connection, deadline, interest.switch).bridges
     dump = dump_kernel()
     links = read_links(dump, sysfs=paths.sys, proc=paths.proc, ethtool=interest.ethtool, sysctls=interest.sysctls)
     return Topology(

@@ -1,7 +1,8 @@
 """The Open vSwitch database -> bridges with their ports, and the switch's own record. I/O: one read, no effect.
 
-One transaction of selects is one consistent snapshot. Ports and interfaces are many and mostly plain, so the server
-is asked for a rare column only where it differs from its default: beside 1,000 ports that halves the time.
+One transaction of selects is one consistent snapshot. Ports and interfaces are many and mostly plain: where all of
+them matter, the server is asked for a rare column only where it differs from its default; where an operation says what
+it looks at, for those rows alone (`ovsdb_part.py`).
 `observed/` joins the result with the kernel's links into a Topology; `plan/` compares it.
 """
 
@@ -15,7 +16,9 @@ from typing import Final
 from xsagent.errors import OvsdbError
 from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, rows_of
 from xsagent.observed.ovsdb_json import Row, Schema, text_map, uuid_of
+from xsagent.observed.ovsdb_part import MOST_NAMES, missing_parts
 from xsagent.observed.ovsdb_rows import RowReader, TableRows, configuration_columns
+from xsagent.topology.concern import SwitchConcern
 from xsagent.topology.values import Bridge, Json
 
 READ_DEADLINE_S: Final = 10.0
@@ -38,7 +41,8 @@ class OvsdbTopology:
     """What the database says.
 
     Attributes:
-        bridges: real bridges by name; VLAN bridges are ports inside them.
+        bridges: real bridges by name; VLAN bridges are ports inside them. Read for a concern, a bridge has of its ports
+            those alone that are concerned.
         other_config, external_ids: of the Open_vSwitch record.
         managers: targets of its Manager rows, sorted.
         next_cfg, cur_cfg: number of the last configuration asked for, and of the one the switch runs.
@@ -52,12 +56,15 @@ class OvsdbTopology:
     cur_cfg: int = 0
 
 
-def read_ovsdb(connection: OvsdbConnection, deadline: float | None = None) -> OvsdbTopology:
-    """Read everything in one snapshot; makes no record in the database's log.
+def read_ovsdb(
+    connection: OvsdbConnection, deadline: float | None = None, concern: SwitchConcern | None = None
+) -> OvsdbTopology:
+    """Read everything, or what an operation looks at, in one snapshot; makes no record in the database's log.
 
     Args:
         connection: open.
         deadline: a time of ``time.monotonic()``; None: READ_DEADLINE_S from now.
+        concern: ports and interfaces that matter; None: all.
 
     Raises:
         OvsdbUnavailableError: no answer in time.
@@ -65,14 +72,15 @@ def read_ovsdb(connection: OvsdbConnection, deadline: float | None = None) -> Ov
     """
     end = time.monotonic() + READ_DEADLINE_S if deadline is None else deadline
     schema = connection.schema(end)
-    selects = _selects(schema)
-    results = connection.transact(selects, end)
-    tables = _merge(selects, [rows_of(result) for result in results])
+    tables = _read_part(connection, schema, concern, end) if concern is not None else None
+    partial = tables is not None
+    if tables is None:
+        tables = _read_tables(connection, [*_base_selects(schema), *_port_selects(schema)], end)
     switch = next(iter(tables["Open_vSwitch"].values()), None)
     if switch is None:
         raise OvsdbError("the Open vSwitch database was never initialised (ovs-vsctl init); nothing was changed")
     return OvsdbTopology(
-        bridges=RowReader(schema, tables).bridges(switch),
+        bridges=RowReader(schema, tables, partial=partial).bridges(switch),
         other_config=text_map(switch["other_config"]),
         external_ids=text_map(switch["external_ids"]),
         managers=tuple(sorted(str(row["target"]) for row in tables["Manager"].values())),
@@ -81,17 +89,47 @@ def read_ovsdb(connection: OvsdbConnection, deadline: float | None = None) -> Ov
     )
 
 
-def _selects(schema: Schema) -> list[Operation]:
+def _read_part(
+    connection: OvsdbConnection, schema: Schema, concern: SwitchConcern, deadline: float
+) -> Mapping[str, TableRows] | None:
+    """The rows that are concerned; None where that may be most of them.
+
+    What was read may name rows that belong to it (a bond's members, a VLAN's ports): then all is asked again with them,
+    so that the whole is one snapshot.
+    """
+    if len(concern.names) > MOST_NAMES:
+        return None
+    asked = missing_parts(schema, concern, {}, {})
+    while True:
+        tables = _read_tables(connection, [*_base_selects(schema), *asked.values()], deadline)
+        if len(asked) > 3 * MOST_NAMES or any(str(row["name"]) in concern.bridges for row in tables["Bridge"].values()):
+            return None
+        missing = missing_parts(schema, concern, tables, asked)
+        if not missing:
+            return tables
+        asked |= missing
+
+
+def _read_tables(connection: OvsdbConnection, selects: list[Operation], deadline: float) -> Mapping[str, TableRows]:
+    return _merge(selects, [rows_of(result) for result in connection.transact(selects, deadline)])
+
+
+def _base_selects(schema: Schema) -> list[Operation]:
+    """The switch's own row and the tables of few rows."""
     selects = [
         _select("Open_vSwitch", ["bridges", "other_config", "external_ids", "next_cfg", "cur_cfg"]),
         _select("Manager", ["target"]),
     ]
-    selects += [_select(table, configuration_columns(schema, table)) for table in _WHOLE if table in schema]
+    return selects + [_select(table, configuration_columns(schema, table)) for table in _WHOLE if table in schema]
+
+
+def _port_selects(schema: Schema) -> list[Operation]:
+    """All ports and interfaces."""
+    selects: list[Operation] = []
     for table, common in _COMMON.items():
         selects.append(_select(table, common))
-        for name in configuration_columns(schema, table):
-            if name not in common:
-                selects.append(_select(table, [name], [[name, "!=", schema[table][name].default]]))
+        rare = [name for name in configuration_columns(schema, table) if name not in common]
+        selects += [_select(table, [name], [[name, "!=", schema[table][name].default]]) for name in rare]
     return selects
 
 

@@ -62,9 +62,11 @@ def configuration_columns(schema: Schema, table: str) -> list[str]:
 class RowReader:
     """Builds values from one consistent set of rows."""
 
-    def __init__(self, schema: Schema, tables: Mapping[str, TableRows]) -> None:
+    def __init__(self, schema: Schema, tables: Mapping[str, TableRows], *, partial: bool = False) -> None:
+        """For these tables; `partial`: rows of Port that are not among them are none of the reader's concern."""
         self._schema = schema
         self._tables = tables
+        self._partial = partial
         self._mirrored_by = self._find_mirrors()
         self._collector_sets = self._find_collector_sets()
 
@@ -87,7 +89,7 @@ class RowReader:
         hwaddr = other_config.pop("hwaddr", None)
         return Bridge(
             name=str(row["name"]),
-            ports=_by_name(self._port(uuid) for uuid in _references(row, "ports")),
+            ports=_by_name(self._port(uuid) for uuid in self._ports(row)),
             datapath_type=_text(row, "datapath_type") or "",
             fail_mode=_text(row, "fail_mode"),
             hwaddr=hwaddr.lower() if hwaddr else hwaddr,
@@ -97,6 +99,10 @@ class RowReader:
             controllers=self._controllers(row),
             extra=extra,
         )
+
+    def _ports(self, bridge: Row) -> list[str]:
+        known = self._tables.get("Port", {})
+        return [uuid for uuid in _references(bridge, "ports") if not self._partial or uuid in known]
 
     def _controllers(self, bridge: Row) -> tuple[str, ...]:
         rows = (self._row("Controller", uuid) for uuid in _references(bridge, "controller"))

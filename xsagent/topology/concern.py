@@ -1,0 +1,44 @@
+"""Desired -> what of the switch must be known to compare it with: ports by name, tags, whole bridges. Pure.
+
+`plan/ovsdb.py` looks at nothing else (a property test holds it to that), so `observed/ovsdb.py` reads nothing else:
+one VLAN more beside 500 others costs what it costs beside none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xsagent.topology.desired import Desired
+from xsagent.topology.ownership import is_vlan_bridge
+from xsagent.topology.values import ObjectKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchConcern:
+    """What an operation looks at; the rows of real bridges themselves are always known.
+
+    Attributes:
+        names: ports and interfaces by name, wherever they are; a port comes with its interfaces, an interface with its
+            port, a VLAN bridge with the ports of its tag.
+        tags: of VLANs: every port with such a tag.
+        bridges: bridges of which, where one is a real one, each port counts: it may go, and take them along.
+    """
+
+    names: frozenset[str] = frozenset()
+    tags: frozenset[int] = frozenset()
+    bridges: frozenset[str] = frozenset()
+
+
+def concern_of(desired: Desired) -> SwitchConcern:
+    """What planning this desired state, and verifying it, looks at."""
+    topology = desired.topology
+    ports = [port for bridge in topology.bridges.values() for port in bridge.ports.values()]
+    vlan_bridges = [port for port in ports if is_vlan_bridge(port)]
+    names = {name for port in ports for name in (port.name, *port.interfaces)}
+    names |= {*topology.bridges, *topology.links, *(key.name for key in topology.absent)}
+    dropped = {key.name for key in topology.absent if key.kind is ObjectKind.BRIDGE}
+    return SwitchConcern(
+        names=frozenset(names),
+        tags=frozenset(port.tag for port in vlan_bridges if isinstance(port.tag, int)),
+        bridges=frozenset(dropped | {port.name for port in vlan_bridges}),
+    )
