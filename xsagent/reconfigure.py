@@ -204,6 +204,7 @@ def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman
     def settle(undo: Sequence[Step]) -> Sequence[Step]:
         return host.settle(journal.give_room(undo))
 
+    runner.prepare(plan.steps)
     try:
         done = execute(plan, runner.run, begin, host.report, settle)
         cause = None

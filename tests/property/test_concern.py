@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,9 @@ from strategies import SCENARIOS, Scenario
 from walk import TALLY, hosts, walk
 
 from xsagent.plan.diff import build_plan
+from xsagent.plan.steps import LinkStep, OvsdbStep, Plan, Step
 from xsagent.topology.concern import concern_of
+from xsagent.topology.values import Bridge
 
 pytestmark = pytest.mark.timeout(7200)
 """For the long profile; no example has a time limit of its own."""
@@ -20,13 +23,40 @@ pytestmark = pytest.mark.timeout(7200)
 @hosts()
 @given(SCENARIOS)
 def test_what_an_operation_looks_at_gives_the_same_plan_as_the_whole_switch(scenario: Scenario) -> None:
-    """Steps, their undo, what they rely on and warnings; before the operation and when its result is verified."""
+    """Steps, their undo, what they rely on and warnings.
+
+    But for one thing: an MTU that somebody changed by hand on a port that is none of the operation's, which the switch
+    itself sets right at its next change.
+    """
     for attempt in walk(scenario):
         whole = attempt.start.observe(frozenset(attempt.desired.topology.files))
         part = only_concerned(whole.bridges, concern_of(attempt.desired))
-        TALLY["ports left out"] += sum(
-            len(bridge.ports) - len(part[name].ports) for name, bridge in whole.bridges.items()
+        left_out = interfaces(whole.bridges) - interfaces(part)
+        TALLY["ports left out"] += len(left_out)
+
+        plan = build_plan(
+            attempt.desired, replace(whole, bridges=part), attempt.world.plan_options(attempt.event, attempt.start)
         )
 
-        options = attempt.world.plan_options(attempt.event, attempt.start)
-        assert build_plan(attempt.desired, replace(whole, bridges=part), options) == attempt.plan
+        assert plan == without_widths(attempt.plan, left_out)
+
+
+def interfaces(bridges: Mapping[str, Bridge]) -> set[str]:
+    """Names of all interfaces."""
+    return {name for bridge in bridges.values() for port in bridge.ports.values() for name in port.interfaces}
+
+
+def without_widths(plan: Plan, devices: set[str]) -> Plan:
+    """The plan whose transaction does not bring back the MTU of these devices."""
+    return replace(plan, steps=tuple(_without_widths(step, devices) for step in plan.steps))
+
+
+def _without_widths(step: Step, devices: set[str]) -> Step:
+    if not isinstance(step, OvsdbStep):
+        return step
+    kept = (
+        undo
+        for undo in step.undo
+        if not (isinstance(undo, LinkStep) and undo.device in devices and (undo.up, undo.mac) == (None, None))
+    )
+    return replace(step, undo=tuple(kept))

@@ -46,6 +46,12 @@ _IPV6_METRIC: Final = 1024
 """What the kernel takes for an IPv6 route without a metric (IP6_RT_PRIO_USER)."""
 
 
+def prepare_for_addresses() -> None:
+    """Load what changes of addresses and routes need: a tenth of a second that must not fall between two effects."""
+    with _kernel("cannot reach the kernel"):
+        pass
+
+
 def apply_link(step: LinkStep) -> None:
     """Set MTU, MAC and IFF_UP of a netdev, up last and down first.
 

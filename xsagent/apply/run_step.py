@@ -6,6 +6,7 @@ Given to the executor by the flow. Knows no order and no undo; each writer stand
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -60,6 +61,15 @@ class StepRunner:
     connection: OvsdbConnection
     dhcp_wait_s: float
     logger: Logger
+
+    def prepare(self, steps: Iterable[Step]) -> None:
+        """Load what these steps need, before the first effect: none of them waits for it then.
+
+        Raises:
+            NetlinkError: the kernel cannot be asked; nothing was changed.
+        """
+        if any(isinstance(step, AddressStep | RouteStep) for step in steps):
+            netlink.prepare_for_addresses()
 
     def run(self, step: Step) -> None:
         """Have the effect of one step.

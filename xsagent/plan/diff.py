@@ -39,7 +39,7 @@ from xsagent.plan.steps import (
     WaitCarrierStep,
 )
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import ObjectKey, ObjectKind, Resolver, Topology
+from xsagent.topology.values import IpDevice, ObjectKey, ObjectKind, Origin, Resolver, Topology
 
 
 def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Plan:
@@ -60,7 +60,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     _plan_ip(present, observed, lost, phases)
     _keep_remade(present, observed, lost & devices_of_switch(bridges), phases)
     phases.files += diff_files(present.topology, observed)
-    if phases.addresses or phases.retire:
+    if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
     return order_steps(phases, present.management, warnings)
 
@@ -221,7 +221,7 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
             by_scripts = remove_ifcfg_device(key.name, desired.topology, observed, "no longer wanted")
             phases.retire += by_scripts
             if key.name in observed.ip_devices and not by_scripts:
-                phases.retire += remove_ip_device(observed.ip_devices[key.name], "no longer wanted")
+                phases.retire += _retire_ip_device(observed.ip_devices[key.name], lost)
     for name in sorted(desired.topology.ip_devices):
         device = desired.topology.ip_devices[name]
         if device.configured_by_ifcfg:
@@ -243,6 +243,21 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
                 undo=(ResolverStep(resolver=present),),
             )
         )
+
+
+def _has_addresses(name: str, observed: Topology) -> bool:
+    device = observed.ip_devices.get(name)
+    return device is not None and any(item.origin is not Origin.LINK_LOCAL for item in device.addresses)
+
+
+def _retire_ip_device(device: IpDevice, lost: frozenset[str]) -> tuple[Step, ...]:
+    """What a device had goes; where the transaction takes the device itself, its addresses and routes work until then.
+
+    Taken away before it, they would be missed for as long as the transaction waits for its turn.
+    """
+    if device.device in lost:
+        return stop_clients(device, "its device goes")
+    return remove_ip_device(device, "no longer wanted")
 
 
 def _resolver_is_right(wanted: Resolver, present: Resolver | None) -> bool:

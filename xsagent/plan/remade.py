@@ -98,7 +98,7 @@ def restore_widths(before: Mapping[str, Bridge], after: Mapping[str, Bridge], ob
     for name in sorted(old.keys() | new.keys()):
         link = observed.links.get(name)
         asked = {item.mtu_request for item in (old.get(name), new.get(name)) if item is not None}
-        if link is None or name in lost or not isinstance(link.mtu, int) or old.get(name) == new.get(name):
+        if link is None or name in lost or not isinstance(link.mtu, int):
             continue
         if any(isinstance(width, int) and width != link.mtu for width in asked):
             yield LinkStep(device=name, mtu=link.mtu)

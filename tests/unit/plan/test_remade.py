@@ -69,6 +69,21 @@ def test_a_device_that_changes_its_bridge_is_lost_and_one_that_stays_is_not() ->
     assert lost_devices(before, before) == frozenset()
 
 
+def test_what_is_on_a_device_works_until_the_transaction_takes_it() -> None:
+    """Taken away before it, a host's address and routes would be missed while the transaction waits for its turn."""
+    observed = host(bridge("xenbr0"), device="xenbr0")
+    kinds = (ObjectKind.BRIDGE, ObjectKind.IP_DEVICE)
+    gone = Topology(absent=frozenset(ObjectKey(kind=kind, name="xenbr0") for kind in kinds))
+    stays = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.IP_DEVICE, name="xenbr0")}))
+
+    assert [type(step).__name__ for step in plan_for(gone, observed).steps] == ["OvsdbStep", "UpdateIssueStep"]
+    assert [type(step).__name__ for step in plan_for(stays, observed).steps] == [
+        "RouteStep",
+        "AddressStep",
+        "UpdateIssueStep",
+    ]
+
+
 def test_the_undo_of_a_deleted_bridge_brings_back_its_device_with_what_was_on_it() -> None:
     """Rows alone would leave the device down, without address and route (rule 5)."""
     observed = host(bridge("xenbr0"), device="xenbr0")
