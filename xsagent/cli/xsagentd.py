@@ -16,6 +16,7 @@ from xsagent.log import configure
 
 Command: TypeAlias = Callable[[Sequence[str]], int]
 _LAZY: Final = (
+    "encodings.ascii",
     "pyroute2",
     "structlog",
     "xsagent.cli.reconfigure_run",

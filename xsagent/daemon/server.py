@@ -12,7 +12,6 @@ import struct
 from typing import Final
 
 from xsagent.daemon.protocol import LONGEST_REQUEST, Request, parse_request, render_answer, render_declined
-from xsagent.daemon.recovery import COMMAND as RECOVER
 from xsagent.daemon.requests import HOTPLUG_COMMANDS, OWN_COMMANDS, DeclinedError, Requests
 from xsagent.daemon.workers import Nursery
 from xsagent.errors import InputError
@@ -20,6 +19,8 @@ from xsagent.log import get_logger
 
 REQUEST_DEADLINE_S: Final = 5.0
 """For a client to send its line, and to take our answer."""
+CLIENTS_COMMANDS: Final = frozenset({"interface-reconfigure"})
+"""What a worker does for a client; its other commands are the daemon's own."""
 MOST_CLIENTS: Final = 2048
 _CREDENTIALS: Final = struct.Struct("3i")
 _LOG = get_logger()
@@ -91,7 +92,7 @@ class Server:
             answer = await self._requests.answer(request)
             self.served += 1
             return render_answer(answer)
-        if request.command not in self._nursery.commands - {RECOVER}:
+        if request.command not in CLIENTS_COMMANDS & self._nursery.commands:
             raise DeclinedError("it is no command of xsagentd")
         if not self._nursery.start(request, client.fileno()):
             raise DeclinedError("xsagentd starts no workers any more")

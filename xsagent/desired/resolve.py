@@ -1,42 +1,29 @@
-"""Bridge name in a record -> the bridge that stands for it now: a bond's bridge for its members' (DESIGN.md 6). Pure.
+"""Records -> which bridge stands for which while bonds are up: a bond's for its members' (DESIGN.md section 6). Pure.
 
-Hotplug asks it where a VIF's port goes.
+Hotplug asks it where a VIF's port goes when its own bridge is not in the switch, which alone tells what is up.
 """
 
 from __future__ import annotations
 
-from xsagent.model.records import Bond, Pif
+from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
 
 
-def resolve_bridge(snapshot: Snapshot, bridge_name: str) -> str:
-    """The bridge to use for `bridge_name`; the name itself when nothing stands in for it, or it is unknown.
+def build_aliases(snapshot: Snapshot) -> dict[str, str]:
+    """The bridge that can stand for a bridge, by its name.
 
-    While a bond is up, the bridge of a member resolves to the bond's, and the bridge of a VLAN on a member to that of
-    the bond's VLAN with the same tag, where there is one that is up.
+    The bridge of a bond's member stands for the bond's, and that of a VLAN on a member for that of the bond's VLAN
+    with the same tag. Whether it does is the switch's word: the other bridge must be there.
     """
-    for pif in snapshot.pifs.values():
-        if snapshot.bridge_of(pif) == bridge_name:
-            substitute = _substitute(snapshot, pif)
-            if substitute is not None:
-                return snapshot.bridge_of(substitute) or bridge_name
-    return bridge_name
+    pairs = [(snapshot.bridge_of(pif), _substitute(snapshot, pif)) for pif in snapshot.pifs.values()]
+    named = [(old, snapshot.bridge_of(pif)) for old, pif in pairs if old and pif is not None]
+    return {old: new for old, new in named if new and new != old}
 
 
 def _substitute(snapshot: Snapshot, pif: Pif) -> Pif | None:
     carrier = snapshot.carrier_of(pif)
     bond = snapshot.bond_with_member(carrier or pif)
     bond_pif = snapshot.pifs.get(bond.pif) if bond is not None else None
-    if bond is None or bond_pif is None or not _is_up(snapshot, bond):
-        return None
-    if carrier is None:
+    if bond_pif is None or carrier is None:
         return bond_pif
-    same_tag = [vlan for vlan in snapshot.vlan_pifs_on(bond_pif) if vlan.vlan == pif.vlan and vlan.currently_attached]
-    return same_tag[0] if same_tag else None
-
-
-def _is_up(snapshot: Snapshot, bond: Bond) -> bool:
-    pif = snapshot.pifs.get(bond.pif)
-    if pif is None:
-        return False
-    return pif.currently_attached or any(vlan.currently_attached for vlan in snapshot.vlan_pifs_on(pif))
+    return next((vlan for vlan in snapshot.vlan_pifs_on(bond_pif) if vlan.vlan == pif.vlan), None)

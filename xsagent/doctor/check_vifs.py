@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xsagent.desired.resolve import build_aliases
 from xsagent.doctor.check_links import link_down
 from xsagent.doctor.facts import Facts, Peer, VifFacts
 from xsagent.doctor.findings import Finding, Severity
@@ -70,15 +71,9 @@ def _placed(facts: Facts, one: VifFacts, vif: Vif, present: str) -> Iterator[Fin
 def bond_aliases(facts: Facts) -> dict[str, str]:
     """A bond member's bridge stands for the bond's (DESIGN.md section 6)."""
     snapshot = facts.records.snapshot
-    if snapshot is None:
-        return {}
-    pairs = [
-        (snapshot.bridge_of(member), snapshot.bridge_of(snapshot.pifs[bond.pif]))
-        for bond in snapshot.bonds.values()
-        if bond.pif in snapshot.pifs
-        for member in snapshot.members_of(bond)
-    ]
-    return {old: new for old, new in pairs if old and new and new in facts.topology.bridges}
+    bridges = facts.topology.bridges
+    aliases = {} if snapshot is None else build_aliases(snapshot)
+    return {old: new for old, new in aliases.items() if find_place(bridges, old) is None and find_place(bridges, new)}
 
 
 def _again(facts: Facts, one: VifFacts) -> tuple[str, ...]:

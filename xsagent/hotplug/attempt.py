@@ -47,7 +47,6 @@ def attempt(
     events: Sequence[Event],
     *,
     placed: Mapping[str, str] | None = None,
-    aliases: Mapping[str, str] | None = None,
 ) -> list[Outcome]:
     """Try to have each event done, once; one Outcome for each, in their order. Idempotent.
 
@@ -57,10 +56,9 @@ def attempt(
         peers: connections; one that broke is dropped and opened anew by the next attempt.
         events: at most one for a device (`event.merge_events`).
         placed: by device, for Action.REPAIR: the bridge on which we put it last.
-        aliases: as in `places.find_place`.
     """
     works = [Work(event=event, placed=(placed or {}).get(event.device)) for event in events]
-    _Attempt(peers, works, aliases or {}).run()
+    _Attempt(peers, works).run()
     return [_outcome(work) for work in works]
 
 
@@ -79,11 +77,10 @@ def _outcome(work: Work) -> Outcome:
 class _Attempt:
     """The phases, in the order in which they are run."""
 
-    def __init__(self, peers: Peers, works: list[Work], aliases: Mapping[str, str]) -> None:
+    def __init__(self, peers: Peers, works: list[Work]) -> None:
         self._peers = peers
         self._works = works
         self._by_device = {work.event.device: work for work in works}
-        self._aliases = aliases
         self._rundir = peers.paths.ovs_rundir
 
     def run(self) -> None:
@@ -141,7 +138,9 @@ class _Attempt:
         bridges = self._read_bridges(works)
         devices = [work.event.device for work in works]
         links = read_netdevs(self._peers.paths.sys, devices)
-        observed = Observed(bridges=bridges, links=links, aliases=self._aliases)
+        wanted = {work.vif.bridge for work in works if work.vif is not None and work.vif.bridge}
+        aliases = self._peers.bond_aliases.find(bridges, wanted)
+        observed = Observed(bridges=bridges, links=links, aliases=aliases)
         for_each(works, lambda work: self._decide(work, observed))
 
     def _decide(self, work: Work, observed: Observed) -> None:

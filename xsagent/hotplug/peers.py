@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from xsagent.config import Paths, Settings
+from xsagent.hotplug.aliases import BondAliases
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 
@@ -18,11 +19,13 @@ class Peers:
 
     Attributes:
         paths, settings: of this host.
+        bond_aliases: which bridges the cache's records let stand for others.
     """
 
     def __init__(self, paths: Paths, settings: Settings) -> None:
         self.paths = paths
         self.settings = settings
+        self.bond_aliases = BondAliases(paths)
         self._store: Xenstore | None = None
         self._database: OvsdbConnection | None = None
 

@@ -174,10 +174,11 @@ def burst(count: int) -> list[GuestVif]:
 
 
 @contextmanager
-def running_dom0(*, start: bool = True, **environment: str) -> Iterator[ServedDom0]:
+def running_dom0(*, start: bool = True, dbcache: str | None = None, **environment: str) -> Iterator[ServedDom0]:
     """A dom0 with everything that guests need, bridge xenbr0 on eth0, and the daemon."""
     told = {"XSAGENT_LOG_LEVEL": "debug", "XSAGENT_HOTPLUG_S": "20", **environment}
-    with Sandbox(SandboxSpec(services=guest_services(), environment={"XSAGENT_HOTPLUG_S": "20"})) as sandbox:
+    spec = SandboxSpec(services=guest_services(), environment={"XSAGENT_HOTPLUG_S": "20"}, dbcache=dbcache)
+    with Sandbox(spec) as sandbox:
         sandbox.build_bridge("xenbr0", "eth0")
         served = ServedDom0(sandbox, told)
         if start:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from served_dom0 import FLOWS, ServedDom0
+from host_records import HostRecords
+from served_dom0 import FLOWS, ServedDom0, running_dom0
 
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
@@ -173,3 +174,20 @@ def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
     before = served.configuration()
     served.xsagent("resync")
     assert served.configuration() == before
+
+
+def test_while_a_bond_is_up_its_members_bridges_lead_to_it() -> None:
+    """By the cache's records and the switch's bridges; the daemon and the one-shot handler alike."""
+    records = HostRecords()
+    for device in ("eth1", "eth2"):
+        records.nic(device)
+    records.bond("bond0", ["eth1", "eth2"], "xapi1")
+    with running_dom0(dbcache=records.as_dbcache()) as served:
+        first, second = (GuestVif(id=VifId(number, 0), bridge="xenbr1") for number in (7, 8))
+        served.vsctl("add-br", "xapi1", "--", "set", "Bridge", "xapi1", "datapath_type=netdev")
+
+        served.plug(first)
+        served.end()
+        served.plug(second)
+
+        assert served.ports("xapi1") == {"vif7.0", "vif8.0"}
