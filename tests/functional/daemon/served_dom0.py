@@ -55,9 +55,15 @@ class ServedDom0:
         """Process id of the daemon inside."""
         return (self.root / "run/xsagent/xsagentd.pid").read_text().strip()
 
-    def start(self, *, ready: bool = True, **environment: str) -> None:
-        """Start the daemon; returns when it is ready, or with `ready` false when it takes requests."""
-        argv = [sys.executable, "-m", "xsagent.cli.xsagentd", f"--root-prefix={self.root}", "--no-syslog"]
+    def start(self, *through: str, ready: bool = True, **environment: str) -> None:
+        """Start the daemon; returns when it is ready, or with `ready` false when it takes requests.
+
+        Args:
+            through: a program with its arguments that executes it.
+            ready: wait until it is.
+            environment: of the daemon, beside its own.
+        """
+        argv = [*through, sys.executable, "-m", "xsagent.cli.xsagentd", f"--root-prefix={self.root}", "--no-syslog"]
         with (self.sandbox.log / "xsagentd.log").open("ab") as log:
             self.process = subprocess.Popen(
                 self.sandbox.command(argv),
