@@ -37,7 +37,8 @@ def pytest_configure() -> None:
     required_tiers()
     # No deadline for an example: on a busy machine it would fail a test that is right.
     settings.register_profile("short", deadline=None, max_examples=100, derandomize=True)
-    settings.register_profile("long", deadline=None, max_examples=5000)
+    # Said, because Hypothesis searches the same examples by default where it finds itself in a CI.
+    settings.register_profile("long", deadline=None, max_examples=5000, derandomize=False)
     profile = os.environ.get("PROFILE", "short")
     if profile not in ("short", "long"):
         raise pytest.UsageError(f"PROFILE is short or long, not {profile}")
