@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,6 +82,30 @@ def test_a_kill_while_a_failure_is_taken_back_is_recovered(scenario: Scenario) -
                     undo(attempt.plan.steps, model, FaultyRun(model=model, step=position, done=1, fault=Killed).run)
                 entries = _entries(Path(name), lines[: count + 1])
                 _recover_to(attempt, entries, model, f"{attempt.event} killed in undo {position}")
+
+
+@hosts(0.2)
+@given(SCENARIOS)
+def test_a_step_that_can_be_taken_back_is_on_disk_before_its_effect(scenario: Scenario) -> None:
+    """Rule 5: journaled with fsync before the effect, and with it all that was begun before."""
+    with tempfile.TemporaryDirectory(dir=_memory()) as name, pytest.MonkeyPatch.context() as patch:
+        synced: list[int] = []
+        patch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+        for attempt in walk(scenario):
+            model, ran = attempt.start.copy(), 0
+            journal = Journal(directory=Path(name), boot=BOOT, operation="op", desired=attempt.desired)
+
+            def run(step: Step, model: HostModel = model) -> None:
+                nonlocal ran
+                ran += 1
+                if step.undo:
+                    on_disk = (Path(name) / NAME).read_bytes()[: synced[-1]].splitlines()
+                    assert len(on_disk) == ran + 1, step
+                    assert on_disk[-1].endswith(b"}"), step
+                model.run(step)
+
+            execute(attempt.plan, run, journal.begin, _quiet)
+            journal.close()
 
 
 def _kill_everywhere(attempt: Attempt, place: Path) -> None:
