@@ -69,8 +69,8 @@ class HostModel(InitscriptsModel):
         return {
             "bridges": {name: replace(bridge, safety_flows=None) for name, bridge in self.bridges.items()},
             "links": self.links,
-            "addresses": {name: sorted(map(str, items)) for name, items in self.addresses.items() if items},
-            "routes": {name: sorted(map(str, items)) for name, items in self.routes.items() if items},
+            "addresses": {name: set(items) for name, items in self.addresses.items() if items},
+            "routes": {name: set(items) for name, items in self.routes.items() if items},
             "clients": {key: client.configuration for key, client in self.clients.items() if client.running},
             "files": {path: text for path, text in self.files.items() if text is not None},
             "resolver": self.resolver,

@@ -110,13 +110,14 @@ def test_a_step_that_can_be_taken_back_is_on_disk_before_its_effect(scenario: Sc
 
 def _kill_everywhere(attempt: Attempt, place: Path) -> None:
     lines = _journal_lines(attempt, place)
+    # the journal as it was when each step had begun, and the next line cut off in the middle
+    left = [_entries(place, [*lines[: number + 2], lines[-1][:20]]) for number in range(len(attempt.plan.steps))]
     for number, done in _places(attempt):
         model = attempt.start.copy()
         faulty = FaultyRun(model=model, step=number, done=done, fault=Killed)
         with pytest.raises(Killed):
             execute(attempt.plan, faulty.run, _nothing, _quiet)
-        # the journal as it was when the step had begun, and the next line cut off in the middle
-        entries = _entries(place, [*lines[: number + 2], lines[-1][:20]])
+        entries = left[number]
         what = f"{attempt.event} killed at {number}.{done} {attempt.plan.steps[number]}"
         for position in range(0, len(entries.undo_steps(BOOT)), 3):
             again = model.copy()
