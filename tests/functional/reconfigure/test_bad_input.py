@@ -145,7 +145,7 @@ def test_a_bad_mtu_is_passed_over_and_the_link_comes_up() -> None:
         assert [ip(sandbox, "link", "show", name)[0]["mtu"] for name in ("eth0", "xenbr0")] == [1400, 1400]
 
 
-def test_a_malformed_route_is_skipped_and_the_others_apply() -> None:
+def test_f24_a_malformed_route_is_skipped_and_the_others_apply() -> None:
     """One bad element does not cost the others (legacy-faults F24)."""
     made = records()
     made.network_of(nic(made))["other_config"] = {

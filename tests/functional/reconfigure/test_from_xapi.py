@@ -55,7 +55,7 @@ def identity(path: Path) -> tuple[int, int, bytes]:
     return status.st_ino, status.st_mtime_ns, path.read_bytes()
 
 
-def test_up_from_xapi_after_up_from_the_cache_changes_nothing(host: XapiHost) -> None:
+def test_f32_up_by_uuid_after_up_from_the_cache_changes_nothing(host: XapiHost) -> None:
     """The same records by another way: no OVSDB record, no netlink change, no journal; --pif-uuid works (F32)."""
     succeed(host.sandbox, "--force", "xenbr0", "up")
     settle(host.sandbox)

@@ -180,7 +180,7 @@ def test_sigkill_while_management_changes(management: Killing) -> None:
     kill_and_recover(management)
 
 
-def test_an_error_that_nobody_expects_is_taken_back_at_once() -> None:
+def test_f11_an_error_that_nobody_expects_is_taken_back_at_once() -> None:
     """F11: not only errors of our own kind; one sentence, no traceback, and no other run is needed."""
     for killing in vlan_up(spec_for(records())):
         after, before, points = two_states(killing)

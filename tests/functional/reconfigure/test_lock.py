@@ -45,7 +45,7 @@ def host() -> Iterator[Sandbox]:
 
 
 @pytest.mark.timeout(900)
-def test_forty_pairs_of_concurrent_runs_for_two_pifs_all_end_right(host: Sandbox) -> None:
+def test_f13_forty_pairs_of_concurrent_runs_for_two_pifs_all_end_right(host: Sandbox) -> None:
     """F13: exit 0 each, and each time addresses, files and /etc/sysconfig/network are what both asked for."""
     started = time.monotonic()
     for number in range(PAIRS):

@@ -280,7 +280,7 @@ def test_an_absent_nic_is_named_by_each_way(way: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "<a/>", "\x00\x00"])
-def test_a_corrupt_cache_has_the_previous_generation_in_its_place(text: str) -> None:
+def test_f21_a_corrupt_cache_has_the_previous_generation_in_its_place(text: str) -> None:
     """F21: the one before is used, with a warning; and it is never replaced by the corrupt one."""
     with Sandbox(spec_for(host_records())) as sandbox:
         cache = sandbox.root / "var/xapi/network.dbcache"
