@@ -7,15 +7,16 @@ plan may hold; a NetlinkError is the kernel's refusal.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from initscripts_model import InitscriptsModel
+from initscripts_model import SCRIPTS, InitscriptsModel
 from kernel_model import new_link
 from switch_model import after_transaction, bond_devices, internal_devices
 
-from xsagent.errors import DeviceAbsentError, NetlinkError
+from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
 from xsagent.topology.values import Bridge, Interface, Resolver, Topology
 
 _INTERNAL = "openvswitch"
@@ -44,6 +45,16 @@ class HostModel(InitscriptsModel):
         """An independent copy; the values in it are frozen."""
         tables = {name: dict(value) for name, value in vars(self).items() if isinstance(value, dict)}
         return replace(self, **tables)
+
+    def as_filed(self) -> HostModel:
+        """A copy on which each device that is up has what its file says (`ip_backend` ifcfg)."""
+        filed = self.copy()
+        for path, text in self.files.items():
+            device = path.removeprefix(f"{SCRIPTS}/ifcfg-")
+            if text is not None and device != path and device in self.links and self.links[device].up is True:
+                with contextlib.suppress(XsagentError):
+                    filed.ifup(device)
+        return filed
 
     def observe(self, files: frozenset[str] = frozenset()) -> Topology:
         """The host as an observed topology; these files are read too."""

@@ -35,21 +35,25 @@ class InitscriptsModel(KernelModel):
         self.files[step.path] = step.text
 
     def _run_IfupStep(self, step: Any) -> None:
-        self.require(step.device)
-        text = self.files.get(f"{SCRIPTS}/ifcfg-{step.device}")
+        self.ifup(step.device)
+
+    def ifup(self, device: str) -> None:
+        """What ifup-eth does for a device, by its file."""
+        self.require(device)
+        text = self.files.get(f"{SCRIPTS}/ifcfg-{device}")
         if text is None:
-            raise CommandError(f"ifup knows no {step.device}")
+            raise CommandError(f"ifup knows no {device}")
         keys = _keys(text)
         if "MTU" in keys:
             with contextlib.suppress(NetlinkError):  # ifup-eth does not look at what `ip link set mtu` says
-                self.set_mtu(step.device, int(keys["MTU"]))
-        self.bring_up(step.device)
-        self._add_static(step.device, keys)
-        self._add_routes(step.device, keys)
+                self.set_mtu(device, int(keys["MTU"]))
+        self.bring_up(device)
+        self._add_static(device, keys)
+        self._add_routes(device, keys)
         if keys.get("DHCPV6C") == "yes" and self.dhcp_answers:
-            self._add_leased(step.device, 6)
+            self._add_leased(device, 6)
         if keys.get("BOOTPROTO") == "dhcp":
-            self._add_lease(step.device)
+            self._add_lease(device)
 
     def _run_IfdownStep(self, step: Any) -> None:
         if step.device in self.links:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from xsagent.plan.check import check_host
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, remove_ifcfg_device
-from xsagent.plan.ip import bring_back_displaced, diff_ip_device, remove_ip_device, stop_clients
+from xsagent.plan.ip import bring_back_displaced, diff_ip_device, metric_of, remove_ip_device, stop_clients
 from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
@@ -22,6 +22,7 @@ from xsagent.plan.remade import (
     restore_ip,
     restore_link,
     restore_widths,
+    widen_riders_again,
     without_devices,
 )
 from xsagent.plan.secure_bridge import build_safety_flows
@@ -31,6 +32,7 @@ from xsagent.plan.steps import (
     Plan,
     Relied,
     ResolverStep,
+    RouteStep,
     SafetyFlowsStep,
     Step,
     SysctlStep,
@@ -131,7 +133,7 @@ def _plan_links(
         link, present = desired.topology.links[name], bare.links.get(name)
         if name not in observed.links and _is_bond_without_device(name, observed):
             continue
-        steps = diff_link(link, present, options)
+        steps = tuple(widen_riders_again(step, observed) for step in diff_link(link, present, options))
         if present is None and name in bonds:
             steps = tuple(replace(step, required=False) for step in steps)
         made_by_switch = present is None or name not in nics
@@ -173,7 +175,23 @@ def _keep_remade(desired: Desired, observed: Topology, remade: frozenset[str], p
         if name not in topology.links:
             phases.devices += restore_link(name, observed)
         if name not in topology.ip_devices and name not in gone:
-            phases.addresses += restore_ip(name, observed)
+            steps = (_without_displaced(step, topology) for step in restore_ip(name, observed))
+            phases.addresses += (step for step in steps if step is not None)
+
+
+def _without_displaced(step: Step, topology: Topology) -> Step | None:
+    """A step that restores routes, without those in whose place this operation sets others elsewhere."""
+    if not isinstance(step, RouteStep):
+        return step
+    devices = topology.ip_devices.values()
+    wanted = {(route.destination, metric_of(route)) for device in devices for route in device.routes}
+    leased = any(device.dhcp4 is not None and "routers" in device.dhcp4.configuration for device in devices)
+    kept = tuple(
+        route
+        for route in step.add
+        if (route.destination, metric_of(route)) not in wanted and not (leased and route.destination.prefixlen == 0)
+    )
+    return replace(step, add=kept) if kept else None
 
 
 def _bonds(desired: Desired) -> set[str]:

@@ -80,15 +80,17 @@ def bring_back_displaced(step: Step, observed: Mapping[str, IpDevice]) -> Step:
     """
     match step:
         case RouteStep():
-            set_here = {(route.destination, _metric(route)) for route in step.add}
+            set_here = {(route.destination, metric_of(route)) for route in step.add}
         case StartDhcpStep() | StopDhcpStep() | IfupStep() | IfdownStep():
-            set_here = {(route.destination, _metric(route)) for route in _defaults(observed)}
+            set_here = {(route.destination, metric_of(route)) for route in _defaults(observed)}
         case _:
             return step
     undo = step.undo
     for name, device in sorted(observed.items()):
         displaced = tuple(
-            route for route in device.routes if (route.destination, _metric(route)) in set_here and not is_learnt(route)
+            route
+            for route in device.routes
+            if (route.destination, metric_of(route)) in set_here and not is_learnt(route)
         )
         if displaced and name != step.device:
             undo += (RouteStep(device=name, add=displaced, required=False),)
@@ -241,11 +243,11 @@ def _diff_static_routes(desired: IpDevice, observed: IpDevice) -> tuple[Step, ..
 
 def _missing_routes(desired: IpDevice, observed: IpDevice, family: int) -> tuple[Route, ...]:
     """Wanted routes that are not there, those without a gateway first: others may need them."""
-    there = {(route.destination, route.gateway, _metric(route)) for route in observed.routes}
+    there = {(route.destination, route.gateway, metric_of(route)) for route in observed.routes}
     missing = [
         route
         for route in desired.routes
-        if route.destination.version == family and (route.destination, route.gateway, _metric(route)) not in there
+        if route.destination.version == family and (route.destination, route.gateway, metric_of(route)) not in there
     ]
     return tuple(sorted(missing, key=lambda route: route.gateway is not None))
 
@@ -255,7 +257,7 @@ def _static_route(route: Route, device: str, present: tuple[Route, ...], reason:
     displaced = tuple(
         other
         for other in present
-        if (other.destination, _metric(other)) == (route.destination, _metric(route)) and not is_learnt(other)
+        if (other.destination, metric_of(other)) == (route.destination, metric_of(route)) and not is_learnt(other)
     )
     undo = RouteStep(device=device, add=displaced, remove=(route,), required=False)
     return RouteStep(device=device, add=(route,), reason=reason, required=False, undo=(undo,))
@@ -289,7 +291,7 @@ def _is_on(gateway: IpAddress | None, address: Address) -> bool:
     return gateway is not None and gateway.version == address.interface.version and gateway in address.interface.network
 
 
-def _metric(route: Route) -> int:
+def metric_of(route: Route) -> int:
     """The kernel shows 1024 where an IPv6 route was given no metric."""
     return 1024 if route.destination.version == IPV6 and route.metric == 0 else route.metric
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from xsagent.plan.ip import is_learnt
 from xsagent.plan.steps import AddressStep, FeaturesStep, LinkStep, RouteStep, StartDhcpStep, Step, SysctlStep
-from xsagent.topology.values import Bridge, DhcpClient, Interface, IpDevice, Origin, Topology
+from xsagent.topology.values import Bridge, DhcpClient, Interface, IpDevice, Link, Origin, Topology
 
 
 def lost_devices(before: Mapping[str, Bridge], after: Mapping[str, Bridge]) -> frozenset[str]:
@@ -84,12 +84,24 @@ def restore_riders(name: str, observed: Topology) -> tuple[Step, ...]:
     The kernel takes them down with it, so that their routes and IPv6 addresses go, and raises all of them again, also
     one that was down; none is ever wider than the device (net/8021q/vlan.c, vlan_device_event()).
     """
-    steps: tuple[Step, ...] = ()
-    for rider in sorted((link for link in observed.links.values() if link.parent == name), key=lambda link: link.name):
-        if isinstance(rider.mtu, int):
-            steps += (LinkStep(device=rider.name, mtu=rider.mtu, required=False),)
+    steps = tuple(restore_rider_widths(name, observed))
+    for rider in _riders(name, observed):
         steps += restore_ip(rider.name, observed) if rider.up is True else (LinkStep(device=rider.name, up=False),)
     return steps
+
+
+def restore_rider_widths(name: str, observed: Topology) -> Iterator[Step]:
+    """Steps that widen VLAN netdevs on a device again: the kernel narrows them with it."""
+    for rider in _riders(name, observed):
+        if isinstance(rider.mtu, int):
+            yield LinkStep(device=rider.name, mtu=rider.mtu, required=False)
+
+
+def widen_riders_again(step: Step, observed: Topology) -> Step:
+    """The step whose undo also widens what rides on a device that it makes narrower."""
+    if not isinstance(step, LinkStep) or step.mtu is None or not step.undo:
+        return step
+    return replace(step, undo=(*step.undo, *restore_rider_widths(step.device, observed)))
 
 
 def restore_widths(before: Mapping[str, Bridge], after: Mapping[str, Bridge], observed: Topology) -> Iterator[Step]:
@@ -102,11 +114,16 @@ def restore_widths(before: Mapping[str, Bridge], after: Mapping[str, Bridge], ob
             continue
         if any(isinstance(width, int) and width != link.mtu for width in asked):
             yield LinkStep(device=name, mtu=link.mtu)
+            yield from restore_rider_widths(name, observed)
 
 
 def running_clients(device: IpDevice) -> Iterator[DhcpClient]:
     """DHCP clients of ours that run on a device."""
     yield from (client for client in (device.dhcp4, device.dhcp6) if client is not None and client.running)
+
+
+def _riders(name: str, observed: Topology) -> list[Link]:
+    return sorted((link for link in observed.links.values() if link.parent == name), key=lambda link: link.name)
 
 
 def _switch_devices(bridges: Mapping[str, Bridge]) -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 from host_records import HostRecords, static
 from host_state import addresses, bridges, ip, reconfigure, refuse, spec_for, succeed, vsctl
 
 from xsagent.sandbox.dom0 import Sandbox
-from xsagent.sandbox.spec import SandboxSpec, nic_mac, shared_segment
+from xsagent.sandbox.spec import SandboxSpec, default_segments, nic_mac, shared_segment
 
 STATIC = ("--mode=static", "--ip=192.0.2.10", "--netmask=255.255.255.0", "--gateway=192.0.2.1")
 
@@ -63,6 +66,20 @@ def test_ipv6_static(blank: Sandbox) -> None:
 
     assert "2001:db8::10/64" in addresses(blank, "xenbr0", "-6")
     assert blank.run(["ping", "-6", "-c3", "-i0.3", "-W2", "2001:db8::1"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["autoconf", "dhcp"])
+def test_ipv6_from_the_network(mode: Literal["autoconf", "dhcp"]) -> None:
+    """A host that is reached over IPv6 alone, its address from the router or a server."""
+    first, *others = default_segments()
+    with Sandbox(SandboxSpec(dbcache="", segments=(replace(first, ipv6=mode), *others))) as sandbox:
+        reset(sandbox, "--device=eth0", "--mac=x", "--mode=none", f"--mode-v6={mode}")
+
+        deadline = time.monotonic() + 60
+        while not any(address.startswith("2001:db8:") for address in addresses(sandbox, "xenbr0", "-6")):
+            assert time.monotonic() < deadline, ip(sandbox, "-6", "address")
+            time.sleep(0.1)
+        assert sandbox.run(["ping", "-6", "-c3", "-i0.3", "-W5", "2001:db8::1"], check=False).returncode == 0
 
 
 def test_management_on_a_vlan(blank: Sandbox) -> None:

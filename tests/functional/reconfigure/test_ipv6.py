@@ -97,19 +97,24 @@ def test_mode_none_has_the_link_local_address_alone_beside_ipv4() -> None:
         assert ip(sandbox, "-6", "route", "show", "default") == []
 
 
-def test_a_change_of_mode_leaves_no_trace_of_the_other() -> None:
-    """Static to DHCPv6 to autoconf to none: each time only the new mode's addresses, routes and client are there."""
-    with Sandbox(spec_for(management("Static", **STATIC), segments=segments("dhcp"))) as sandbox:
+@pytest.mark.parametrize(("wire", "mode"), [("dhcp", "DHCP"), ("autoconf", "Autoconf")])
+def test_a_change_of_mode_leaves_no_trace_of_the_other(wire: Literal["dhcp", "autoconf"], mode: str) -> None:
+    """Static to DHCPv6 or autoconf, back, and to none: each time only the new mode's addresses, ways and client."""
+    with Sandbox(spec_for(management("Static", **STATIC), segments=segments(wire))) as sandbox:
         up_from_xapi_cache(sandbox, management("Static", **STATIC))
         assert wait_for(sandbox, 1) == ["2001:db8::10/64"]
 
-        up_from_xapi_cache(sandbox, management("DHCP"))
-        leased = wait_for(sandbox, 1)
-        assert "2001:db8::10/64" not in leased
+        up_from_xapi_cache(sandbox, management(mode))
+        assert "2001:db8::10/64" not in wait_for(sandbox, 1)
+
+        up_from_xapi_cache(sandbox, management("Static", **STATIC))
+        assert wait_for(sandbox, 1) == ["2001:db8::10/64"]
+        assert {route["gateway"] for route in ip(sandbox, "-6", "route", "show", "default")} == {GATEWAY}
+        assert sandbox.run(["pgrep", "-f", "dhclient"], check=False).stdout == ""
 
         up_from_xapi_cache(sandbox, management("None"))
         assert global_addresses(sandbox) == []
-        assert sandbox.run(["pgrep", "-f", "dhclient"], check=False).stdout == ""
+        assert ip(sandbox, "-6", "route", "show", "default") == []
         assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
 
 

@@ -24,6 +24,7 @@ HOOK = str(Path(__file__).parents[2] / "support/killed")
 POINTS = None if os.environ.get("PROFILE") == "long" else 9
 """How many points of a run are tried; None: each, until a run ends by itself (PROFILE=long)."""
 QUICK = {"XSAGENT_XAPI_DEADLINE_S": "1", "XSAGENT_DEADMAN_S": "3"}
+pytestmark = pytest.mark.timeout(7200 if POINTS is None else 300)
 IFUP = """#!/bin/sh
 . @ROOT@/etc/sysconfig/network-scripts/ifcfg-$1
 ip link set $1 up

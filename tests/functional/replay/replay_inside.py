@@ -83,14 +83,18 @@ class Dom0:
         _ip("-batch", "-", lines=lines)
 
     def build(self, start: Topology) -> None:
-        """The start: rows by the product's writer, the rest by ip(8)."""
+        """The start: rows by the product's writer, the rest by ip(8).
+
+        NICs have their MACs first: a bridge without hwaddr follows those of its ports, and the switch takes its device
+        down for a moment to change it (lib/netdev-linux.c, netdev_linux_set_etheraddr()).
+        """
+        _ip("-batch", "-", lines=[f"link set {name} address {start.links[name].mac} down" for name in self.nics(start)])
         made = tuple(CreateBridge(bridge=bridge) for bridge in start.bridges.values())
         ports = tuple(name for name, link in start.links.items() if link.kind == "openvswitch")
         apply_ovsdb(self.connection, OvsdbStep(operations=made, ports=ports), time.monotonic() + _READ_S)
         for link in start.links.values():
             self.set_sysctls(link)
-        lines = [f"link set {name} address {start.links[name].mac} down" for name in self.nics(start)]
-        lines += [f"link set {link.name} mtu {link.mtu} {'up' if link.up else 'down'}" for link in start.links.values()]
+        lines = [f"link set {link.name} mtu {link.mtu} {'up' if link.up else 'down'}" for link in start.links.values()]
         for device in start.ip_devices.values():
             own = [item.interface for item in device.addresses if item.origin is not Origin.LINK_LOCAL]
             lines += [f"addr add {item} dev {device.device}" for item in own]

@@ -124,7 +124,10 @@ def _row(interface: Interface) -> dict[str, Any]:
 
 
 def _without_uuids(value: Any) -> Any:
-    """A nested column without the names that a database gives its rows."""
+    """A nested column without the names that a database gives its rows; a set of one is its element (RFC 7047)."""
+    match value:
+        case ["set", [element]]:
+            return _without_uuids(element)
     if isinstance(value, dict):
         return {key: _without_uuids(item) for key, item in value.items() if key != "uuid"}
     return [_without_uuids(item) for item in value] if isinstance(value, list | tuple) else value
