@@ -134,3 +134,16 @@ def test_a_bridgeless_vlan_needs_its_nic_as_wide() -> None:
     vlan = records.vlan(nic, 5, bridge="")
     records.change_network(vlan, mtu="9000")
     assert _mtus(records.up(vlan)) == {"eth1": 9000, "eth1.5": 9000}
+
+
+def test_f25_a_bridgeless_nic_s_file_and_link_are_as_wide_as_what_it_carries() -> None:
+    """Else an ifup of the NIC would narrow the VLANs on it."""
+    records = Records()
+    nic = records.nic(1, bridge="", ip_mode="None")
+    vlan = records.vlan(nic, 5, bridge="", currently_attached=True)
+    records.change_network(vlan, mtu="9000")
+
+    desired = records.up(nic, options=IFCFG)
+
+    assert _mtus(desired)["eth1"] == 9000
+    assert "MTU=9000\n" in (desired.topology.files["/etc/sysconfig/network-scripts/ifcfg-eth1"] or "")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
+import pytest
+
 from xsagent.plan.ip import bring_back_displaced, diff_ip_device
-from xsagent.plan.steps import AddressStep, RouteStep, StartDhcpStep, StopDhcpStep
+from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, RouteStep, StartDhcpStep, Step, StopDhcpStep
 from xsagent.topology.values import Address, DhcpClient, IpDevice, Origin, Route
 
 OLD = Address(interface=ipaddress.ip_interface("192.0.2.10/24"))
@@ -88,6 +90,25 @@ def test_the_undo_of_a_default_route_brings_back_the_one_that_it_replaced_on_ano
     observed = {"xenbr0": IpDevice(device="xenbr0", routes=(before,)), "xenbr2": IpDevice(device="xenbr2")}
 
     assert bring_back_displaced(step, observed).undo == (RouteStep(device="xenbr0", add=(before,), required=False),)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        StartDhcpStep(device="xapi0", client=CLIENT),
+        StopDhcpStep(device="xapi0", family=4, undo=(StartDhcpStep(device="xapi0", client=CLIENT),)),
+        IfupStep(device="xapi0"),
+        IfdownStep(device="xapi0", undo=(IfupStep(device="xapi0"),)),
+    ],
+    ids=lambda step: type(step).__name__,
+)
+def test_a_default_route_that_a_lease_or_ifup_replaces_comes_back(step: Step) -> None:
+    """They set theirs by `replace`, on the way there or on the way back, whatever device had one."""
+    default, other = route("0.0.0.0/0", "192.0.2.1"), route("172.16.0.0/16", "192.0.2.3")
+    observed = {"xenbr0": IpDevice(device="xenbr0", routes=(default, other)), "xapi0": IpDevice(device="xapi0")}
+
+    back = RouteStep(device="xenbr0", add=(default,), required=False)
+    assert bring_back_displaced(step, observed).undo == (*step.undo, back)
 
 
 def test_each_static_route_is_best_effort_and_the_default_route_is_not() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
@@ -133,3 +134,35 @@ def test_the_undo_of_a_requested_mtu_sets_the_one_that_was() -> None:
     undo = undo_of_transaction(plan_for(wanted, observed))
 
     assert undo[1:] == (LinkStep(device="xenbr0", mtu=1400),)
+
+
+def test_a_device_that_moves_along_leaves_the_way_out_to_who_gets_it() -> None:
+    """Its old default route would take the place of the one that this operation sets (ip-route(8), replace)."""
+    out = Route(destination=ipaddress.ip_network("0.0.0.0/0"), gateway=ipaddress.ip_address("192.0.2.1"))
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")
+    device = replace(observed.ip_devices["xapi5"], routes=(ROUTE, out))
+    other = replace(out, gateway=ipaddress.ip_address("203.0.113.1"))
+    own = Port(name="xapi0", interfaces={"xapi0": Interface(name="xapi0", type="internal")})
+    wanted = Topology(
+        bridges={"xapi0": Bridge(name="xapi0", ports={"xapi0": own})},
+        links={"xapi0": Link(name="xapi0", up=True)},
+        ip_devices={"xapi0": IpDevice(device="xapi0", ipv4_mode="static", routes=(other,))},
+        absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}),
+    )
+
+    plan = plan_for(wanted, replace(observed, ip_devices={"xapi5": device}), moves={"xenbr0": "xapi0"})
+
+    restored = [step.add for step in plan.steps if isinstance(step, RouteStep) and step.device == "xapi5"]
+    assert restored == [(ROUTE,)]
+    assert (ROUTE, out) in [step.add for step in undo_of_transaction(plan) if isinstance(step, RouteStep)]
+
+
+def test_the_undo_of_a_narrower_nic_widens_what_rides_on_it() -> None:
+    """The kernel narrows VLAN netdevs with their NIC, and does not widen them with it again."""
+    nic = Link(name="eth0", mtu=9000, up=True)
+    rider = Link(name="eth0.5", mtu=9000, up=True, kind="vlan", parent="eth0", vlan=5)
+    observed = Topology(links={"eth0": nic, "eth0.5": rider})
+
+    (step,) = plan_for(Topology(links={"eth0": Link(name="eth0", mtu=1500)}), observed).steps
+
+    assert step.undo == (LinkStep(device="eth0", mtu=9000), LinkStep(device="eth0.5", mtu=9000, required=False))
