@@ -68,6 +68,8 @@ def _rivals(facts: Facts) -> Iterator[Finding]:
                 reason=harm,
                 mend=(command("systemctl", "disable", "--now", name),),
             )
+    if facts.daemon.networkd_runs:
+        yield _networkd(facts)
     if facts.daemon.foreign_rules:
         yield Finding(
             id="vif-rules-twice",
@@ -80,3 +82,22 @@ def _rivals(facts: Facts) -> Iterator[Finding]:
                 command("udevadm", "control", "--reload"),
             ),
         )
+
+
+def _networkd(facts: Facts) -> Finding:
+    if facts.daemon.topology_is_ours:
+        return Finding(
+            id="networkd-beside-us",
+            severity=Severity.ERROR,
+            subject="xcp-networkd",
+            problem="it runs, and xsagent is installed with the profile full",
+            reason="both set bridges and addresses, each as it thinks right",
+            mend=(command("systemctl", "disable", "--now", "xcp-networkd.service"),),
+        )
+    return Finding(
+        id="networkd-owns-topology",
+        severity=Severity.INFO,
+        subject="xcp-networkd",
+        problem="it runs, so bridges and addresses are not compared with XAPI's records",
+        reason="xsagent does hotplug, locking rules and the manager here",
+    )

@@ -47,6 +47,8 @@ def _unusable(facts: Facts) -> Iterator[Finding]:
 
 def _cache(facts: Facts) -> Iterator[Finding]:
     records = facts.records
+    if not facts.daemon.topology_is_ours:
+        return
     if records.cached is None:
         yield Finding(
             id="cache-unreadable",

@@ -162,6 +162,7 @@ class DaemonFacts:
         installed: its unit is installed on this host.
         failing: what its status says against single keys: key and sentence.
         processes: names of running processes.
+        profile: of the installation, ``full`` or ``hotplug``; empty when no package took this host over.
         foreign_rules: a udev rules file that still runs the toolstack's vif script beside ours; empty for none.
     """
 
@@ -170,7 +171,18 @@ class DaemonFacts:
     installed: bool = False
     failing: tuple[tuple[str, str], ...] = ()
     processes: frozenset[str] = frozenset()
+    profile: str = ""
     foreign_rules: str = ""
+
+    @property
+    def networkd_runs(self) -> bool:
+        """Whether xcp-networkd runs, which answers XAPI's calls about the topology (DESIGN.md section 0)."""
+        return "xcp-networkd" in self.processes
+
+    @property
+    def topology_is_ours(self) -> bool:
+        """Whether bridges, addresses and the cache are ours to keep, and not xcp-networkd's."""
+        return self.profile == "full" or not self.networkd_runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

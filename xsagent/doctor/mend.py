@@ -23,7 +23,12 @@ def prefixed(facts: Facts, *words: str) -> str:
 
 
 def up(facts: Facts, pif: Pif) -> str:
-    """Bring the PIF up as its records say: what differs is set, what is right is left alone."""
+    """Bring the PIF up as its records say: what differs is set, what is right is left alone.
+
+    Where xcp-networkd owns the topology, XAPI has it do that.
+    """
+    if not facts.daemon.topology_is_ours:
+        return command("xe", "pif-plug", f"uuid={pif.uuid}")
     return prefixed(facts, "interface-reconfigure", "--pif-uuid", pif.uuid, "up")
 
 

@@ -47,7 +47,8 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
     settings = _read_settings(paths, environ, unread)
     found = read_records(paths, settings)
     unread |= found.unread
-    switch = _read_switch(paths, settings, found, unread)
+    daemon = read_daemon(paths, status)
+    switch = _read_switch(paths, settings, found, unread, ours=daemon.topology_is_ours)
     topology = switch.topology
     vifs, silence = read_vifs(paths, topology)
     if silence:
@@ -66,7 +67,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
         probes=probe_wire(topology),
         dhcp=read_dhcp(paths, topology),
         vifs=vifs,
-        daemon=read_daemon(paths, status),
+        daemon=daemon,
         daemon_used=settings.use_daemon != "never",
         leftovers=read_leftovers(paths),
         rooms=read_rooms(paths),
@@ -127,15 +128,20 @@ class _SwitchRead:
     lacp: Mapping[str, bool]
 
 
-def _read_switch(paths: Paths, settings: Settings, found: RecordsRead, unread: dict[str, str]) -> _SwitchRead:
-    """The database and the kernel; the kernel alone where the database does not answer."""
+def _read_switch(
+    paths: Paths, settings: Settings, found: RecordsRead, unread: dict[str, str], *, ours: bool = True
+) -> _SwitchRead:
+    """The database and the kernel; the kernel alone where the database does not answer.
+
+    Arguments:
+        ours: the topology is; otherwise nothing is wanted of any PIF.
+    """
     deadline = time.monotonic() + _OVSDB_S
     try:
         with OvsdbConnection.open(paths.ovsdb_socket, 0) as connection:
             bridges = frozenset(read_bridge_parents(connection, deadline))
-            wanted = build_wanted(
-                found.records, replace(found.host, present_bridges=bridges), build_options(paths, settings)
-            )
+            host = replace(found.host, present_bridges=bridges)
+            wanted = build_wanted(found.records, host, build_options(paths, settings)) if ours else ()
             read = _SwitchRead(
                 topology=_observe(paths, connection, _interest_of_all(wanted), unread, deadline),
                 wanted=wanted,

@@ -31,6 +31,7 @@ from xsagent.topology.values import IPV4, IPV6, Json, Topology
 
 _UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
 _UNIT = "xsagentd.service"
+_INSTALLATION = "installation.json"
 _RULES = ("/etc/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _OUR_RULES = "65-xsagent.rules"
 _TOOLSTACK_RULES = "*xen-backend.rules"
@@ -48,8 +49,17 @@ def read_daemon(paths: Paths, status: Mapping[str, Json] | None) -> DaemonFacts:
         installed=any(paths.below(f"{folder}/{_UNIT}").exists() for folder in _UNITS),
         failing=tuple(_failing(status or {})),
         processes=read_process_names(paths.proc),
+        profile=_profile(paths),
         foreign_rules=_foreign_rules(paths),
     )
+
+
+def _profile(paths: Paths) -> str:
+    """The profile that the installation wrote down; empty without one."""
+    try:
+        return str(json.loads(read_text(paths.state_dir / _INSTALLATION) or "{}")["profile"])
+    except (ValueError, RecursionError, KeyError, TypeError, InputError):
+        return ""
 
 
 def _failing(status: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 
 from host_records import static
 from patient import Patient
@@ -185,3 +186,25 @@ def test_everything_dead_at_once(patient: Patient) -> None:
     patient.host.restart_xapi()
 
     assert {"xapi-unreachable", "ovsdb-server-down", "settings-unusable"} <= kinds
+
+
+def test_networkd_beside_a_full_installation(patient: Patient) -> None:
+    """Two owners of one topology are an error; where it is the only owner, nothing of ours is compared."""
+    record, program = patient.path("var/lib/xsagent/installation.json"), patient.sandbox.bin / "xcp-networkd"
+    shutil.copy(shutil.which("sleep", path="/usr/bin:/bin") or "", program)
+    process = patient.sandbox.spawn(["xcp-networkd", "600"])
+    pid = patient.run("sh", "-c", "until pgrep -x xcp-networkd; do sleep 0.1; done")
+    record.write_text('{"profile": "full"}')
+
+    beside = patient.finding("networkd-beside-us")
+    record.unlink()
+    patient.run("ip", "address", "del", "198.51.100.10/24", "dev", "xenbr1")
+    alone = {one["id"] for one in patient.findings()}
+    patient.run("kill", pid)
+    process.communicate(timeout=10)
+    program.unlink()
+
+    assert beside["severity"] == "error"
+    assert "networkd-owns-topology" in alone
+    assert "drift" not in alone
+    patient.mends("drift")

@@ -1,0 +1,112 @@
+"""Guests' devices, broken with ip(8), ovs-vsctl(8) and ovs-ofctl(8); mended as the doctor says."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from host_records import HostRecords, static
+from patient import Patient
+from xapi_host import XapiHost
+
+import xsagent
+from xsagent.model.vif import VifId
+from xsagent.sandbox.guest_vif import GuestVif
+from xsagent.sandbox.xenopsd import guest_services
+
+PACKAGE = Path(xsagent.__file__).parents[1]
+LOCKED = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
+
+
+@pytest.fixture(scope="module")
+def guests() -> Iterator[Patient]:
+    """A host with one locked guest on xenbr0, plugged in as the toolstack does, and with the vif script."""
+    made = HostRecords()
+    management = made.nic("eth0", management=True, **static("192.0.2.10", dns="192.0.2.1"))
+    second = made.nic("eth1")
+    with XapiHost(made, services=guest_services(), environment={"XSAGENT_HOTPLUG_S": "5"}) as host:
+        for pif in (management, second):
+            host.up(pif)
+        host.restart_xapi()
+        host.sandbox.run(["interface-reconfigure", f"--root-prefix={host.sandbox.root}", "rewrite"])
+        script = host.sandbox.root / "etc/xensource/scripts/vif"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(f'#!{shutil.which("sh")}\nexec {sys.executable} -m xsagent.cli.vif --no-syslog "$@"\n')
+        script.chmod(0o755)
+        host.sandbox.xenopsd.plug(LOCKED)
+        yield Patient(host)
+
+
+def test_a_guest_that_is_plugged_in_is_no_finding(guests: Patient) -> None:
+    """Port, link and locking flows are as the toolstack says."""
+    assert [one["id"] for one in guests.findings() if one["severity"] != "info"] == []
+
+
+def test_a_vif_whose_locking_flows_are_gone(guests: Patient) -> None:
+    """The guest could send with any address: an error, mended by the vif script."""
+    guests.run("ovs-ofctl", "del-flows", "xenbr0", "cookie=1/-1")
+
+    finding = guests.mends("locking-flows")
+
+    assert (finding["severity"], finding["subject"]) == ("error", "vif7.0")
+    assert "arp_spa=192.0.2.77" in guests.run("ovs-ofctl", "dump-flows", "xenbr0")
+
+
+def test_a_vif_that_is_on_no_bridge(guests: Patient) -> None:
+    """Its netdev is there and its port is not: it goes where the toolstack wants it."""
+    guests.vsctl("del-port", "xenbr0", "vif7.0")
+
+    finding = guests.mends("vif-off-bridge")
+
+    assert "it belongs on xenbr0" in finding["problem"]
+    assert guests.vsctl("port-to-br", "vif7.0") == "xenbr0"
+
+
+def test_a_vif_on_another_bridge(guests: Patient) -> None:
+    """Somebody moved it: a warning, since it may have been on purpose."""
+    guests.vsctl("del-port", "xenbr0", "vif7.0", "--", "add-port", "xenbr1", "vif7.0")
+
+    finding = guests.finding("vif-on-other-bridge")
+    guests.mend(finding)
+
+    assert finding["severity"] == "warning"
+    assert guests.vsctl("port-to-br", "vif7.0") == "xenbr0"
+    assert not guests.has("vif-on-other-bridge")
+
+
+def test_a_vif_whose_link_is_down(guests: Patient) -> None:
+    """The guest is cut off."""
+    guests.run("ip", "link", "set", "vif7.0", "down")
+
+    assert guests.mends("link-down")["subject"] == "vif7.0"
+
+
+def test_a_vif_with_a_larger_mtu_than_its_wire(guests: Patient) -> None:
+    """Its large packets would vanish."""
+    guests.run("ip", "link", "set", "vif7.0", "mtu", "9000")
+
+    assert guests.mends("mtu-chain")["mend"] == ["ip link set dev vif7.0 mtu 1500"]
+
+
+def test_a_port_whose_guest_is_gone(guests: Patient) -> None:
+    """The name may come again with another guest behind it."""
+    guests.vsctl("add-port", "xenbr0", "vif99.0", "--", "set", "Interface", "vif99.0", "external_ids:xs-vif-uuid=x")
+
+    guests.mends("vif-port-left")
+
+    assert "vif99.0" not in guests.vsctl("list-ports", "xenbr0").split()
+
+
+def test_xenstored_that_does_not_answer(guests: Patient) -> None:
+    """It cannot be restarted under guests: the doctor says so, and still sees ports and links."""
+    pid = guests.run("pgrep", "-x", "xenstored")
+    guests.run("kill", "-STOP", pid)
+
+    finding = guests.finding("xenstored-unreachable")
+    guests.run("kill", "-CONT", pid)
+
+    assert finding["mend"] == []
+    assert not guests.has("xenstored-unreachable")
