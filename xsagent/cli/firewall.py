@@ -1,13 +1,16 @@
-"""`xsagent firewall`: the host's firewall in step with its tunnels. A process edge, thin; see `xsagent/firewall.py`."""
+"""`xsagent firewall`, and xsagentd's worker command ``firewall``: process edges, thin; see `xsagent/firewall.py`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from collections.abc import Sequence
 
 from xsagent.config import Paths, read_settings
-from xsagent.firewall import reconcile_firewall
+from xsagent.errors import XsagentError
+from xsagent.firewall import FirewallResult, reconcile_firewall
 from xsagent.log import configure
 from xsagent.plan.firewall import render_change
 
@@ -19,12 +22,31 @@ def run(arguments: argparse.Namespace) -> int:
         XsagentError: the switch does not say which tunnels there are; nothing was changed.
     """
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
-    settings = read_settings(paths, os.environ)
-    configure(syslog=True, level=settings.log_level, program="xsagent", device=paths.below("/dev/log"))
-    result = reconcile_firewall(paths, settings, dry_run=arguments.dry_run)
+    result = _reconcile(paths, dry_run=arguments.dry_run)
     for change in result.changes:
         for line in render_change(change):
             print(line)
-    for sentence in result.warnings:
-        print(f"xsagent: {sentence}", file=sys.stderr)
-    return 1 if result.warnings else 0
+    return _complain(*result.warnings)
+
+
+def main(words: Sequence[str]) -> int:
+    """Reconcile once for the daemon; prints what it cost, seconds of a processor, as JSON."""
+    began = sum(os.times()[:4])
+    try:
+        result = _reconcile(Paths.from_environ("".join(words[:1]), os.environ))
+    except (XsagentError, OSError) as error:
+        return _complain(str(error))
+    sys.stdout.write(json.dumps({"cpu_s": sum(os.times()[:4]) - began}))
+    return _complain(*result.warnings)
+
+
+def _reconcile(paths: Paths, *, dry_run: bool = False) -> FirewallResult:
+    settings = read_settings(paths, os.environ)
+    configure(syslog=True, level=settings.log_level, program="xsagent-firewall", device=paths.below("/dev/log"))
+    return reconcile_firewall(paths, settings, dry_run=dry_run)
+
+
+def _complain(*sentences: str) -> int:
+    for sentence in sentences:
+        print(f"xsagent: {' '.join(sentence.split())}", file=sys.stderr)
+    return 1 if sentences else 0

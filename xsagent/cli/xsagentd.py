@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _load_commands() -> dict[str, Command]:
     """What workers run, with everything that they import lazily: a worker is to find it in memory."""
-    from xsagent.cli import drift, interface_reconfigure, recover  # noqa: PLC0415 - as above
+    from xsagent.cli import drift, firewall, interface_reconfigure, recover  # noqa: PLC0415 - as above
 
     for module in _LAZY:
         importlib.import_module(module)
@@ -60,6 +60,7 @@ def _load_commands() -> dict[str, Command]:
         "interface-reconfigure": interface_reconfigure.run_here,
         "recover": recover.main,
         "drift": drift.main,
+        "firewall": firewall.main,
     }
 
 

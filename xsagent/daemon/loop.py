@@ -29,6 +29,7 @@ from xsagent.daemon.recovery import Recovery
 from xsagent.daemon.requests import Requests
 from xsagent.daemon.server import Server
 from xsagent.daemon.services import Service, Services
+from xsagent.daemon.tunnel_firewall import TunnelFirewall
 from xsagent.daemon.udev import EventsLostError, UdevMonitor
 from xsagent.daemon.unixctl import ControlSocket
 from xsagent.daemon.workers import Command, Nursery
@@ -109,6 +110,7 @@ class _Daemon:
             Recovery(paths, setup.environ, nursery),
             XapiFollower(paths, setup.settings, self._look_again),
             self._drift,
+            TunnelFirewall(paths, setup.environ, nursery),
         ]
         self._services = Services([*services, *more_services])
         requests = Requests(paths, setup.environ, self._hotplug, self.status)
