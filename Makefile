@@ -20,6 +20,8 @@ INSTALL_PROFILE ?= full
 RELEASE ?= 1
 RPM_OPTIONS ?=
 
+# One target after the other: they share the virtual environment.
+.NOTPARALLEL:
 .PHONY: help demo test test-system bench lint install rpm clean
 
 help: ## list these targets
@@ -28,7 +30,7 @@ help: ## list these targets
 demo: .venv/ready-demo ## boot a sandbox as a host boots, and show what there is
 	@$(BIN)/xsagent sandbox demo
 
-test: .venv/ready-test ## unit, golden, property and functional tests (PROFILE=long: a longer search)
+test: .venv/ready-test build/wheels/ready ## unit, golden, property and functional tests (PROFILE=long: a longer search)
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore=tests/system $(PYTEST_ARGS)
 
 # Without a lab there is nothing to install for it: the tests then skip, or fail where XSAGENT_TEST_REQUIRE says so.
@@ -50,7 +52,7 @@ rpm: .venv/ready-rpm build/wheels/ready ## build packages from xsagent.spec into
 	@tests/build-rpm '$(RELEASE)' $(RPM_OPTIONS)
 
 # The dependencies as wheels: the one step of an installation that needs a network, on the machine that builds.
-build/wheels/ready: pyproject.toml | .venv/ready-install
+build/wheels/ready: pyproject.toml | $(if $(wildcard $(BIN)/pip),,.venv/ready-install)
 	@rm -rf build/wheels && mkdir -p build/wheels
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' >build/wheels/requirements.txt
 	@$(BIN)/pip wheel --disable-pip-version-check --quiet --wheel-dir build/wheels --requirement build/wheels/requirements.txt

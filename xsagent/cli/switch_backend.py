@@ -42,7 +42,7 @@ def _switch(arguments: argparse.Namespace) -> int:
     for change in changes:
         print(change.describe())
     if not arguments.dry_run:
-        apply_switch(paths, changes)
+        apply_switch(changes)
         sys.stderr.write(f"the backend is {backend} from the next boot on: this host must be rebooted\n")
     return 0
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xsagent.apply.files import replace_file
 from xsagent.config import Paths, Settings
-from xsagent.errors import BackendError, InputError, RefusedError, XsagentError
+from xsagent.errors import BackendError, FileError, InputError, RefusedError, XsagentError
 from xsagent.model.values import shown
 from xsagent.sources.host_files import read_backend, read_inventory, read_text
 from xsagent.sources.xapi_session import XapiSession, open_session
@@ -31,7 +32,7 @@ _NO_BRIDGE_TEXT: Final = "install bridge /bin/true\n"
 class Change:
     """A file that is to hold another text."""
 
-    path: str
+    path: Path
     text: str
 
     def describe(self) -> str:
@@ -58,10 +59,12 @@ def parse_backend_word(word: str) -> str:
 
 def plan_switch(paths: Paths) -> tuple[Change, ...]:
     """What has to change for Open vSwitch to be the backend; nothing where it is."""
-    wanted = {str(paths.network_conf): f"{OPEN_VSWITCH}\n", str(paths.below(NO_BRIDGE_MODULE)): _NO_BRIDGE_TEXT}
     if read_backend(paths) in _WORDS:  # the spelling in the file is its owner's, and the module another matter
         return ()
-    return tuple(Change(path=path, text=text) for path, text in wanted.items())
+    return (
+        Change(path=paths.below(NO_BRIDGE_MODULE), text=_NO_BRIDGE_TEXT),
+        Change(path=paths.network_conf, text=f"{OPEN_VSWITCH}\n"),
+    )
 
 
 def check_switch(paths: Paths, settings: Settings) -> None:
@@ -108,14 +111,18 @@ def _other_backends(hosts: Mapping[Ref, Mapping[str, object]], here: list[Ref]) 
             yield f"{raw.get('hostname') or raw.get('uuid')}: {backend}"
 
 
-def apply_switch(paths: Paths, changes: tuple[Change, ...]) -> None:
-    """Write the files; each is replaced as a whole. Undo: what the first one held, if the second fails.
+def apply_switch(changes: tuple[Change, ...]) -> None:
+    """Write the files; each is replaced as a whole, network.conf, which is what counts, last.
 
     Raises:
         FileError: a file could not be written; the backend is as it was.
     """
-    for change in reversed(changes):  # network.conf last: it is what counts
-        place = paths.below(change.path.removeprefix(str(paths.root).rstrip("/")))
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if read_text(place) != change.text:
-            replace_file(place, change.text.encode())
+    for change in changes:
+        try:
+            change.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(
+                f"{change.path.parent} could not be made: {error.strerror}; nothing was switched"
+            ) from error
+        if read_text(change.path) != change.text:
+            replace_file(change.path, change.text.encode())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,23 +20,36 @@ from package_root import BASE, PROJECT, TOOLSTACK, Built, PackageRoot, build_sma
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Ours in two releases, as `make rpm` builds them but for %check, and the host's own in two versions."""
-    folder = tmp_path_factory.mktemp("packages")
+    """Ours in two releases, as `make rpm` builds them but for %check, and the host's own in two versions.
+
+    Built by the first worker that asks, for all workers of the run.
+    """
+    if not (PROJECT / "build/wheels/ready").exists():
+        pytest.skip("the dependencies' wheels are not there (make build/wheels/ready)")
+    if missing := [tool for tool in ("rpm", "rpmbuild") if shutil.which(tool) is None]:
+        pytest.skip(f"this machine lacks {', '.join(missing)} (tests/setup-machine test installs it)")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packages"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            build_all(folder)
+            (folder / "done").touch()
+    return Built(folder=folder)
+
+
+def build_all(folder: Path) -> None:
+    """Build every package."""
+    environment = os.environ | {"BUILD": str(folder / "build"), "DIST": str(folder)}
+    options = ["--without", "check", "--define", "_binary_payload w1.gzdio", "--define", "_source_payload w1.gzdio"]
     for release in ("1", "2"):
-        environment = os.environ | {"BUILD": str(folder / "build"), "DIST": str(folder), "MAKEFLAGS": ""}
-        options = "RPM_OPTIONS=--without check --define '_binary_payload w1.gzdio' --define '_source_payload w1.gzdio'"
-        done = subprocess.run(
-            ["make", "-C", str(PROJECT), "rpm", f"RELEASE={release}", options],
-            check=False,
-            capture_output=True,
-            text=True,
-            env=environment,
-        )
+        command = [PROJECT / "tests/build-rpm", release, *options]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
     build_small(BASE, folder)
     for version in ("1", "2"):
         build_small(TOOLSTACK.replace("@VERSION@", version), folder)
-    return Built(folder=folder)
 
 
 @pytest.fixture

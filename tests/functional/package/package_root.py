@@ -14,6 +14,8 @@ from typing import Any
 from host_records import HostRecords
 from xapi_host import XapiHost
 
+from xsagent.sandbox.xenstored import xenstored_service
+
 PROJECT = Path(__file__).parents[3]
 BASE = """\
 Name: dom0-base
@@ -59,7 +61,7 @@ TEXT
 %attr(0750,root,root) /etc/xapi.d/plugins/openvswitch-cfg-update
 %attr(0644,root,root) /etc/udev/rules.d/xen-backend.rules
 """
-_PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+_PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin:/opt/xensource/bin"
 _ON_DEBIAN = ["--force-debian"] if Path("/etc/debian_version").exists() else []
 """Debian's rpm otherwise warns that it is not the package manager of this machine."""
 WATCHED = ("etc", "opt", "usr/libexec/xenopsd", "usr/lib/xsagent", "usr/bin", "usr/sbin", "var/lib")
@@ -94,7 +96,7 @@ class PackageRoot(XapiHost):
     """A host with XAPI whose root prefix is a root that rpm installs into, as a context manager."""
 
     def __init__(self, records: HostRecords, **fields: Any) -> None:
-        super().__init__(records, **fields)
+        super().__init__(records, services=(xenstored_service(),), **fields)
         self.root = self.sandbox.root
 
     def make_root(self) -> None:
@@ -124,10 +126,16 @@ class PackageRoot(XapiHost):
         environment = [
             "env",
             "-i",
-            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            _PATH,
             *(f"{key}={text}" for key, text in env.items()),
         ]
         return self.sandbox.run(["chroot", str(self.root), *environment, *words], check=check, timeout=120)
+
+    def put(self, path: str, text: str) -> None:
+        """Write a file of this root."""
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
 
     def installed(self) -> set[str]:
         """Names of the packages that rpm has in this root."""

@@ -14,6 +14,8 @@ from package_root import Built, PackageRoot
 from xsagent.sandbox.namespaces import pid_of
 from xsagent.sandbox.traffic import StreamCounts
 
+pytestmark = pytest.mark.timeout(900)  # the first test builds the packages
+
 VIFS = 50
 GATEWAY = "192.0.2.1"
 
