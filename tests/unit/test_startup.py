@@ -46,6 +46,37 @@ def test_hotplug_commands_answer_without_heavy_libraries(module: str, argv: list
     assert _imported(PROGRAM.format(module=module, argv=argv)) == []
 
 
+SLOW = ("dataclasses", "inspect", "pathlib", "tomllib", "traceback", "typing", "getopt", "contextlib", "subprocess")
+HANDED_OVER = """
+import socket, sys, tempfile, threading
+root = tempfile.mkdtemp()
+import os
+os.makedirs(root + "/run/xsagent")
+server = socket.socket(socket.AF_UNIX)
+server.bind(root + "/run/xsagent/xsagentd.sock")
+server.listen()
+if os.fork() == 0:
+    peer = server.accept()[0]
+    peer.recv(65536)
+    peer.sendall(b'{{"version":1,"begun":true}}\\n{{"version":1,"status":7,"stdout":"","stderr":""}}\\n')
+    os._exit(0)
+for name in [name for name in sys.modules if name.split(".")[0] in {slow!r}]:
+    del sys.modules[name]
+from xsagent.cli.interface_reconfigure import main
+assert main(["--root-prefix=" + root, "--pif-uuid", "x", "up"]) == 7
+"""
+
+
+def test_a_command_that_is_handed_over_imports_next_to_nothing() -> None:
+    """XAPI waits for it: the standard library's json and socket, and no module of ours but two."""
+    program = HANDED_OVER.format(slow=SLOW)
+    report = f"\nprint(*(name for name in sys.modules if name in {SLOW!r} or name.startswith('xsagent.')))\n"
+    command = [sys.executable, "-c", program + report]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.split() == ["xsagent.cli", "xsagent.cli.ask_daemon", "xsagent.cli.interface_reconfigure"]
+
+
 def test_the_check_sees_a_heavy_library() -> None:
     """The check itself is shown to fail."""
     assert "structlog" in _imported("import structlog")

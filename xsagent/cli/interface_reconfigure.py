@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
 
-from xsagent.cli.ask_daemon import answer_of_daemon
+from xsagent.cli.ask_daemon import MYPY, answer_of_daemon
 
-if TYPE_CHECKING:
+if MYPY:
+    from collections.abc import Sequence
+
     from xsagent.cli.reconfigure_options import ReconfigureOptions
 
-PROGRAM: Final = "interface-reconfigure"
+PROGRAM = "interface-reconfigure"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +65,8 @@ def _run(options: ReconfigureOptions) -> int:
         what = f"{error.filename}: " if error.filename else ""
         return _fail(f"{what}{error.strerror or error}; see the log for what was done before", 1)
     except Exception as error:  # noqa: BLE001 - a process edge: no traceback at a user
+        import traceback  # noqa: PLC0415 - as above
+
         from xsagent.log import get_logger  # noqa: PLC0415 - as above
 
         get_logger().error("internal_error", error=repr(error), trace=traceback.format_exc())

@@ -73,7 +73,7 @@ def run_daemon(setup: DaemonSetup, more_services: Sequence[Service] = ()) -> int
     """
     lock = hold_daemon_lock(setup.paths)
     listener = take_listening_socket(setup.environ, os.getpid()) or bind_daemon_socket(setup.paths.daemon_socket)
-    nursery = Nursery(setup.commands)
+    nursery = Nursery(setup.commands, not_theirs=(lock, listener.fileno()))
     try:
         return asyncio.run(_Daemon(setup, listener, nursery, more_services).run())
     finally:
@@ -91,7 +91,7 @@ class _Daemon:
         self._setup = setup
         self._began = time.time()
         self._end = asyncio.Event()
-        self._readiness = Readiness(paths)
+        self._readiness = Readiness(paths, setup.settings.resync_s)
         self._monitor: UdevMonitor | None = None
         self._hotplug = HotplugThread(paths, setup.settings)
         self._drift = PifDrift(paths, setup.environ, nursery)
@@ -182,6 +182,7 @@ class _Daemon:
             except EventsLostError:
                 _LOG.warning("lose_uevents")
                 self._hotplug.request_resync("the kernel dropped uevents")
+                self._readiness.doubt()
 
     def _take_uevent(self, properties: Mapping[str, str]) -> None:
         if properties.get("SYNTH_UUID"):

@@ -1,12 +1,13 @@
 """The ready file: there only while events that udev processed are known to reach us (DESIGN.md section 6). Effects.
 
 A uevent of our own making is sent through kernel and udevd; only when it came back through the monitor does the file
-appear, on whose account udev's rules start nothing. It is proved again with each resync.
+appear, on whose account udev's rules start nothing. It is proved again every few minutes, and whenever in doubt.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from typing import Final
 
@@ -29,7 +30,14 @@ class Readiness:
         reason: why it is not.
     """
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, period_s: float) -> None:
+        """Not ready; a file that a dead daemon left is taken away.
+
+        Args:
+            paths: of this host.
+            period_s: between two proofs for which nobody has a reason.
+        """
+        self._period_s = period_s
         self.ready = False
         self.reason = "no uevent was sent yet"
         self._paths = paths
@@ -55,7 +63,9 @@ class Readiness:
             if await self._is_heard():
                 self._set_ready()
                 pause = _FIRST_PAUSE_S
-                await self._prove.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._period_s):
+                        await self._prove.wait()
             else:
                 self.withdraw(self.reason)
                 await asyncio.sleep(pause)

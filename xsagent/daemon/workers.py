@@ -51,17 +51,21 @@ def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class Nursery:
     """The process that forks workers, seen from the daemon."""
 
-    def __init__(self, commands: Mapping[str, Command]) -> None:
+    def __init__(self, commands: Mapping[str, Command], not_theirs: Sequence[int] = ()) -> None:
         """Fork it. Precondition: this process has one thread, and has imported what the commands need.
 
         Args:
             commands: by name, as a request names them.
+            not_theirs: descriptors that must end with the daemon: a lock, or a socket that it listens on, which a
+                worker would keep although nobody serves it any more.
         """
         self.commands = frozenset(commands)
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
+            for descriptor in not_theirs:
+                os.close(descriptor)
             _run_nursery(its, commands)
         its.close()
         self._socket = ours

@@ -197,13 +197,16 @@ def test_a_worker_that_is_killed_is_an_error_and_is_taken_back(host: Host) -> No
 
 
 def test_a_killed_daemon_does_not_end_a_run(host: Host) -> None:
-    """The worker finishes and answers its client by itself."""
+    """The worker finishes and answers its client by itself; meanwhile a new daemon serves already."""
     words = host.ask(gateway="192.0.2.99")
     waiting = host.sandbox.spawn(["interface-reconfigure", f"--root-prefix={host.sandbox.root}", *words], env=WINDOW)
     wait_for(host.journal().exists, 20, "nothing was begun")
 
     host.served.end("KILL")
+    (host.sandbox.root / "run/xsagent/ready").unlink()
+    host.served.start()
 
+    assert waiting.poll() is None
     _, errors = waiting.communicate(timeout=60)
     assert "gateway 192.0.2.99 does not answer" in errors
     assert is_back(host)
