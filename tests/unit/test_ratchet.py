@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 96, "type: ignore": 2},
+    "xsagent": {"noqa": 97, "type: ignore": 2},
     "tests": {"noqa": 18, "type: ignore": 14},
 }
 """Exact number of each kind, by folder."""
