@@ -25,7 +25,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(_HERE):
             item.add_marker("system")
-            item.add_marker(pytest.mark.timeout(_BOOT_S))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(_BOOT_S))
 
 
 @pytest.fixture(scope="session")

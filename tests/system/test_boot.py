@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from lab_run import LabRun, Report
 
+FOUR_BOOTS_S = 2700
+pytestmark = pytest.mark.timeout(FOUR_BOOTS_S + 100)
 BOOTS = ("boot", "boot_after_cut")
 LONGEST_CUT_S = 40
 """A boot of the emulated machine takes about half of it on a quiet machine."""
@@ -24,7 +26,7 @@ def report(lab_run: LabRun, tmp_path_factory: pytest.TempPathFactory) -> Report:
     moment = random.Random(seed).uniform(1, LONGEST_CUT_S)  # noqa: S311 - a moment, no secret
     sys.stdout.write(f"XSAGENT_TEST_SEED={seed}: the power is cut {moment:.1f} s into the third boot\n")
     out = tmp_path_factory.mktemp("out")
-    return lab_run.boot("boot.py", out, f"{moment:.1f}", init="systemd", reboots=True)
+    return lab_run.boot("boot.py", out, f"{moment:.1f}", init="systemd", reboots=True, timeout_s=FOUR_BOOTS_S)
 
 
 @pytest.mark.parametrize("case", BOOTS)

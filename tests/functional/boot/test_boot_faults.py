@@ -61,8 +61,8 @@ def test_a_tail_that_a_power_cut_tore_off_is_no_fault(host: BootHost) -> None:
     assert list(host.database.parent.glob("conf.db.*")) == []
 
 
-def test_a_database_of_an_older_schema_is_converted(host: BootHost) -> None:
-    """What stands in it stays; the old file is kept as ovs-ctl names it."""
+def make_old_database(host: BootHost) -> bytes:
+    """A database of an older schema with a key in it; its bytes."""
     host.database.parent.mkdir()
     old = json.loads(Path(SCHEMA).read_text())
     schema = host.root / "old.ovsschema"
@@ -71,7 +71,12 @@ def test_a_database_of_an_older_schema_is_converted(host: BootHost) -> None:
     host.sandbox.run(["ovsdb-tool", "create", str(host.database), str(schema)])
     row = {"op": "insert", "table": "Open_vSwitch", "row": {"external_ids": ["map", [["mine", "stays"]]]}}
     host.sandbox.run(["ovsdb-tool", "transact", str(host.database), json.dumps(["Open_vSwitch", row])])
-    before = host.database.read_bytes()
+    return host.database.read_bytes()
+
+
+def test_a_database_of_an_older_schema_is_converted(host: BootHost) -> None:
+    """What stands in it stays; the old file is kept as ovs-ctl names it."""
+    before = make_old_database(host)
 
     assert host.start("openvswitch").stderr == ""
 
@@ -82,12 +87,7 @@ def test_a_database_of_an_older_schema_is_converted(host: BootHost) -> None:
 
 def test_a_conversion_that_fails_costs_the_content_alone(host: BootHost) -> None:
     """The old file is kept, an empty database serves."""
-    host.database.parent.mkdir()
-    old = json.loads(Path(SCHEMA).read_text())
-    del old["cksum"]
-    schema = host.root / "old.ovsschema"
-    schema.write_text(json.dumps(old | {"version": OLD_VERSION}))
-    host.sandbox.run(["ovsdb-tool", "create", str(host.database), str(schema)])
+    make_old_database(host)
     with host.database.open("ab") as stream:
         stream.write(b"rubbish that no conversion reads\n")
 
@@ -125,6 +125,19 @@ def test_a_full_disk_costs_a_database_in_memory(host: BootHost) -> None:
     assert comes_up(host)
     assert host.script("openvswitch", "restart").returncode == 0
     assert host.bridges() == {"xenbr0", "xenbr1"}
+
+
+def test_a_conversion_on_a_full_disk_happens_in_memory(host: BootHost) -> None:
+    """What stood in the old database is in the converted one; the file on the disk is as it was."""
+    before = make_old_database(host)
+    fill(host, 32)
+
+    assert "No space left on device" in host.start("openvswitch").stderr
+
+    assert host.switch_record()["external_ids"]["mine"] == "stays"
+    assert host.database.read_bytes() == before
+    assert list(host.database.parent.glob("conf.db.*")) == []
+    assert comes_up(host)
 
 
 def test_a_full_disk_without_a_database_does_too(host: BootHost) -> None:

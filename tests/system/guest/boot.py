@@ -33,7 +33,7 @@ _STAGE = Path("/var/lib/lab-stage")
 _CUT = Path("/var/lib/lab-cut")
 _CUT_PENDING = Path("/run/lab-cut")
 _LOG = Path("/var/log/openvswitch/ovs-vswitchd.log")
-_BOOT_S = 240
+_BOOT_S = 600
 _STALE = ("xenbr7", "admin0")
 
 _SHIM = '#!/bin/sh\nPYTHONPATH=/opt/xsagent/packages exec /usr/bin/python3 -m {module} "$@"\n'
