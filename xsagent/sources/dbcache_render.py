@@ -36,6 +36,8 @@ _ESCAPES: Final = {
 _ESCAPED: Final = re.compile("[&<>\r\n\t]")
 _ESCAPED_IN_QUOTES: Final = re.compile('[&<>"\r\n\t]')
 
+_PLAIN: Final = (Form.TEXT, Form.INTEGER, Form.BOOLEAN)
+
 _CONTAINERS: Final = {
     tag: frozenset(element.name for element in layout.elements if element.form in {Form.REFS, Form.FIRST_REF, Form.MAP})
     for tag, layout in LAYOUTS.items()
@@ -109,31 +111,29 @@ def _raw_record(layout: RecordLayout, record: Record) -> RawRecord:
 
 
 def _raw_element(element: Element, value: Any) -> RawElement:  # noqa: ANN401 - any field of any record
-    match element.form:
-        case Form.TEXT | Form.INTEGER | Form.BOOLEAN:
-            return RawElement(_legal(str(value)), [])
-        case Form.REF:
-            return RawElement(_legal(value or NULL_REF), [])
-        case Form.REFS:
-            return RawElement("", [(element.item, _legal(ref)) for ref in value])
-        case Form.FIRST_REF:
-            return RawElement("", [(element.item, _legal(value))] if value else [])
-        case Form.MAP:
-            kept = sorted(value.keys() & element.keys)
-            return RawElement("", [(key, _legal(value[key])) for key in kept])
+    form = element.form
+    if form in _PLAIN:
+        return RawElement(_legal(str(value)), [])
+    if form is Form.REF:
+        return RawElement(_legal(value or NULL_REF), [])
+    if form is Form.MAP:
+        kept = sorted(value.keys() & element.keys) if value else ()
+        return RawElement("", [(key, _legal(value[key])) for key in kept])
+    refs = value if form is Form.REFS else filter(None, (value,))
+    return RawElement("", [(element.item, _legal(ref)) for ref in refs])
 
 
 def _extra_fields(layout: RecordLayout, record: Record, raw: RawRecord, snapshot: Snapshot) -> dict[str, object]:
     """Fields that a reader of the legacy elements alone would get wrong, and of maps only such keys."""
-    read: dict[str, Any] = {**_without_extra(layout, raw, record, snapshot)}
+    read: Mapping[str, Any] = _without_extra(layout, raw, record, snapshot)
     extra: dict[str, object] = {}
-    for field in dataclasses.fields(layout.type):
-        value, found = getattr(record, field.name), read[field.name]
+    for name, found in read.items():
+        value = getattr(record, name)
         if value == found:
             continue
         if isinstance(value, Mapping):
             value = {key: text for key, text in value.items() if found.get(key) != text}
-        extra[field.name] = json_value(value)
+        extra[name] = json_value(value)
     return extra
 
 
@@ -155,10 +155,14 @@ def _json(values: Mapping[str, object]) -> str:
 
 def _legal(text: str) -> str:
     """The text as a legacy reader gets it back: characters that XML cannot say replaced, ends stripped."""
+    if text.isascii() and text.isprintable():  # nearly all
+        return text.strip()
     return _NO_XML.sub("\ufffd", text).strip()
 
 
 def _escaped(text: str) -> str:
+    if text.isalnum():  # most: flags, numbers, names of devices
+        return text
     return _ESCAPED.sub(lambda found: _ESCAPES[found.group()], text)
 
 
