@@ -84,4 +84,4 @@ def test_there_are_cases_and_each_says_what_it_shows() -> None:
     for name in _CASES:
         form = json.loads((_HERE / name / "request.json").read_text())
         assert form["about"].endswith("."), name
-    assert {path.name for path in _HERE.iterdir() if path.is_dir()} - {"__pycache__"} == set(_CASES)
+    assert {path.name for path in _HERE.iterdir() if path.is_dir()} - {"__pycache__", "pictures"} == set(_CASES)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xsagent.picture.values import BridgePicture, Kind, LooseThing, Picture, State, Thing, Vlan, Wire
+from xsagent.picture.values import BridgePicture, Kind, LooseThing, Picture, State, Thing, Vlan, Wire, worst
 
 WIDTH: Final = 1180
 MARGIN: Final = 20
@@ -31,6 +31,8 @@ _FEW_VLANS: Final = 24
 _VLAN_COLUMNS: Final = 4
 _CELL_COLUMNS: Final = 9
 _CHIP: Final = 26
+_FEW_PORTS: Final = 6
+_MOST_PORTS: Final = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ def lay_out(picture: Picture, title: str) -> Drawing:
 
 def _box(thing: Thing, x: float, y: float, width: float, *more: str, kicker: str = "", least: float = 0) -> Box:
     lines = (*more, *thing.notes, *(("foreign",) if thing.foreign else ()))
-    height = max(36 + LINE * len(lines) + (6 if lines else 0), least)
+    height = max(40 + LINE * len(lines) + (2 if lines else 0), least)
     return Box(
         x=x,
         y=y,
@@ -225,11 +227,20 @@ def _ports(drawing: Drawing, x: float, y: float, ports: Sequence[Thing], bridge:
         if chosen:
             plural = {Kind.PATCH: "patches"}.get(kind, f"{kind}s")
             drawing.words.append(Words(x=x, y=y + 12, text=f"{len(chosen)} {plural if len(chosen) > 1 else kind}"))
-            y = _chips(drawing, x, y + 20, width, chosen, chip)
+            y = _chips(drawing, x, y + 20, width, _folded(chosen, _MOST_PORTS), chip)
     return y
 
 
 _PLAIN: Final = (Kind.PORT, _TUNNEL_WIDTH)
+
+
+def _folded(things: Sequence[Thing], most: int) -> Sequence[Thing]:
+    """The things, those in trouble first and a count for the rest, where there are too many to look at."""
+    if len(things) <= most:
+        return things
+    shown = sorted(things, key=lambda one: one.state in {State.GOOD, State.IDLE})[: most - 1]
+    rest = [one.state for one in things if one not in shown]
+    return (*shown, Thing(kind=things[0].kind, name=f"and {len(rest)} more", state=worst(*rest)))
 
 
 def _chips(drawing: Drawing, x: float, y: float, width: float, things: Sequence[Thing], chip: float) -> float:
@@ -309,18 +320,9 @@ def _is_loud(vlan: Vlan) -> bool:
     return vlan.management or bool(vlan.addresses) or vlan.thing.state is not State.GOOD or troubled
 
 
-_FEW_PORTS: Final = 6
-
-
 def _brief(vlan: Vlan) -> Vlan:
-    """The VLAN with its troubled guests first and a count for the rest, so that a box stays small."""
-    if len(vlan.ports) <= _FEW_PORTS:
-        return vlan
-    ports = sorted(vlan.ports, key=lambda port: port.state in {State.GOOD, State.IDLE})[: _FEW_PORTS - 1]
-    rest = Thing(kind=Kind.VIF, name=f"and {len(vlan.ports) - len(ports)} more")
-    return Vlan(
-        thing=vlan.thing, tag=vlan.tag, addresses=vlan.addresses, ports=(*ports, rest), management=vlan.management
-    )
+    """The VLAN with few of its guests, so that its box stays small."""
+    return replace(vlan, ports=tuple(_folded(vlan.ports, _FEW_PORTS)))
 
 
 # --- devices on no bridge --------------------------------------------------------------------------------------------
