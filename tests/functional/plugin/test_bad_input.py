@@ -240,6 +240,22 @@ def test_a_full_disk(settled: PluginHost, folder: str) -> None:
     assert state(settled) == before
 
 
+@pytest.mark.parametrize("folder", ["var/xapi", "etc/openvswitch"])
+def test_a_full_disk_that_the_manager_does_not_need(settled: PluginHost, folder: str) -> None:
+    """Neither the cache nor the old controller's CA, which is kept for the way back, stops the change."""
+    place, trusted = str(settled.path(folder)), settled.path(CACERT).read_text()
+    settled.path(folder).mkdir(parents=True, exist_ok=True)
+    settled.sandbox.run(["mount", "-t", "tmpfs", "-o", "size=12k", "tmpfs", place])
+    if folder == "etc/openvswitch":
+        settled.sandbox.run(["tee", f"{place}/vswitchd.cacert"], input_text=trusted)
+    settled.sandbox.run(["dd", "if=/dev/zero", f"of={place}/filler", "bs=1k", "count=64"], check=False)
+
+    assert "Successfully set controller to 192.0.2.77.  " in settled.update()
+
+    assert settled.vsctl("get-manager") == "ssl:192.0.2.77:6640"
+    assert settled.sandbox.run(["ls", f"{settled.sandbox.root}/{CACERT}"], check=False).returncode != 0
+
+
 def test_the_kernels_bridge_as_backend(settled: PluginHost) -> None:
     """Another backend is no switch of ours."""
     before = state(settled)

@@ -55,6 +55,8 @@ class FollowedHost(PluginHost):
     def end(self) -> str:
         """End it in order; what it logged."""
         if self.process is not None:
+            # nsenter(1) stops itself once more when it learns late that its child had been stopped
+            self.send_signal(signal.SIGCONT)
             with contextlib.suppress(BrokenPipeError):
                 self.process.communicate("stop\n", timeout=PATIENCE_S)
             with contextlib.suppress(ProcessLookupError):
@@ -81,7 +83,8 @@ class FollowedHost(PluginHost):
     def send_signal(self, number: int) -> None:
         """Send a signal to it, and to nsenter(1) above it, which stops as it stops."""
         assert self.process is not None
-        os.killpg(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
     def await_status(self, **wanted: object) -> dict[str, Any]:
         """Its status once that has these values."""

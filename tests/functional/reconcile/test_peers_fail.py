@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from followed_host import ETH0, FollowedHost
 
 from xsagent.sandbox.xapi_pool import network_record, ref_for, uuid_for
@@ -79,6 +80,36 @@ def test_refused_sessions_are_not_asked_for_in_a_loop(host: FollowedHost) -> Non
     assert host.xapi.methods().count("session.login_with_password") <= first + 9
     host.xapi.control("clear_faults")
     host.await_status(xapi="followed")
+
+
+@pytest.mark.parametrize("kind", ["close", "reset", "truncate", "garbage", "http"])
+def test_a_broken_answer_costs_nothing(host: FollowedHost, kind: str) -> None:
+    """A connection that ends or an answer that is none: the same is asked again, once at once and then later."""
+    host.follow()
+    host.await_status(xapi="followed")
+    host.xapi.fault(kind, "event.from", times=3, **({"seconds": 500} if kind == "http" else {}))
+
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-1"})
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-1"})
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-2"})
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-2"})
+    host.await_status(xapi="followed")
+
+
+def test_a_storm_of_events_is_taken_in_few_calls(host: FollowedHost) -> None:
+    """A pool in which everything changes at once; what comes out in the end is right."""
+    host.follow()
+    host.await_status(xapi="followed")
+    host.xapi.control("clear_log")
+
+    for number in range(300):
+        host.put("network", ETH0, other_config={"nicira-bridge-id": f"b-{number}"})
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-299"})
+
+    began, calls = host.ask("status"), host.xapi.methods()
+    assert set(calls) == {"event.from"}
+    assert len(calls) <= 2 + began["batches"]
+    assert began["batches"] < 100
 
 
 def test_lost_events_bring_a_new_reading(host: FollowedHost) -> None:
