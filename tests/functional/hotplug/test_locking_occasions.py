@@ -1,0 +1,172 @@
+"""A locked guest stays locked through all that makes a switch forget: shown with frames, with xsagentd and without.
+
+Each occasion is followed by what a host then does: the daemon notices by itself; without one an operator's or boot's
+resync looks at each device. Then every frame of `guest_traffic` is sent: its own arrive, spoofed ones never.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from dom0 import VM, Dom0, running_dom0
+from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
+from test_attempt import run as attempt
+
+from xsagent.apply.flows import delete_flows, read_flows
+from xsagent.sandbox.daemons import wait_for
+from xsagent.sandbox.spec import Service
+from xsagent.sandbox.udevd import udevd_service
+
+LOCKED = ["Locked", {"ipv4": [IPV4], "ipv6": [IPV6]}]
+FLOWS = 12 + 2 + 5
+EVERY = own_frames() | spoofed_frames()
+
+
+@dataclass(frozen=True)
+class Host:
+    """A dom0 whose guest is plugged in and locked."""
+
+    dom0: Dom0
+    daemon: bool
+
+    @property
+    def flows(self) -> int:
+        """How many locking flows the switch holds of the guest's port."""
+        return len(read_flows(self.dom0.rundir, "xenbr0").get(self.ofport, ()))
+
+    @property
+    def ofport(self) -> int:
+        """The port's number."""
+        return int(self.dom0.vsctl("get", "Interface", "vif1.0", "ofport"))
+
+    @property
+    def identity(self) -> tuple[int, int, int]:
+        """Number in the switch, number in the kernel, and how often the link changed."""
+        return self.ofport, int(self.dom0.link()["ifindex"]), self.dom0.bounces()
+
+    def settle(self) -> None:
+        """Let the host do what it does after something happened to its switch."""
+        self.dom0.vsctl("--timeout=20", "wait-until", "Interface", "vif1.0", "ofport>0")
+        if not self.daemon:
+            assert attempt(self.dom0, "repair", "vif1.0")["vif1.0"][0] == "done"
+        wait_for(lambda: self.flows == FLOWS, 30, "the flows did not come back")
+
+    def check_locked(self) -> None:
+        """Own frames arrive, and no other."""
+        assert arrived(self.dom0.sandbox, self.dom0.guest, self.dom0.watcher, EVERY) == own_frames().keys()
+
+
+@pytest.fixture(scope="module", params=["one-shot", "daemon"])
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """The host, with xsagentd or without."""
+    daemon = request.param == "daemon"
+    with running_dom0() as dom0:
+        if daemon:
+            argv = (sys.executable, "-m", "xsagent.cli.xsagentd", "--root-prefix={root}", "--no-syslog")
+            dom0.sandbox.start_service(udevd_service())
+            dom0.sandbox.start_service(Service(name="xsagentd", argv=argv, ready="run/xsagent/ready", deadline_s=30))
+        dom0.lock(LOCKED)
+        dom0.vif("vif", "1", "0", "online")
+        yield Host(dom0, daemon)
+
+
+def restart_switch(host: Host) -> None:
+    """A new process knows no flow."""
+    host.dom0.sandbox.vswitchd.kill()
+    host.dom0.sandbox.vswitchd.start()
+
+
+def lose_flows(host: Host) -> None:
+    """Somebody deletes our flows; the daemon is told to look, as it does by itself every few minutes."""
+    host.dom0.sandbox.run(["ovs-ofctl", "del-flows", "xenbr0", "cookie=1/-1"])
+    if host.daemon:
+        host.dom0.sandbox.run(["ovs-appctl", "-t", "xsagentd", "flush-cache"])
+
+
+def add_foreign_flow(host: Host) -> None:
+    """A flow with our cookie that lets everything through, above ours."""
+    flow = f"cookie=1,priority=9999,in_port={host.ofport},actions=NORMAL"
+    host.dom0.sandbox.run(["ovs-ofctl", "add-flow", "xenbr0", flow])
+    if host.daemon:
+        host.dom0.sandbox.run(["ovs-appctl", "-t", "xsagentd", "flush-cache"])
+
+
+def vsctl(*words: str) -> Callable[[Host], object]:
+    """An occasion that is one call of ovs-vsctl."""
+    return lambda host: host.dom0.vsctl(*words)
+
+
+OCCASIONS: dict[str, Callable[[Host], object]] = {
+    "the attach": lambda _host: None,
+    "a restart of vswitchd": restart_switch,
+    "fail_mode secure": vsctl("set-fail-mode", "xenbr0", "secure"),
+    "fail_mode standalone": vsctl("set-fail-mode", "xenbr0", "standalone"),
+    "a controller": vsctl("set-controller", "xenbr0", "tcp:192.0.2.250:6653"),
+    "no controller": vsctl("del-controller", "xenbr0"),
+    "a manager": vsctl("set-manager", "tcp:192.0.2.250:6640"),
+    "no manager": vsctl("del-manager"),
+    "an emergency reset": vsctl("emer-reset"),
+    "flows that somebody deleted": lose_flows,
+    "a flow that somebody added": add_foreign_flow,
+}
+
+
+@pytest.mark.parametrize("occasion", OCCASIONS)
+def test_a_locked_guest_is_locked_after(host: Host, occasion: str) -> None:
+    """Nothing spoofed gets through, its own does, and the port was not touched for it."""
+    before = host.identity
+
+    OCCASIONS[occasion](host)
+    host.settle()
+
+    host.check_locked()
+    assert host.identity[1:] == before[1:]
+
+
+def test_a_device_that_goes_and_comes_again_is_locked_again(host: Host) -> None:
+    """Windows' PV drivers do that, and xenopsd at a replug: the port is a new one."""
+    dom0 = host.dom0
+    dom0.sandbox.run(["ip", "link", "del", "vif1.0"])
+    dom0.vif("remove", "vif", XENBUS_PATH="backend/vif/1/0")
+    assert read_flows(dom0.rundir, "xenbr0") == {}
+    dom0.sandbox.run(
+        ["ip", "-batch", "-"],
+        input_text=f"link add vif1.0 type veth peer name eth0 netns guest address {MAC}\nlink set vif1.0 up\n",
+    )
+    dom0.guest.run(["ip", "link", "set", "eth0", "up"])
+    dom0.guest.run(["ethtool", "-K", "eth0", "tx", "off"])
+
+    dom0.vif("vif", "1", "0", "online")
+
+    assert host.flows == FLOWS
+    host.check_locked()
+
+
+def test_the_mode_changes_live(host: Host) -> None:
+    """Locked, unlocked and back: neither link nor port is touched; an unknown mode is refused and changes nothing."""
+    dom0, before = host.dom0, (*host.identity, host.dom0.configuration())
+
+    dom0.lock("Unlocked")
+    dom0.rules("filter")
+    unlocked = arrived(dom0.sandbox, dom0.guest, dom0.watcher, EVERY)
+    dom0.lock("Quarantined")
+    refused = dom0.run("setup_vif_rules", "xenlight", "vif1.0", VM, "0", "filter", check=False)
+    dom0.lock(LOCKED)
+    dom0.rules("filter")
+
+    assert unlocked == EVERY.keys()
+    assert (refused.returncode, "'Quarantined' is no locking mode" in refused.stderr) == (1, True)
+    host.check_locked()
+    assert (*host.identity, dom0.configuration()) == before
+
+
+def test_without_its_flows_the_frames_do_get_through(host: Host) -> None:
+    """The control run: what the others show is the flows' doing."""
+    delete_flows(host.dom0.rundir, "xenbr0", [host.ofport])
+
+    got = arrived(host.dom0.sandbox, host.dom0.guest, host.dom0.watcher, EVERY)
+
+    assert got == EVERY.keys()
