@@ -67,6 +67,8 @@ def _figure(value: float | None, unit: str) -> str:
         return ""
     if unit == "s":
         return f"{value * 1000:.0f} ms" if abs(value) < 1 else f"{value:.2f} s"
+    if unit == "%":
+        return f"{value:.2f} %"
     return f"{value:.0f} {unit}".rstrip()
 
 

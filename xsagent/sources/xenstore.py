@@ -285,12 +285,16 @@ class Xenstore:
             self._events.append(WatchEvent(strings[0], strings[1]))
 
     def _send(self, data: bytes, end: float) -> None:
+        """Write first, and wait only when that is refused: poll never says of the kernel's device that it takes any."""
         view = memoryview(data)
         while view:
-            if not self._wait(select.POLLOUT, end):
-                self._fail(f"xenstored did not take a request within {self.deadline_s:g} s")
+            self._require_open()
+            written = 0
             with self._translated():
-                view = view[os.write(self._descriptor, view) :]
+                written = os.write(self._descriptor, view)
+            view = view[written:]
+            if not written and not self._wait(select.POLLOUT, end):
+                self._fail(f"xenstored did not take a request within {self.deadline_s:g} s")
 
     def _receive(self, end: float) -> Message | None:
         """The next message; None when none is complete at `end`."""
@@ -309,11 +313,14 @@ class Xenstore:
 
     def _wait(self, event: int, end: float) -> bool:
         """Whether the descriptor became ready before `end`; looked at least once."""
-        if self._descriptor < 0:
-            raise XenstoreUnavailableError("the connection to xenstored is closed; nothing was read or written")
+        self._require_open()
         poll = select.poll()
         poll.register(self._descriptor, event)
         return bool(poll.poll(max(0.0, end - time.monotonic()) * 1000))
+
+    def _require_open(self) -> None:
+        if self._descriptor < 0:
+            raise XenstoreUnavailableError("the connection to xenstored is closed; nothing was read or written")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
