@@ -1,6 +1,6 @@
 """`make bench`: measures xsagent beside a careful bash script, prints a table, writes bench.json.
 
-Usage: PYTHONPATH=tests/support python tests/bench [GROUP...], the groups being keep, vlans, losses, vifs. Nothing is
+Usage: PYTHONPATH=tests/support python tests/bench [GROUP...], the groups being keep, vlans, losses, vifs, daemon. Nothing is
 asserted: a target that is missed says so in its row. Everything happens in sandboxes.
 """
 
@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import rows_daemon
 import rows_keep
 import rows_losses
 import rows_vifs
@@ -17,7 +18,13 @@ import rows_vlans
 from table import Row, describe_machine, render_heading, render_row, write_json
 
 RESULTS = Path(__file__).resolve().parents[2] / "bench.json"
-GROUPS = {"keep": rows_keep.rows, "vlans": rows_vlans.rows, "losses": rows_losses.rows, "vifs": rows_vifs.rows}
+GROUPS = {
+    "keep": rows_keep.rows,
+    "vlans": rows_vlans.rows,
+    "losses": rows_losses.rows,
+    "vifs": rows_vifs.rows,
+    "daemon": rows_daemon.rows,
+}
 
 
 def main() -> int:

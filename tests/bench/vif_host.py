@@ -30,7 +30,7 @@ _GUESTS = "guests"
 _DEADLINE_S = 600.0
 _FIRST_BESIDE = 20000
 """Domain ids of ports that only stand beside the measured ones."""
-_DAEMON = Service(
+DAEMON = Service(
     name="xsagentd",
     argv=(sys.executable, "-m", "xsagent.cli.xsagentd", "--root-prefix={root}"),
     ready="run/xsagent/ready",
@@ -79,7 +79,7 @@ class VifHost:
         if self.answering == "script":
             self._use_script()
         if self.answering == "daemon":
-            self.sandbox.start_service(_DAEMON)
+            self.sandbox.start_service(DAEMON)
         return self
 
     def __exit__(

@@ -32,7 +32,8 @@ TRANSACTION_DEADLINE_S: Final = 10.0
 """For one transaction with its repetitions after EAGAIN."""
 _CHUNK = 65536
 _AT_ONCE = 64
-"""Requests under way together: their answers have to fit into the socket while we still write."""
+"""Requests under way together: their answers have to fit into the socket while we still write. The kernel's device
+takes one: it passes a request on later, from the buffer into which the next is written (xenbus_dev_frontend.c)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def open_xenstore(paths: Paths, deadline_s: float = REQUEST_DEADLINE_S) -> Xenst
     except OSError as refusal:
         for name in () if paths.xenstored_override else ("/dev/xen/xenbus", "/proc/xen/xenbus"):
             with contextlib.suppress(OSError):
-                return Xenstore(_open_device(paths.below(name)), deadline_s)
+                return Xenstore(_open_device(paths.below(name)), deadline_s, at_once=1)
         raise XenstoreUnavailableError(
             f"xenstored cannot be reached at {paths.xenstored_socket}: {refusal.strerror or refusal}; "
             "nothing was read or written"
@@ -80,8 +81,9 @@ class Xenstore:
         deadline_s: seconds that one request may take.
     """
 
-    def __init__(self, descriptor: int, deadline_s: float = REQUEST_DEADLINE_S) -> None:
+    def __init__(self, descriptor: int, deadline_s: float = REQUEST_DEADLINE_S, *, at_once: int = _AT_ONCE) -> None:
         self.deadline_s = deadline_s
+        self._at_once = at_once
         self._descriptor = descriptor
         self._buffer = bytearray()
         self._events: collections.deque[WatchEvent] = collections.deque()
@@ -241,8 +243,8 @@ class Xenstore:
         Returns the answer to each, or why it was refused. Errors as `request`, but for refusals.
         """
         found: list[bytes | XenstoreError] = []
-        for start in range(0, len(requests), _AT_ONCE):
-            found += self._request_some(requests[start : start + _AT_ONCE], transaction)
+        for start in range(0, len(requests), self._at_once):
+            found += self._request_some(requests[start : start + self._at_once], transaction)
         return found
 
     def _request_some(
@@ -250,7 +252,6 @@ class Xenstore:
     ) -> list[bytes | XenstoreError]:
         end = time.monotonic() + self.deadline_s
         numbers: list[int] = []
-        # One write for each: the kernel's device takes one message a write and drops what follows in it
         for operation, payload in requests:
             self._last_request = (self._last_request + 1) & 0xFFFFFFFF
             number = self._last_request

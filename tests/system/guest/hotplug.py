@@ -174,7 +174,8 @@ def live(report: Report, way: str) -> None:
         wait_connected(domid, 1)
         facts.update(describe(domid, 1))
         # Vif 0 may not answer for this address, so what comes back comes through vif 1.
-        facts["guest_answers"] = wait_for("vif 1's address answers", lambda: reaches("10.0.1.2"), EVENT_S)
+        wait_for("the guest has vif 1's address", lambda: "address 10.0.1.2" in console(name), EVENT_S)
+        facts["guest_answers"] = _answers("10.0.1.2", facts)
     with report.case(f"{way}: plug") as facts:
         write_private(2)
         run(["lab-vif", "plug", str(domid), "2", MACS[2]], timeout_s=EVENT_S)
@@ -197,6 +198,18 @@ def live(report: Report, way: str) -> None:
         facts["hook"] = HOOK_RAN.read_text(encoding="ascii").split("\n") if HOOK_RAN.exists() else []
         facts["second_rule_ran"] = SECOND_RULE_RAN.exists()
         facts["domid"] = domid
+
+
+def _answers(address: str, facts: Facts) -> bool:
+    """Whether the guest answers in time; the facts say what switch and netback made of it where it does not."""
+    try:
+        return wait_for(f"{address} answers", lambda: reaches(address), EVENT_S)
+    except GuestError:
+        facts["neighbours"] = run(["ip", "neighbour"])
+        facts["statistics"] = run(["ovs-ofctl", "dump-ports", "br0"])
+        facts["datapath"] = run(["ovs-appctl", "dpctl/dump-flows"])
+        facts["kernel"] = run(["dmesg"])[-2000:]
+        return False
 
 
 def console(name: str) -> str:
