@@ -1,6 +1,6 @@
 """`make bench`: measures xsagent beside a careful bash script, prints a table, writes bench.json.
 
-Usage: PYTHONPATH=tests/support python tests/bench [GROUP...], the groups being keep, vlans, losses, vifs, daemon. Nothing is
+Usage: PYTHONPATH=tests/support python tests/bench [GROUP...], the groups being those of GROUPS below. Nothing is
 asserted: a target that is missed says so in its row. Everything happens in sandboxes.
 """
 

@@ -8,7 +8,7 @@ was merely looked up means looking again. Undo: the step's own undo, another Ovs
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,7 +44,9 @@ class OvsdbResult:
     ofports: Mapping[str, int] = field(default_factory=dict)
 
 
-def apply_ovsdb(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -> OvsdbResult:
+def apply_ovsdb(
+    connection: OvsdbConnection, step: OvsdbStep, deadline: float, meanwhile: Callable[[], None] | None = None
+) -> OvsdbResult:
     """Run the step as one transaction and wait until the switch has taken it over.
 
     Idempotent where the step relies on nothing. After ConflictError and OvsdbError nothing was changed; after
@@ -54,6 +56,7 @@ def apply_ovsdb(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -
         connection: open; a step with no operations does not use it.
         step: what to do.
         deadline: a time of ``time.monotonic()`` for everything, the switch's report included.
+        meanwhile: run once the database has the change, while the switch takes it over.
 
     Raises:
         ConflictError: what the plan relied on is no longer so: plan afresh.
@@ -65,6 +68,8 @@ def apply_ovsdb(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -
     if not step.operations:
         return OvsdbResult()
     number = _commit(connection, step, deadline)
+    if meanwhile is not None:
+        meanwhile()
     if number is None and not step.ports:
         return OvsdbResult()
     ofports = _await_switch(connection, number or 0, step.ports, deadline)

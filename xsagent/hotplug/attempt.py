@@ -22,7 +22,7 @@ from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
 from xsagent.hotplug.work import Outcome, Result, Work, batched, for_all, for_each
 from xsagent.log import get_logger
-from xsagent.model.vif import DeviceType, Layout
+from xsagent.model.vif import DeviceType, Layout, LockingMode
 from xsagent.observed.ethtool import read_features
 from xsagent.observed.netdev import read_netdevs
 from xsagent.observed.ovsdb import read_ovsdb
@@ -90,11 +90,11 @@ class _Attempt:
         for_all(self._open(), self._observe_and_decide)
         for_each(self._decided(), self._quiet)
         unlock_leaving(works, self._rundir)
-        for_each(self._decided(Verdict.ATTACH, Verdict.KEEP_OFF), self._prepare)
+        for_each((work for work in self._on_host() if not _is_quiet(work)), self._prepare)
         for_all(self._decided(), self._commit)
-        for_all(self._decided(Verdict.ATTACH, Verdict.KEEP_OFF), self._check_switch)
-        lock_attached(works, self._rundir)
-        for_each(self._decided(Verdict.ATTACH, Verdict.KEEP_OFF), self._raise)
+        for_all(self._on_host(), self._check_switch)
+        lock_attached([work for work in works if not _is_free(work)], self._rundir)
+        for_each(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
         for work in self._reported(Verdict.DETACH):
             self._run_hook(work, "remove")
@@ -105,6 +105,7 @@ class _Attempt:
         for work in self._decided():
             verdict = str(work.known.verdict)
             _LOG.info("finish_hotplug", device=work.event.device, verdict=verdict, reason=work.known.reason)
+        lock_attached([work for work in works if _is_free(work)], self._rundir)
 
     def _open(self) -> list[Work]:
         return [work for work in self._works if work.error is None and work.event.want is not Want.NOTHING]
@@ -112,6 +113,9 @@ class _Attempt:
     def _decided(self, *verdicts: Verdict) -> list[Work]:
         chosen = verdicts or (Verdict.ATTACH, Verdict.KEEP_OFF, Verdict.DETACH)
         return [work for work in self._works if work.has(*chosen)]
+
+    def _on_host(self) -> list[Work]:
+        return self._decided(Verdict.ATTACH, Verdict.KEEP_OFF)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -200,13 +204,21 @@ class _Attempt:
             _LOG.info("keep_offload", device=device, text=sentence)
 
     def _commit(self, works: list[Work]) -> None:
-        """One transaction for all of them."""
+        """One transaction for all of them; netdevs that pass nothing yet are prepared while the switch takes it over.
+
+        Each change of a netdev has the switch look at all its ports, which would delay what the transaction asks for.
+        """
         operations = tuple(operation for work in works for operation in work.known.operations)
         relied = tuple(dict.fromkeys(entry for work in works for entry in work.known.relied))
         reason = f"hotplug of {', '.join(work.event.device for work in works[:20])}"
         step = OvsdbStep(operations=operations, relied=relied, reason=reason)
         try:
-            apply_ovsdb(self._peers.database, step, time.monotonic() + _COMMIT_S)
+            apply_ovsdb(
+                self._peers.database,
+                step,
+                time.monotonic() + _COMMIT_S,
+                meanwhile=lambda: for_each(filter(_is_quiet, works), self._prepare),
+            )
         except OvsdbUnavailableError:
             self._peers.drop_database()
             raise
@@ -290,6 +302,18 @@ class _Attempt:
             return
         vif_uuid, vm_uuid = _uuids(work)
         run_hook(self._peers.paths, action, vif_uuid=vif_uuid, vm_uuid=vm_uuid)
+
+
+def _is_quiet(work: Work) -> bool:
+    """Whether its netdev is down and its port new, so that the netdev may be prepared in the switch as well."""
+    link_up = work.link is not None and work.link.up
+    return work.has(Verdict.ATTACH) and work.before is None and bool(work.known.operations) and not link_up
+
+
+def _is_free(work: Work) -> bool:
+    """Whether it is a new port that may send anything: a stale flow can wait until the guest has its network."""
+    unlocked = work.vif is not None and work.vif.locking.mode is LockingMode.UNLOCKED
+    return work.has(Verdict.ATTACH) and work.before is None and unlocked
 
 
 def _uuids(work: Work) -> tuple[str, str]:
