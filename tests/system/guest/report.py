@@ -22,10 +22,8 @@ Facts = dict[str, Any]
 class Report:
     """The cases of one VM; written anew after each, so that a VM that dies leaves what it had."""
 
-    def __init__(self, *, resume: bool = False) -> None:
-        """Begin a report, or with `resume` go on with that of the boot before."""
-        found = json.loads(REPORT.read_text(encoding="utf-8")) if resume and REPORT.exists() else {}
-        self._cases: dict[str, Facts] = found
+    def __init__(self) -> None:
+        self._cases: dict[str, Facts] = {}
 
     def case(self, name: str) -> Case:
         """A block that collects the facts of one case; what it raises is reported and goes no further."""
