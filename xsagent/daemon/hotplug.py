@@ -93,10 +93,10 @@ class HotplugThread:
             self._put(event, patience_s=patience_s, ticket=ticket)
             self._changed.notify_all()
 
-    def request_resync(self, reason: str) -> None:
-        """Have everything looked at soon; several requests become one."""
+    def request_resync(self, reason: str, *, urgent: bool = True) -> None:
+        """Have everything looked at soon; several requests become one. What waits is tried again at once."""
         with self._changed:
-            self._clock.ask(reason, time.monotonic())
+            self._clock.ask(reason, time.monotonic(), urgent=urgent)
             self._queue.hurry(time.monotonic())
             self._changed.notify_all()
 

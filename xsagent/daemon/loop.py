@@ -41,7 +41,7 @@ from xsagent.topology.values import Json
 
 _END_S: Final = 10.0
 """For what is under way to end, once the daemon is told to."""
-_HUNG_S: Final = 120.0
+_HUNG_S: Final = 300.0
 """A batch that takes longer than all its deadlines together hangs: systemd is to kill us."""
 _EVENTS_AT_ONCE: Final = 1000
 _LOG = get_logger()
@@ -147,9 +147,9 @@ class _Daemon:
         self._control.remove()
         _LOG.info("end")
 
-    def _look_again(self, reason: str) -> None:
+    def _look_again(self, reason: str, *, urgent: bool = True) -> None:
         """Something changed beneath guests and PIFs; callable from any thread."""
-        self._hotplug.request_resync(reason)
+        self._hotplug.request_resync(reason, urgent=urgent)
         self._drift.hear()
 
     def _end_from_thread(self) -> None:

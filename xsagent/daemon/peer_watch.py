@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from xsagent.config import Paths
 from xsagent.errors import OvsdbError, OvsdbUnavailableError, XenstoreUnavailableError
@@ -27,8 +27,14 @@ _LOOK_S: Final = 0.5
 _LONG_S: Final = 1e6
 """Longer than any wait, and still a number of milliseconds that poll(2) takes."""
 
-Tell = Callable[[str], None]
-"""Takes the reason for which everything is to be looked at again."""
+
+class Tell(Protocol):
+    """Takes the reason for which everything is to be looked at again (`HotplugThread.request_resync`)."""
+
+    def __call__(self, reason: str, *, urgent: bool = True) -> None:
+        """Tell it."""
+
+
 Follow = Callable[[Paths, Callable[[], None], Tell], None]
 """Returns when the peer went away; calls its second argument once it is there."""
 
@@ -119,17 +125,17 @@ def follow_database(paths: Paths, found: Callable[[], None], tell: Tell) -> None
             found()
             while True:
                 channel.receive(time.monotonic() + _LONG_S)
-                for reason in _reasons(channel):
-                    tell(reason)
+                for table in _changed_tables(channel):
+                    # a VLAN bridge that comes is waited for by few; 500 may come in a row
+                    tell(f"{table} changed in the switch's database", urgent=table != "Port")
 
 
-def _reasons(channel: JsonRpcChannel) -> Iterator[str]:
-    """Why to look again, by the updates that came; each reason once."""
+def _changed_tables(channel: JsonRpcChannel) -> list[str]:
+    """Tables in the updates that came, each once."""
     tables: dict[str, None] = {}
     while channel.notifications:
         message = channel.notifications.popleft()
         params = message.get("params")
         if message.get("method") == "update2" and isinstance(params, list) and isinstance(params[-1], dict):
             tables |= dict.fromkeys(params[-1])
-    for table in tables:
-        yield f"{table} changed in the switch's database"
+    return list(tables)

@@ -16,7 +16,7 @@ from xsagent.apply.xenstore import Report, remove_attached, write_attached
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide
 from xsagent.hotplug.event import Action, Event, Want
-from xsagent.hotplug.hook import run_hook
+from xsagent.hotplug.hook import HookCall
 from xsagent.hotplug.lock import is_leaving, lock_attached, ofports_of, prune_flows, unlock_leaving
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
@@ -96,8 +96,7 @@ class _Attempt:
         lock_attached([work for work in works if not _is_free(work)], self._rundir)
         for_each(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
-        for work in self._reported(Verdict.DETACH):
-            self._run_hook(work, "remove")
+        self._peers.hooks.run(self._hook_calls(self._reported(Verdict.DETACH), "remove"))
         for group in batched(self._reported(Verdict.DETACH), _AT_ONCE):
             for_all(group, self._take_back)
         for group in batched(self._reported(Verdict.ATTACH, Verdict.KEEP_OFF), _AT_ONCE):
@@ -282,9 +281,8 @@ class _Attempt:
         reports = [
             Report(paths=work.paths, kind=work.event.kind, facts=self._facts(work)) for work in works if work.paths
         ]
-        for work, exists in zip(works, write_attached(self._peers.store, reports), strict=True):
-            if exists:
-                self._run_hook(work, "online")
+        told = zip(works, write_attached(self._peers.store, reports), strict=True)
+        self._peers.hooks.start(self._hook_calls([work for work, exists in told if exists], "online"))
 
     def _facts(self, work: Work) -> dict[str, str]:
         """Keys below HOTPLUG (features.md section 19); the old layout knows the device's name alone."""
@@ -296,12 +294,15 @@ class _Attempt:
             facts[f"{kind}-ifindex"] = str(work.link.ifindex)
         return facts | ({f"{kind}-ofport": str(work.ofport)} if work.ofport else {})
 
-    def _run_hook(self, work: Work, action: str) -> None:
+    @staticmethod
+    def _hook_calls(works: list[Work], action: str) -> list[HookCall]:
         """features.md section 15: for a vif alone, at online and remove alone."""
-        if work.event.kind is not DeviceType.VIF or work.event.action not in {Action.ONLINE, Action.REMOVE}:
-            return
-        vif_uuid, vm_uuid = _uuids(work)
-        run_hook(self._peers.paths, action, vif_uuid=vif_uuid, vm_uuid=vm_uuid)
+        named = [
+            _uuids(work)
+            for work in works
+            if work.event.kind is DeviceType.VIF and work.event.action in {Action.ONLINE, Action.REMOVE}
+        ]
+        return [HookCall(action=action, vif_uuid=vif_uuid, vm_uuid=vm_uuid) for vif_uuid, vm_uuid in named]
 
 
 def _is_quiet(work: Work) -> bool:

@@ -10,6 +10,7 @@ from typing import Self
 
 from xsagent.config import Paths, Settings
 from xsagent.hotplug.aliases import BondAliases
+from xsagent.hotplug.hook import Hooks
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 
@@ -19,6 +20,7 @@ class Peers:
 
     Attributes:
         paths, settings: of this host.
+        hooks: the host's hook; a daemon's attach does not wait for it, closing does.
         bond_aliases: which bridges the cache's records let stand for others.
     """
 
@@ -26,6 +28,7 @@ class Peers:
         self.paths = paths
         self.settings = settings
         self.bond_aliases = BondAliases(paths)
+        self.hooks = Hooks(paths)
         self._store: Xenstore | None = None
         self._database: OvsdbConnection | None = None
 
@@ -58,7 +61,8 @@ class Peers:
             self._database = None
 
     def close(self) -> None:
-        """Close both; idempotent."""
+        """Close both, and let hooks end; idempotent."""
+        self.hooks.close()
         self.drop_database()
         if self._store is not None:
             self._store.close()

@@ -16,6 +16,7 @@ from xsagent.hotplug.event import Action, Event, Want, merge_events
 
 FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 1.0
+LONGEST_BACKGROUND_PAUSE_S: Final = 5.0
 """Between two tries for one device; what it waits for also wakes it (`hurry`)."""
 
 
@@ -143,11 +144,11 @@ class KeyedQueue:
         key = self._keys[device]
         if key.busy is None:
             raise RuntimeError(f"{device} is not busy")
-        superseded = bool(key.waiting)
+        superseded, longest = bool(key.waiting), LONGEST_BACKGROUND_PAUSE_S if key.busy.background else LONGEST_PAUSE_S
         key.waiting = _fold([key.busy, *key.waiting])
         key.busy = None
         key.due = now if superseded else now + key.pause
-        key.pause = min(2 * key.pause, LONGEST_PAUSE_S)
+        key.pause = min(2 * key.pause, longest)
         key.status = Status(state=State.PENDING, at=at, text=text, placed=key.status.placed)
 
     def settle(

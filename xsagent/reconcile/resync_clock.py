@@ -9,8 +9,9 @@ SOON_S: Final = 0.1
 """Reasons come in groups: a restarted switch is a lost peer, a found one and some changed rows."""
 _FIRST_PUT_OFF_S: Final = 1.0
 _LONGEST_PUT_OFF_S: Final = 30.0
+ASKED_SHARE: Final = 0.05
 SHARE: Final = 0.001
-"""Of a core, at most, for resyncs that nobody asked for."""
+"""Of a core, at most, for resyncs that are not urgent, and for those that nobody asked for."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,10 +33,19 @@ class ResyncClock:
     _begun_at: float = 0.0
     _cost_s: float = 0.0
 
-    def ask(self, reason: str, now: float) -> None:
-        """Somebody has a reason to look."""
+    def ask(self, reason: str, now: float, *, urgent: bool = True) -> None:
+        """Somebody has a reason to look.
+
+        Args:
+            reason: for the log and the status.
+            now: the monotonic clock.
+            urgent: guests may be unprotected or cut off. Otherwise resyncs take at most ASKED_SHARE of a core.
+        """
         self._reasons[reason] = None
-        self._asked = now + SOON_S if self._asked is None else min(self._asked, now + SOON_S)
+        due = now + SOON_S
+        if not urgent:
+            due = max(due, self._begun_at + self._cost_s / ASKED_SHARE)
+        self._asked = due if self._asked is None else min(self._asked, due)
 
     def next_due(self) -> float | None:
         """When to begin; None while nothing was ever asked for."""

@@ -269,3 +269,21 @@ print(json.dumps([lost, time.monotonic() < end]))
 def test_uevents_that_the_kernel_drops_are_noticed(served: ServedDom0) -> None:
     """ENOBUFS is an error of its own, after which the monitor hears again; the daemon then makes a resync."""
     assert json.loads(served.sandbox.run([sys.executable, "-c", LOSE]).stdout) == [True, True]
+
+
+def test_a_hook_that_hangs_keeps_no_guest_from_its_network(served: ServedDom0) -> None:
+    """The vif-hotplug hook runs beside hotplug; the next guest does not wait for it."""
+    hook = served.root / "etc/xapi.d/vif-hotplug"
+    hook.parent.mkdir(parents=True)
+    hook.write_text(f"#!/bin/sh\necho $@ >>{hook}.calls\nsleep 25\n")
+    hook.chmod(0o755)
+    vifs = burst(12)
+    served.prepare(*vifs)
+    served.online(*vifs)
+    began = time.monotonic()
+
+    assert served.await_reports(*vifs) == []
+    served.plug(LOCKED)
+
+    assert len(Path(f"{hook}.calls").read_text().splitlines()) <= 8
+    sys.stdout.write(f"13 guests while hooks hung: {time.monotonic() - began:.1f} s\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xsagent.reconcile.resync_clock import SHARE, SOON_S, ResyncClock
+from xsagent.reconcile.resync_clock import ASKED_SHARE, SHARE, SOON_S, ResyncClock
 
 
 def test_reasons_that_come_together_become_one_resync() -> None:
@@ -56,3 +56,17 @@ def test_one_that_could_not_be_made_comes_again_for_the_same_reason() -> None:
         dues.append(clock.next_due())
 
     assert dues == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_reasons_that_are_not_urgent_do_not_follow_one_another_closely() -> None:
+    """500 VLAN bridges in a row are no 500 resyncs of 1,000 guests; a switch that came back is looked at at once."""
+    clock = ResyncClock(period_s=300)
+    clock.ask("a", 0.0)
+    clock.begin(0.0)
+    clock.end(1.0)
+    clock.charge(1.0)
+
+    clock.ask("Port changed", 2.0, urgent=False)
+    assert clock.next_due() == 1.0 / ASKED_SHARE
+    clock.ask("the switch came back", 3.0)
+    assert clock.next_due() == 3.0 + SOON_S
