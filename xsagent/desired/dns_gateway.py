@@ -41,10 +41,17 @@ def choose_roles(scene: Scene, notes: Notes) -> Roles:
 
 
 def roles_before(scene: Scene) -> Roles:
-    """The roles as this same rule gave them before the operation."""
+    """The roles as this same rule gave them before the operation: to a bond member too that was up without its bond."""
     snapshot = scene.snapshot
-    attached = [pif for pif in snapshot.pifs.values() if snapshot.bond_with_member(pif) is None and scene.was_up(pif)]
+    attached = [pif for pif in snapshot.pifs.values() if scene.was_up(pif) and not _is_in_bond(scene, pif)]
     return _choose(_competing(attached), snapshot.management_pif(), Notes())
+
+
+def _is_in_bond(scene: Scene, pif: Pif) -> bool:
+    """Whether the PIF was a member of a bond that was up."""
+    bond = scene.snapshot.bond_with_member(pif)
+    master = None if bond is None else scene.snapshot.pifs.get(bond.pif)
+    return bond is not None and (master is None or scene.was_up(master))
 
 
 def _candidates(scene: Scene) -> list[Pif]:

@@ -175,6 +175,19 @@ def test_the_client_of_an_interface_that_loses_its_roles_asks_for_less() -> None
     assert "routers" not in after.configuration
 
 
+def test_a_bond_member_that_is_up_without_its_bond_gives_up_its_roles_too() -> None:
+    """Its client would take the way out back with the next lease."""
+    records = Records()
+    nic = records.nic(0, **management())
+    records.bond(nic, records.nic(2))
+    taking = records.nic(1, **static("198.51.100.5", "198.51.100.1", other_config=_BOTH))
+
+    client = records.up(taking).topology.ip_devices["xenbr0"].dhcp4
+
+    assert client is not None
+    assert "routers" not in client.configuration
+
+
 def test_the_interface_that_gets_the_gateway_back_gets_its_route_and_servers() -> None:
     """`down` of the one that had asked for them."""
     records = Records()
