@@ -8,6 +8,7 @@ finishes it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _SPARE: Final = 64 * 1024
 _OPERATION: Final = 4 * 1024
 """A row of a bridge or port in ovsdb-server's log, with columns of others, has less."""
 _BLOCK: Final = 4096
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Room:
     size: int
 
     def hold(self) -> None:
-        """Take the room; nothing is kept after a failure.
+        """Take the room; nothing is kept after a failure. A disk that cannot be written to at all needs none.
 
         Raises:
             ApplyError: a disk has less left.
@@ -48,6 +50,8 @@ class Room:
             try:
                 _allocate(directory / NAME, self.size)
             except OSError as error:
+                if error.errno not in _FULL:
+                    continue
                 self.release()
                 raise ApplyError(
                     f"{directory} has no room of {self.size // 1024} KiB for the way back: {error.strerror}; "
