@@ -7,7 +7,8 @@ from typing import Literal
 
 import pytest
 from host_records import HostRecords, static
-from host_state import addresses, ip, settle, spec_for, succeed, transactions, watched, write_cache
+from host_state import addresses, ip, settle, spec_for, state, succeed, transactions, watched, write_cache
+from xapi_host import XapiHost, write_our_cache
 
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.spec import Segment, default_segments
@@ -60,8 +61,6 @@ def wait_for(sandbox: Sandbox, count: int) -> list[str]:
 
 def up_from_xapi_cache(sandbox: Sandbox, records: HostRecords) -> None:
     """The cache as xsagent writes it: the legacy form has no IPv6 (legacy-faults F31)."""
-    from xapi_host import write_our_cache  # noqa: PLC0415 - pulls the stand-in in
-
     write_our_cache(sandbox, records)
     succeed(sandbox, *UP)
 
@@ -128,3 +127,24 @@ def test_a_bad_ipv6_value_does_not_cost_ipv4() -> None:
             up_from_xapi_cache(sandbox, records)
 
         assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
+
+
+def test_a_wrong_gateway_is_taken_back() -> None:
+    """The deadman on a host that is reached over IPv6 alone: neighbour discovery decides, before and after."""
+    records = management("Static", only=True, **STATIC)
+    (pif,) = records.classes["PIF"].values()
+    with XapiHost(records) as host:
+        host.up(pif)
+        settle(host.sandbox)
+        kept = ("var/lib/xsagent", "run", "var/lib/xcp")
+        before = (state(host.sandbox, without=kept), ip(host.sandbox, "-6", "route", "show", "default"))
+        pif["ipv6_gateway"] = "2001:db8::99"
+        with host.sandbox.far().ping_stream("2001:db8::10", interval_ms=20) as stream:
+            stream.wait_answered(5)
+            done = host.run("up", pif, XSAGENT_DEADMAN_S="3")
+            stream.wait_answered(5)
+
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert "gateway 2001:db8::99 does not answer on xenbr0 within 3 s; the old configuration is back" in last
+        assert (state(host.sandbox, without=kept), ip(host.sandbox, "-6", "route", "show", "default")) == before
