@@ -8,7 +8,8 @@ from xsagent.desired.resolve import build_aliases
 from xsagent.doctor.check_links import link_down
 from xsagent.doctor.facts import Facts, Peer, VifFacts
 from xsagent.doctor.findings import Finding, Severity
-from xsagent.doctor.mend import command
+from xsagent.doctor.lookup import pif_on_bridge
+from xsagent.doctor.mend import command, up
 from xsagent.hotplug.event import parse_device
 from xsagent.hotplug.places import find_place, find_port
 from xsagent.model.vif import LockingMode, Vif
@@ -40,7 +41,9 @@ def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
                 one, "vif-disabled-on-bridge", problem, "the guest sends although it must not", _again(facts, one)
             )
         return
-    if port is None:
+    if one.vif is not None and find_place(facts.topology.bridges, one.vif.bridge, bond_aliases(facts)) is None:
+        yield _without_bridge(facts, one, one.vif)
+    elif port is None:
         wanted = f" (it belongs on {one.vif.bridge})" if one.vif is not None else ""
         yield _finding(one, "vif-off-bridge", f"it is on no bridge{wanted}", "the guest is cut off", _again(facts, one))
     elif one.vif is not None:
@@ -52,6 +55,20 @@ def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
         problem = f"{one.flows_missing} of its locking flows are missing or wrong"
         reason = "the guest can send with addresses that are not its own, or not send at all"
         yield _finding(one, "locking-flows", problem, reason, _again(facts, one))
+
+
+def _without_bridge(facts: Facts, one: VifFacts, vif: Vif) -> Finding:
+    """Its bridge must come up first; an internal network's bridge is made by XAPI when a guest is plugged."""
+    pif = pif_on_bridge(facts, vif.bridge)
+    return Finding(
+        id="vif-bridge-missing",
+        severity=Severity.ERROR,
+        subject=one.device,
+        problem=f"it belongs on bridge {vif.bridge}, which is not there",
+        reason="the guest is cut off",
+        mend=(up(facts, pif), *_again(facts, one)) if pif is not None else (),
+        by_hand="" if pif is not None else f"have XAPI plug it again: xe vif-unplug and vif-plug uuid={vif.vif_uuid}",
+    )
 
 
 def _placed(facts: Facts, one: VifFacts, vif: Vif, present: str) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ Plain ASCII, as all text of ours (DECISIONS.md 17); other people's names are esc
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -15,12 +16,22 @@ from xsagent.topology.values import Json
 
 SCHEMA: Final = 1
 """Raised when a member of the JSON changes its meaning or goes; one that is added is no change."""
+_MOST_OF_A_KIND: Final = 8
 HEALTHY: Final = "Nothing is wrong with this host's network, as far as xsagent can tell."
 
 
 def render_findings(findings: Sequence[Finding]) -> str:
-    """The findings as text that ends in a newline: a headline each, then why, and what mends it."""
-    lines = [line for finding in findings for line in _lines(finding)]
+    """The findings as text that ends in a newline: a headline each, then why, and what mends it.
+
+    Of many findings of one kind the first few are shown, and how many more there are.
+    """
+    lines: list[str] = []
+    for (severity, kind), alike in itertools.groupby(findings, key=lambda one: (one.severity, one.id)):
+        found = list(alike)
+        lines += [line for finding in found[:_MOST_OF_A_KIND] for line in _lines(finding)]
+        more = len(found) - _MOST_OF_A_KIND
+        if more > 0:
+            lines.append(f"{severity.upper()} and {more} more of this kind; --json has them all [{kind}]")
     return "".join(f"{printable(line)}\n" for line in [*lines, _summary(findings)])
 
 

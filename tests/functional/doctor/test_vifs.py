@@ -5,19 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from host_records import HostRecords, static
 from patient import Patient
 from xapi_host import XapiHost
 
-import xsagent
+from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
 from xsagent.sandbox.guest_vif import GuestVif
 from xsagent.sandbox.xenopsd import guest_services
 
-PACKAGE = Path(xsagent.__file__).parents[1]
 LOCKED = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
 
 
@@ -75,6 +73,23 @@ def test_a_vif_on_another_bridge(guests: Patient) -> None:
     assert finding["severity"] == "warning"
     assert guests.vsctl("port-to-br", "vif7.0") == "xenbr0"
     assert not guests.has("vif-on-other-bridge")
+
+
+def test_a_vif_whose_bridge_is_gone(guests: Patient) -> None:
+    """Its bridge comes up first, then its port goes there."""
+    guests.run("ip", "link", "set", "vif7.0", "down")
+    bridge = guests.sandbox.xenopsd.find(LOCKED.id).backend
+    with guests.sandbox.xenopsd.open_store() as store:
+        write_key(store, f"{bridge}/bridge", "xenbr1")
+    guests.vsctl("del-port", "xenbr0", "vif7.0", "--", "del-br", "xenbr1")
+
+    finding = guests.mends("vif-bridge-missing")
+    assert guests.vsctl("port-to-br", "vif7.0") == "xenbr1"
+    with guests.sandbox.xenopsd.open_store() as store:
+        write_key(store, f"{bridge}/bridge", "xenbr0")
+    guests.mends("vif-on-other-bridge")
+
+    assert "belongs on bridge xenbr1, which is not there" in finding["problem"]
 
 
 def test_a_vif_whose_link_is_down(guests: Patient) -> None:

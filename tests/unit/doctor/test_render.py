@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xsagent.doctor.findings import Finding, Severity
 from xsagent.doctor.render import HEALTHY, findings_to_json, render_findings
 
@@ -24,6 +26,19 @@ def test_a_finding_is_a_headline_with_its_reason_and_its_command() -> None:
         "  mend: ip link set dev eth0 up",
         "  by hand: look at it",
         "1 error, 0 warnings",
+    ]
+
+
+def test_many_of_a_kind_are_counted() -> None:
+    """200 VLANs in the same trouble do not hide what else is wrong; the summary counts all."""
+    many = [replace(FINDING, subject=f"eth{number}", mend=(), by_hand="") for number in range(200)]
+
+    lines = render_findings(many).splitlines()
+
+    assert len(lines) == 8 * 2 + 2
+    assert lines[-2:] == [
+        "ERROR and 192 more of this kind; --json has them all [link-down]",
+        "200 errors, 0 warnings",
     ]
 
 
