@@ -39,6 +39,7 @@ _DAEMONS: Final[tuple[Daemon, ...]] = ("ovsdb-server", "ovs-vswitchd")
 _DEAD, _NOT_RUNNING = 1, 3
 """Exit codes of `status` (LSB)."""
 _VERSION_S: Final = 10.0
+_WHATEVER_THE_BACKEND: Final = frozenset({"stop", "stop-database", "stop-switch", "status", "version"})
 
 Verb = Callable[[SwitchBoot, argparse.Namespace], int]
 
@@ -52,10 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
     settings = _read_settings(paths)
     configure(syslog=True, level=settings.log_level, program="openvswitch", device=paths.below("/dev/log"))
-    if (read_text(paths.network_conf) or "").strip() == "bridge":
-        _say(f"{paths.network_conf} names the backend bridge: Open vSwitch is not used here")
-        return 0
-    check_backend(paths)
+    if arguments.what not in _WHATEVER_THE_BACKEND:
+        if (read_text(paths.network_conf) or "").strip() == "bridge":
+            _say(f"{paths.network_conf} names the backend bridge: Open vSwitch is not used here")
+            return 0
+        check_backend(paths)
     boot = open_boot(paths, settings, monitor=not arguments.no_monitor)
     try:
         return _VERBS[arguments.what](boot, arguments)

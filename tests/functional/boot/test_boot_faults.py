@@ -315,6 +315,9 @@ def test_the_kernels_bridge_is_not_ours(host: BootHost) -> None:
     assert host.script("openvswitch", "start").returncode == 0
     assert not (host.root / "run/openvswitch").exists()
 
+    assert host.script("openvswitch", "status").returncode == 3
+    assert host.script("openvswitch", "stop").returncode == 0
+
     (host.root / "etc/xensource/network.conf").write_text("token ring\n")
     refused = host.script("openvswitch", "start")
     assert (refused.returncode, "unknown backend" in refused.stderr) == (1, True)
