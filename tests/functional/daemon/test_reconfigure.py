@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,7 +148,7 @@ def test_hotplug_goes_on_while_the_deadman_waits(host: Host) -> None:
     assert not host.journal().exists()
 
 
-def begin_change(host: Host) -> tuple[object, int]:
+def begin_change(host: Host) -> tuple[subprocess.Popen[str], int]:
     """A change under the deadman, begun, and not yet decided; the client and its process id here."""
     words = host.ask(IP="192.0.2.12", gateway="192.0.2.99")
     env = {"XSAGENT_DEADMAN_S": "25"}
@@ -164,13 +165,26 @@ def is_back(host: Host) -> bool:
     return addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_client_that_is_killed_ends_its_run(host: Host, number: int) -> None:
-    """As a signal ends a run in its own process: what was begun is taken back, long before the window ends."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_client_that_is_told_to_end_takes_back_first(host: Host, number: int) -> None:
+    """As a run in its own process: exit 1 with the reason, once the host is as it was."""
+    client, pid = begin_change(host)
+
+    os.kill(pid, number)
+
+    output, errors = client.communicate(timeout=60)
+    assert (client.returncode, output) == (1, "")
+    assert errors.endswith("the host is as it was before\n")
+    assert "told to end" in errors
+    assert is_back(host)
+
+
+def test_a_client_that_is_killed_ends_its_run(host: Host) -> None:
+    """Nobody waits for the answer any more: what was begun is taken back, long before the window ends."""
     _, pid = begin_change(host)
     began = time.monotonic()
 
-    os.kill(pid, number)
+    os.kill(pid, signal.SIGKILL)
 
     wait_for(lambda: is_back(host), 20, "it was not taken back")
     assert time.monotonic() - began < 20
@@ -191,7 +205,7 @@ def test_a_worker_that_is_killed_is_an_error_and_is_taken_back(host: Host) -> No
 
     host.sandbox.run(["kill", "-KILL", worker])
 
-    _, errors = client.communicate(timeout=30)  # type: ignore[attr-defined] # a process of the sandbox
+    _, errors = client.communicate(timeout=30)
     assert "xsagentd ended while it did this" in errors
     wait_for(lambda: is_back(host), 60, "it was not taken back")
 
