@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 97, "type: ignore": 2},
-    "tests": {"noqa": 21, "type: ignore": 14},
+    "xsagent": {"noqa": 98, "type: ignore": 2},
+    "tests": {"noqa": 21, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
 
