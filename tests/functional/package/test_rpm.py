@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -93,6 +94,24 @@ def test_the_installed_commands_work_without_any_python_but_the_hosts(host: Pack
     assert "192.0.2.10" in host.sandbox.run(["ip", "-4", "address", "show", "xenbr0"]).stdout
     plan = host.inside("xsagent", "plan", "--force", "xenbr0", "up", XSAGENT_DATAPATH_TYPE="netdev").stdout
     assert "nothing to do" in plan.lower() or plan == ""
+
+
+@pytest.mark.skipif(shutil.which("systemctl") is None, reason="this machine lacks systemctl (systemd)")
+def test_systemd_sees_our_units_enabled_and_other_daemons_masked(host: PackageRoot, packages: Built) -> None:
+    """By its own reading of the links, for the next boot; after removal neither."""
+
+    def state(unit: str) -> str:
+        command = ["systemctl", f"--root={host.root}", "is-enabled", f"{unit}.service"]
+        return host.sandbox.run(command, check=False).stdout.strip()
+
+    host.rpm("-i", *ours(packages))
+    ours_enabled = [state(unit) for unit in ("openvswitch", "management-interface", "xsagentd")]
+    others = [state(unit) for unit in ("xcp-networkd", "openvswitch-xapi-sync")]
+    host.rpm("-e", "xsagent", "xsagent-full")
+
+    assert set(ours_enabled) <= {"enabled", "linked"}
+    assert others == ["masked", "masked"]
+    assert state("xcp-networkd") != "masked"
 
 
 def test_an_upgrade_keeps_connectivity_and_the_originals(host: PackageRoot, packages: Built) -> None:
