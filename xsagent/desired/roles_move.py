@@ -32,6 +32,8 @@ def build_other_holders(scene: Scene, draft: Draft, roles: Roles) -> None:
     for pif in _distinct(pif for pair in moved for pif in pair if pif is not None):
         if pif.ref in scene.raised | scene.lowered or not scene.was_up(pif) or not _is_there(scene, pif):
             continue
+        if _goes_along(scene, draft, pif):
+            continue
         try:
             if scene.ip_device_name(pif) not in _names(draft, ObjectKind.IP_DEVICE):
                 build_ip_configuration(scene, draft, pif, roles)
@@ -61,6 +63,12 @@ def _is_there(scene: Scene, pif: Pif) -> bool:
     """Whether the PIF's bridge is on the switch, whatever its record says: another's drift must not stop this PIF."""
     present, bridge = scene.host.present_bridges, scene.snapshot.bridge_of(pif)
     return present is None or not bridge or bridge in present
+
+
+def _goes_along(scene: Scene, draft: Draft, pif: Pif) -> bool:
+    """Whether the bridge that the PIF is on goes by this operation, without another that its ports move to."""
+    bridge = scene.snapshot.bridge_of(scene.snapshot.carrier_of(pif) or pif)
+    return bridge is not None and bridge in _names(draft, ObjectKind.BRIDGE) and bridge not in draft.moves
 
 
 def _device(scene: Scene, pif: Pif | None) -> str | None:

@@ -64,7 +64,12 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     phases.files += diff_files(present.topology, observed)
     if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
-    return order_steps(phases, present.management, warnings)
+    return order_steps(phases, present.management, warnings, is_up=_is_management_up(present, observed))
+
+
+def _is_management_up(desired: Desired, observed: Topology) -> bool:
+    link = observed.links.get(desired.management.device) if desired.management is not None else None
+    return link is not None and link.up is True
 
 
 def _switch_steps(

@@ -51,16 +51,29 @@ class Phases:
     """NICs that are no longer used go down."""
 
 
-def order_steps(phases: Phases, management: ManagementPath | None, warnings: tuple[str, ...]) -> Plan:
-    """The plan: phases in order, management's steps marked; within a phase last to break and first to restore."""
+def order_steps(
+    phases: Phases, management: ManagementPath | None, warnings: tuple[str, ...], *, is_up: bool = False
+) -> Plan:
+    """The plan: phases in order, management's steps marked, last within their phase.
+
+    Arguments:
+        is_up: management is up, so that the transaction may break it: what restores it then waits for nothing else.
+            Otherwise others need not wait for its lease.
+    """
+    devices, addresses = _marked(phases.devices, management), _marked(phases.addresses, management)
+    first: list[Step] = []
+    if is_up:
+        first = [step for step in (*devices, *addresses) if step.management]
+        devices, addresses = ([step for step in part if not step.management] for part in (devices, addresses))
     ordered: list[Step] = []
     for phase in (phases.before, phases.carrier, phases.retire, phases.files, phases.switch):
-        ordered += sorted((_mark(step, management) for step in phase), key=lambda step: step.management)
-    # the transaction may have broken management: what restores it waits for nothing else
-    for phase in (phases.devices, phases.addresses):
-        ordered += sorted((_mark(step, management) for step in phase), key=lambda step: not step.management)
-    ordered += sorted((_mark(step, management) for step in phases.after), key=lambda step: step.management)
+        ordered += _marked(phase, management)
+    ordered += [*first, *devices, *addresses, *_marked(phases.after, management)]
     return Plan(steps=tuple(ordered), warnings=warnings)
+
+
+def _marked(phase: list[Step], management: ManagementPath | None) -> list[Step]:
+    return sorted((_mark(step, management) for step in phase), key=lambda step: step.management)
 
 
 def _mark(step: Step, management: ManagementPath | None) -> Step:

@@ -188,6 +188,18 @@ def test_a_bond_member_that_is_up_without_its_bond_gives_up_its_roles_too() -> N
     assert "routers" not in client.configuration
 
 
+def test_an_interface_that_goes_with_its_bond_is_not_adapted() -> None:
+    """A client for a VLAN of the bond could not be started: its device goes."""
+    records = Records()
+    nic = records.nic(0, bridge="", ip_mode="DHCP")
+    bond = records.bond(nic, records.nic(2))
+    records.vlan(bond, 7, **management())
+
+    desired = records.up(nic, becoming_management=True)
+
+    assert set(desired.topology.ip_devices) == {"eth0"}
+
+
 def test_the_interface_that_gets_the_gateway_back_gets_its_route_and_servers() -> None:
     """`down` of the one that had asked for them."""
     records = Records()
