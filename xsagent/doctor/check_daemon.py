@@ -54,6 +54,15 @@ def check_daemon(facts: Facts) -> Iterator[Finding]:
             reason="xsagentd keeps trying and does not get it right",
             by_hand="xsagent status says since when",
         )
+    for unit in daemon.masked:
+        yield Finding(
+            id="unit-masked",
+            severity=Severity.ERROR,
+            subject=unit,
+            problem="the unit is masked",
+            reason="systemd does not start it, at the next boot neither",
+            mend=(command("systemctl", "unmask", unit), command("systemctl", "start", unit)),
+        )
     yield from _rivals(facts)
 
 

@@ -163,6 +163,7 @@ class DaemonFacts:
         failing: what its status says against single keys: key and sentence.
         processes: names of running processes.
         profile: of the installation, ``full`` or ``hotplug``; empty when no package took this host over.
+        masked: units of ours that are installed and masked: systemd starts them no more.
         foreign_rules: a udev rules file that still runs the toolstack's vif script beside ours; empty for none.
     """
 
@@ -172,6 +173,7 @@ class DaemonFacts:
     failing: tuple[tuple[str, str], ...] = ()
     processes: frozenset[str] = frozenset()
     profile: str = ""
+    masked: tuple[str, ...] = ()
     foreign_rules: str = ""
 
     @property

@@ -29,9 +29,16 @@ from xsagent.sources.network_reset import is_reset_requested
 from xsagent.topology.control import TlsFiles
 from xsagent.topology.values import IPV4, IPV6, Json, Topology
 
-_UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system", "/etc/systemd/system")
+_UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 _UNIT = "xsagentd.service"
 _INSTALLATION = "installation.json"
+_OUR_UNITS = (
+    "ovsdb-server.service",
+    "ovs-vswitchd.service",
+    "openvswitch.service",
+    "management-interface.service",
+    "xsagentd.service",
+)
 _RULES = ("/etc/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _OUR_RULES = "65-xsagent.rules"
 _TOOLSTACK_RULES = "*xen-backend.rules"
@@ -50,8 +57,16 @@ def read_daemon(paths: Paths, status: Mapping[str, Json] | None) -> DaemonFacts:
         failing=tuple(_failing(status or {})),
         processes=read_process_names(paths.proc),
         profile=_profile(paths),
+        masked=tuple(unit for unit in _OUR_UNITS if _is_masked(paths, unit)),
         foreign_rules=_foreign_rules(paths),
     )
+
+
+def _is_masked(paths: Paths, unit: str) -> bool:
+    """Whether a unit that is installed is masked (systemctl(1)): a link to /dev/null stands before it."""
+    installed = any(paths.below(f"{folder}/{unit}").is_file() for folder in _UNITS)
+    mask = paths.below(f"/etc/systemd/system/{unit}")
+    return installed and mask.is_symlink() and str(mask.readlink()) == os.devnull
 
 
 def _profile(paths: Paths) -> str:

@@ -96,7 +96,7 @@ def test_a_ready_file_without_a_daemon(patient: Patient) -> None:
 def test_a_daemon_that_is_installed_and_does_not_run(patient: Patient) -> None:
     """Its unit is there: it should run. Without a unit it is information."""
     unit = patient.path("usr/lib/systemd/system/xsagentd.service")
-    unit.parent.mkdir(parents=True)
+    unit.parent.mkdir(parents=True, exist_ok=True)
     unit.touch()
 
     finding = patient.finding("daemon-down")
@@ -104,6 +104,23 @@ def test_a_daemon_that_is_installed_and_does_not_run(patient: Patient) -> None:
 
     assert finding["mend"] == ["systemctl restart xsagentd.service"]
     assert patient.finding("daemon-absent")["severity"] == "info"
+
+
+def test_a_unit_of_ours_that_is_masked(patient: Patient) -> None:
+    """It is installed, and a boot would leave it out."""
+    unit = patient.path("usr/lib/systemd/system/ovs-vswitchd.service")
+    mask = patient.path("etc/systemd/system/ovs-vswitchd.service")
+    for path in (unit, mask):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    unit.touch()
+    mask.symlink_to("/dev/null")
+
+    finding = patient.finding("unit-masked")
+    mask.unlink()
+
+    assert finding["mend"][0] == "systemctl unmask ovs-vswitchd.service"
+    assert not patient.has("unit-masked")
+    unit.unlink()
 
 
 def test_settings_that_cannot_be_read(patient: Patient) -> None:
