@@ -45,12 +45,19 @@ class Losses:
 
 
 def measure_losses(
-    sandbox: Sandbox, guest: Guest, action: Callable[[], object], *, interval_ms: float, answered: bool = True
+    sandbox: Sandbox,
+    guest: Guest,
+    action: Callable[[], object],
+    *,
+    interval_ms: float,
+    answered: bool = True,
+    host_answered: bool = True,
 ) -> Losses:
     """Do something while the host and a guest ping the gateway.
 
     Args:
         answered: False: answers are not waited for (nothing gets through).
+        host_answered: False: after the action, answers to the host are not waited for.
         interval_ms: time between two packets of a stream.
     """
     with ExitStack() as stack:
@@ -61,8 +68,8 @@ def measure_losses(
         for stream in streams:
             (stream.wait_answered if answered else stream.wait_sent)(_BEFORE)
         action()
-        for stream in streams:
-            (stream.wait_answered if answered else stream.wait_sent)(_AFTER)
+        for stream, expected in zip(streams, (answered and host_answered, answered), strict=True):
+            (stream.wait_answered if expected else stream.wait_sent)(_AFTER)
         host, vif = (stream.stop() for stream in streams)
     return Losses(host=host, vif=vif)
 
