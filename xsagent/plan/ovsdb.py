@@ -118,7 +118,9 @@ def _delete_vlan_bridge(draft: _Draft, parent: Bridge, port: Port) -> None:
             f"VLAN bridge {port.name} on {parent.name} is not ours, so it stays; nothing was changed"
         )
     for rider in ports_of_vlan_bridge(parent, port):
-        draft.add(DeletePort(bridge=parent.name, name=rider.name))
+        # a port of others with this tag (a patch port to their bridge) is no part of the VLAN bridge: it stays
+        if owns_port(rider, draft.desired.ownership):
+            draft.add(DeletePort(bridge=parent.name, name=rider.name))
     draft.add(DeletePort(bridge=parent.name, name=port.name))
 
 

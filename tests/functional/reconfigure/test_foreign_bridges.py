@@ -1,0 +1,109 @@
+"""Bridges of others beside ours, with patch, tagged and tunnel ports between them, survive every operation (rule 4).
+
+One kind of tunnel at a time: with three kinds the userspace datapath of Open vSwitch 3.1 hangs by itself.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from host_records import HostRecords, Record, static
+from host_state import vsctl
+from xapi_host import XapiHost
+
+from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.spec import shared_segment
+
+MOVED = ("ip_configuration_mode", "IP", "netmask", "gateway", "management")
+NO_IP = {"ip_configuration_mode": "None", "IP": "", "netmask": "", "gateway": "", "management": False}
+ON_OURS = ("to-sdn", "vlan5-to-sdn", "tunnel7")
+ON_THEIRS = ("to-xen", "vlan5-to-xen", "tunnel8")
+PORT_COLUMNS = "_uuid,name,tag,trunks,external_ids,other_config,interfaces"
+INTERFACE_COLUMNS = "_uuid,name,type,options,external_ids,other_config"
+
+
+def put_foreign_things(sandbox: Sandbox, ours: str, tunnel: str) -> None:
+    """A bridge `sdn` with its controller, flows and ports, joined to `ours` by patch ports, one of them tagged."""
+    commands = [
+        "add-br sdn -- set Bridge sdn datapath_type=netdev fail_mode=secure protocols=OpenFlow13 other_config:a=b",
+        "set-controller sdn tcp:127.0.0.1:6653",
+    ]
+    pairs = [("to-sdn", "to-xen", ""), ("vlan5-to-sdn", "vlan5-to-xen", "tag=5")]
+    for here, there, tag in pairs:
+        for bridge, name, peer in ((ours, here, there), ("sdn", there, here)):
+            port = f"add-port {bridge} {name} {tag}".rstrip()
+            commands.append(f"{port} -- set Interface {name} type=patch options:peer={peer} external_ids:owner=sdn")
+    for bridge, number in ((ours, 7), ("sdn", 8)):
+        settings = f"type={tunnel} options:remote_ip=192.0.2.{number} options:key={number} external_ids:owner=sdn"
+        commands.append(f"add-port {bridge} tunnel{number} -- set Interface tunnel{number} {settings}")
+    for command in commands:
+        sandbox.run(["ovs-vsctl", *command.split()])
+    sandbox.run(["ovs-ofctl", "-OOpenFlow13", "add-flow", "sdn", "cookie=0x77,priority=9,actions=drop"])
+
+
+def foreign_things(sandbox: Sandbox) -> dict[str, Any]:
+    """Their rows with uuids, and their flows, as ovs-vsctl and ovs-ofctl show them."""
+    names = (*ON_OURS, *ON_THEIRS)
+    shown: dict[str, Any] = {
+        table: json.loads(vsctl(sandbox, "--format=json", f"--columns={columns}", "list", table, *names))["data"]
+        for table, columns in (("Port", PORT_COLUMNS), ("Interface", INTERFACE_COLUMNS))
+    }
+    shown["bridge"] = json.loads(vsctl(sandbox, "--format=json", "list", "Bridge", "sdn"))["data"]
+    shown["on theirs"] = vsctl(sandbox, "list-ports", "sdn").split()
+    shown["flows"] = sandbox.run(["ovs-ofctl", "-OOpenFlow13", "--no-stats", "dump-flows", "sdn"]).stdout
+    return shown
+
+
+def ports_of(sandbox: Sandbox, bridge: str) -> set[str]:
+    """Every port of a real bridge, those of its VLAN bridges included."""
+    uuids = vsctl(sandbox, "get", "Bridge", bridge, "ports").strip("[]\n").split(", ")
+    return {vsctl(sandbox, "get", "Port", uuid, "name").strip().strip('"') for uuid in uuids}
+
+
+@pytest.mark.parametrize("tunnel", ["vxlan", "gre", "stt", "geneve"])
+def test_what_others_made_survives_every_operation(tunnel: str) -> None:
+    """Rows, options and flows are the same; what was on a bridge of ours is on that which stands for it now."""
+    records = HostRecords()
+    nic = records.nic("eth0", management=True, **static("192.0.2.10"))
+    other = records.nic("eth1")
+    vlan = records.vlan("eth0", 100, "xapi100")
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        host.up(nic)
+        put_foreign_things(host.sandbox, "xenbr0", tunnel)
+        before = foreign_things(host.sandbox)
+
+        def check(bridge: str, what: str) -> None:
+            assert foreign_things(host.sandbox) == before, what
+            assert set(ON_OURS) <= ports_of(host.sandbox, bridge), what
+
+        host.up(nic)
+        check("xenbr0", "up again")
+        host.up(vlan)
+        check("xenbr0", "VLAN up")
+        host.down(vlan)
+        check("xenbr0", "VLAN down")
+        host.up(other)
+        host.down(other)
+        check("xenbr0", "another NIC up and down")
+        bond = bond_over(records, nic, other)
+        host.up(bond)
+        check("xapi0", "onto the bond")
+        on_bond = records.vlan("bond0", 5, "xapi5")
+        host.up(on_bond)
+        check("xapi0", "a VLAN of the same tag up")
+        host.down(on_bond)
+        check("xapi0", "and down")
+        nic.update({key: bond[key] for key in MOVED})
+        host.up(nic, "--management")
+        check("xenbr0", "back to the NIC")
+
+
+def bond_over(records: HostRecords, *members: Record) -> Record:
+    """Move the first member's role and address to a bond of all, as XAPI's Bond.create does."""
+    moved = {key: members[0][key] for key in MOVED}
+    bond = records.bond("bond0", [str(member["device"]) for member in members], "xapi0", "active-backup", **moved)
+    for member in members:
+        member.update(NO_IP)
+    return bond
