@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from served_dom0 import ServedDom0
+from served_dom0 import FLOWS, ServedDom0
 
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
@@ -60,20 +60,41 @@ def test_ids_of_the_controllers_come_to_a_guest(served: ServedDom0, xapi: XapiSt
 
 def test_the_managers_state_is_shown(served: ServedDom0, xapi: XapiStandin) -> None:
     """Whom the switch obeys, whether it reaches him, and why not."""
+    set_controller(served, xapi)
+
+    served.await_status(lambda one: _is_told(one["services"]["xapi"]), "its state was not read")
+    text = served.xsagent("status").stdout
+    assert f"manager {TARGET}: not connected, state BACKOFF" in text
+    assert "XAPI names no manager" not in text
+
+
+def set_controller(served: ServedDom0, xapi: XapiStandin) -> None:
+    """Give the pool a controller, and wait until the switch has it as its manager."""
     served.await_status(lambda one: one["services"]["xapi"]["connected"], "XAPI was not found")
     pem = served.root / "etc/xensource/xapi-ssl.pem"
     make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=host", "-days", "30"]
     served.sandbox.run([*make, "-keyout", str(pem), "-out", f"{pem}.crt"])
     with pem.open("a") as file:
         file.write((served.root / "etc/xensource/xapi-ssl.pem.crt").read_text())
-
     xapi.control("put", name="pool", ref=record_ref("pool"), fields={"vswitch_controller": CONTROLLER})
-
     wait_for(lambda: served.vsctl("get-manager") == TARGET, 60, "the manager was not set")
-    served.await_status(lambda one: _is_told(one["services"]["xapi"]), "its state was not read")
-    text = served.xsagent("status").stdout
-    assert f"manager {TARGET}: not connected, state BACKOFF" in text
-    assert "XAPI names no manager" not in text
+
+
+def test_locked_guests_stay_locked_whoever_resets_the_switch(served: ServedDom0, xapi: XapiStandin) -> None:
+    """A change of manager flushes a bridge's flows, and so does an admin's emer-reset: they are there again."""
+    locked = GuestVif(id=VifId(9, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
+    served.plug(locked)
+    assert served.flows() == FLOWS
+    served.vsctl("set-controller", "xenbr0", "tcp:127.0.0.1:6653", "--", "set-fail-mode", "xenbr0", "secure")
+    wait_for(lambda: served.flows() == FLOWS, 30, "the flows did not come back after a change of fail mode")
+
+    set_controller(served, xapi)
+
+    assert served.vsctl("get-controller", "xenbr0") == ""
+    wait_for(lambda: served.flows() == FLOWS, 30, "the flows did not come back after a change of manager")
+    served.vsctl("set-fail-mode", "xenbr0", "secure", "--", "emer-reset")
+    wait_for(lambda: served.flows() == FLOWS, 30, "the flows did not come back after an emer-reset")
+    assert served.vsctl("get-manager") == ""
 
 
 def _is_told(service: dict[str, Any]) -> bool:
