@@ -136,25 +136,29 @@ def _read_switch(
     Arguments:
         ours: the topology is; otherwise nothing is wanted of any PIF.
     """
-    deadline = time.monotonic() + _OVSDB_S
     try:
         with OvsdbConnection.open(paths.ovsdb_socket, 0) as connection:
-            bridges = frozenset(read_bridge_parents(connection, deadline))
+            bridges = frozenset(read_bridge_parents(connection, _deadline()))
             host = replace(found.host, present_bridges=bridges)
             wanted = build_wanted(found.records, host, build_options(paths, settings)) if ours else ()
             read = _SwitchRead(
-                topology=_observe(paths, connection, _interest_of_all(wanted), unread, deadline),
+                topology=_observe(paths, connection, _interest_of_all(wanted), unread, _deadline()),
                 wanted=wanted,
-                control=read_control(connection, deadline),
-                lacp=read_lacp(connection, deadline),
+                control=read_control(connection, _deadline()),
+                lacp=read_lacp(connection, _deadline()),
             )
     except XsagentError as error:
         unread[Peer.OVSDB] = sentence(error)
-        return _SwitchRead(topology=_observe(paths, None, Interest(), unread, deadline), lacp={})
+        return _SwitchRead(topology=_observe(paths, None, Interest(), unread, _deadline()), lacp={})
     alive = is_switch_alive(paths.ovs_rundir, _ALIVE_S)
     if not alive:
         unread[Peer.SWITCH] = f"ovs-vswitchd does not answer in {paths.ovs_rundir}"
     return replace(read, topology=replace(read.topology, switch_alive=alive))
+
+
+def _deadline() -> float:
+    """Of one read: beside hundreds of VLANs it takes seconds to say what is wanted, between two of them."""
+    return time.monotonic() + _OVSDB_S
 
 
 def _observe(
