@@ -64,7 +64,8 @@ def restart_daemon(paths: Paths) -> str:
 
     Returns a warning, or an empty text.
     """
-    return _ask_systemd(paths, "try-restart", "xsagentd.service")
+    warnings = (_ask_systemd(paths, "daemon-reload"), _ask_systemd(paths, "try-restart", "xsagentd.service"))
+    return "; ".join(filter(None, warnings))
 
 
 def _ask_systemd(paths: Paths, *words: str) -> str:

@@ -82,10 +82,18 @@ def stage(staging: Staging) -> None:
         _link_commands(staging, scripts)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)
+        what, why = _what_and_why(error)
         raise FileError(
-            f"{error.filename or library} could not be installed: {error.strerror or error}; "
-            f"{library} is as it was, or whole and new"
+            f"{what or library} could not be installed: {why}; {library} is as it was, or whole and new"
         ) from error
+
+
+def _what_and_why(error: OSError) -> tuple[str, str]:
+    """The file, if it is known, and the reason; copytree gathers all its failures, of which the first must do."""
+    if isinstance(error, shutil.Error) and error.args and error.args[0]:
+        _source, target, why = error.args[0][0]
+        return str(target), str(why).partition("] ")[2].partition(": ")[0] or str(why)
+    return str(error.filename or ""), error.strerror or str(error)
 
 
 def find_system_python(name: str) -> str:

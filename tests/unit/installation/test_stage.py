@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -128,6 +129,30 @@ def test_a_failure_leaves_the_old_library_whole(tmp_path: Path) -> None:
         stage(run)
 
     assert sorted(str(path) for path in (run.destdir / "usr/lib/xsagent").rglob("*")) == before
+
+
+def test_a_disk_that_takes_no_more_leaves_the_old_library_whole(tmp_path: Path) -> None:
+    """Here a limit on the size of files, which the kernel keeps as it keeps a full disk: one sentence, exit 1."""
+    run = small(tmp_path)
+    stage(run)
+    before = {path: path.read_bytes() for path in run.destdir.rglob("*") if path.is_file()}
+    (run.tree / "xsagent/large.py").write_text("#" * 100_000)
+    words = [sys.executable, "-m", "xsagent.cli.stage", f"--tree={run.tree}", f"--wheels={run.wheels}"]
+    limited = [
+        "bash",
+        "-c",
+        'ulimit -f 40; exec "$@"',
+        "bash",
+        *words,
+        f"--destdir={run.destdir}",
+        f"--python={PYTHON}",
+    ]
+
+    done = subprocess.run(limited, check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
+    assert "could not be installed: File too large" in done.stderr
+    assert {path: path.read_bytes() for path in run.destdir.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(
