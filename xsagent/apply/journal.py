@@ -124,7 +124,13 @@ class Journal:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self.directory / NAME, flags, 0o600)
-        _sync_directory(self.directory)
+        try:
+            _sync_directory(self.directory)
+        except BaseException:
+            # nothing was begun, so nothing is left for another run to look at
+            os.close(descriptor)
+            (self.directory / NAME).unlink(missing_ok=True)
+            raise
         return descriptor
 
     def _head(self) -> dict[str, Json]:

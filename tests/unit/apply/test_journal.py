@@ -112,6 +112,24 @@ def test_a_journal_that_cannot_be_written_is_an_error_that_stops_the_run(tmp_pat
     assert journal.begun == []
 
 
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), ZeroDivisionError("nobody expects it")])
+def test_a_journal_that_could_not_be_begun_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """No step was begun: there is nothing for another run to look at."""
+
+    def fail(_descriptor: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "fsync", fail)
+    journal = Journal(directory=tmp_path, boot="b1", operation="up xenbr0", desired=DESIRED)
+
+    with pytest.raises((ApplyError, ZeroDivisionError)):
+        journal.begin(STEPS[0])
+
+    assert (journal.begun, list(tmp_path.iterdir())) == ([], [])
+
+
 def test_bytes_that_are_no_text_take_nothing_back(tmp_path: Path) -> None:
     """A power cut may leave anything in a file."""
     (tmp_path / NAME).write_bytes(b"\xff\xfe\x00" * 100)
