@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import pytest
 from dom0 import VM, Dom0, running_dom0
 from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
-from test_attempt import run as attempt
 
 from xsagent.apply.flows import delete_flows, read_flows
 from xsagent.sandbox.daemons import wait_for
@@ -51,7 +50,8 @@ class Host:
         """Let the host do what it does after something happened to its switch."""
         self.dom0.vsctl("--timeout=20", "wait-until", "Interface", "vif1.0", "ofport>0")
         if not self.daemon:
-            assert attempt(self.dom0, "repair", "vif1.0")["vif1.0"][0] == "done"
+            root = self.dom0.sandbox.root
+            self.dom0.sandbox.run([sys.executable, "-m", "xsagent.cli.main", "resync", f"--root-prefix={root}"])
         wait_for(lambda: self.flows == FLOWS, 30, "the flows did not come back")
 
     def check_locked(self) -> None:
