@@ -37,6 +37,8 @@ from xsagent.log import get_logger
 Command = Callable[[Sequence[str]], int]
 """A command as its process edge runs it: arguments to exit status, with `os.environ`, stdout and stderr its own."""
 _LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
+_TAKEN: Final = b"t"
+_GONE: Final = b"g"
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CHUNK: Final = 1 << 16
 _LOG = get_logger()
@@ -107,7 +109,7 @@ class Nursery:
 
 
 def _run_nursery(requests: socket.socket, commands: Mapping[str, Command]) -> NoReturn:
-    """Fork a worker for each request until the daemon is gone."""
+    """Fork a worker for each request until the daemon is gone; one always waits for the next."""
     for number in _ENDING:
         # who ends the daemon's process group in order ends the daemon, and that ends us
         signal.signal(number, signal.SIG_IGN)
@@ -115,15 +117,31 @@ def _run_nursery(requests: socket.socket, commands: Mapping[str, Command]) -> No
     # what is here stays as it is: pages that a collection never writes to stay shared
     gc.collect()
     gc.freeze()
-    while True:
+    while _fork_worker(requests, commands):
+        pass
+    os._exit(0)
+
+
+def _fork_worker(requests: socket.socket, commands: Mapping[str, Command]) -> bool:
+    """Fork the worker of the next request, and wait until it has it; False when the daemon is gone.
+
+    It is there before the request, so that nobody waits for the fork.
+    """
+    told, tell = os.pipe()
+    if os.fork() == 0:
+        os.close(told)
         line, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_MESSAGE, 1)
+        os.write(tell, _TAKEN if line else _GONE)
+        os.close(tell)
+        requests.close()
         if not line:
             os._exit(0)
-        if os.fork() == 0:
-            requests.close()
-            _run_worker(line, descriptors[0], commands)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        _run_worker(line, descriptors[0], commands)
+    os.close(tell)
+    word = os.read(told, 1)
+    os.close(told)
+    # a worker that was killed before it took anything said nothing
+    return word != _GONE
 
 
 # --- in a worker -------------------------------------------------------------------------------------------
