@@ -43,13 +43,14 @@ def main() -> int:
     command = import_module("xsagent.cli.interface_reconfigure")
     imported = time.monotonic()
     watch(spans)
-    begun = time.monotonic()
+    begun, processor = time.monotonic(), time.process_time()
     code: int = command.main(arguments)
     ended = time.monotonic()
     figures = {
         "exit": code,
         "import_s": imported - started,
         "run_s": ended - begun,
+        "cpu_s": time.process_time() - processor,
         "spans": [(name, start - begun, end - begun) for name, start, end in spans],
         "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "modules": sorted(name for name in sys.modules if not name.startswith("__")),

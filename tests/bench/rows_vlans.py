@@ -20,7 +20,8 @@ _BOOTS = 3
 _SCRIPT_VLANS = 50
 """The script's time grows with the square of their number: it gets fewer, and so do we beside it."""
 _TAG = 4000
-_PARTS = ("read XAPI", "read bridge names", "read OVSDB", "read host", "decide", "plan", "save cache")
+_PARTS = ("read XAPI", "read bridge names", "read OVSDB", "read host", "decide", "plan", "transaction", "save cache")
+_OF_OTHERS = {"read XAPI": "XAPI's answers included", "transaction": "the switch's own reconfiguration included"}
 
 
 class VlanHost(XapiHost):
@@ -129,7 +130,10 @@ def _one_more(many: VlanHost, none: VlanHost) -> Iterator[Row]:
     for part in _PARTS:
         more, note = differ(lambda run, part=part: run.part(part))
         calls = max(run.calls(part) for run in with_many)
+        note = f"{note}; {_OF_OTHERS[part]}" if part in _OF_OTHERS else note
         yield Row(group=group, name=f"  of which {part} ({calls} times)", value=more, unit="s", note=note)
+    more, note = differ(lambda run: run.cpu_s)
+    yield Row(group=group, name="more of the processor, the command's process alone", value=more, unit="s", note=note)
     yield from _beside_script(many, group)
 
 

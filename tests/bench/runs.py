@@ -39,12 +39,14 @@ class InsideRun:
     Attributes:
         import_s: all imports, those that the product makes late included.
         run_s: the command without imports and without the interpreter's start and end.
+        cpu_s: the processor's time of that, its own process alone.
         spans: [part, start, end] in seconds since the run's begin, in order of their starts.
         peak_kib: most memory that it had.
     """
 
     import_s: float
     run_s: float
+    cpu_s: float
     spans: list[tuple[str, float, float]]
     peak_kib: int
 
@@ -101,7 +103,13 @@ class Bench:
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         self._modules.setdefault(kind, found["modules"])
         spans = sorted(((str(n), float(s), float(e)) for n, s, e in found["spans"]), key=lambda span: span[1])
-        return InsideRun(import_s=found["import_s"], run_s=found["run_s"], spans=spans, peak_kib=int(found["peak_kib"]))
+        return InsideRun(
+            import_s=found["import_s"],
+            run_s=found["run_s"],
+            cpu_s=found["cpu_s"],
+            spans=spans,
+            peak_kib=int(found["peak_kib"]),
+        )
 
     def processes(self, action: Callable[[], object]) -> int:
         """How many processes an action makes in the sandbox, its own first one left out.
