@@ -46,8 +46,10 @@ def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tup
                 undo=(DeleteLinkStep(device=desired.name),),
             )
         )
-    steps += _attributes(desired, observed, options.refused_settings.get(desired.name, {}))
+    steps += _mtu(desired, observed, options.refused_settings.get(desired.name, {}))
+    # between the two: below 1280 bytes a device has no IPv6 settings, and once it is up a router may already be heard
     steps += _sysctls(desired, observed)
+    steps += _state(desired, observed)
     steps += _features(desired, observed, options.refused_features.get(desired.name, {}))
     steps += _settings(desired, observed, options.refused_settings.get(desired.name, {}))
     return tuple(steps)
@@ -71,21 +73,24 @@ def take_link_down(link: Link, observed: Topology, reason: str) -> tuple[Step, .
     return (LinkStep(device=link.name, up=False, reason=reason, undo=(LinkStep(device=link.name, up=True), *back)),)
 
 
-def _attributes(desired: Link, observed: Link | None, refused: Mapping[str, str]) -> list[Step]:
+def _mtu(desired: Link, observed: Link | None, refused: Mapping[str, str]) -> list[Step]:
     """The MTU as a step of its own: hardware that refuses it costs nobody the link (features.md section 8)."""
+    mtu, before = _known(desired.mtu), _known(observed.mtu) if observed is not None else None
+    if mtu is None or mtu == before or refused.get(MTU_SETTING) == str(mtu):
+        return []
+    reason = "a new device" if observed is None else f"MTU was {before}"
+    undo = () if before is None else (LinkStep(device=desired.name, mtu=before),)
+    return [LinkStep(device=desired.name, mtu=mtu, reason=reason, required=False, undo=undo)]
+
+
+def _state(desired: Link, observed: Link | None) -> list[Step]:
+    """Up or down, and the MAC."""
     present = observed or Link(name=desired.name)
-    steps: list[Step] = []
-    mtu = _known(desired.mtu)
-    if mtu is not None and mtu != present.mtu and refused.get(MTU_SETTING) != str(mtu):
-        before = _known(present.mtu)
-        reason = "a new device" if observed is None else f"MTU was {before}"
-        undo = () if before is None else (LinkStep(device=desired.name, mtu=before),)
-        steps.append(LinkStep(device=desired.name, mtu=mtu, reason=reason, required=False, undo=undo))
     up = None if desired.up is KEEP or desired.up == present.up else desired.up
     mac = desired.mac if isinstance(desired.mac, str) and desired.mac != present.mac else None
-    if up is not None or mac is not None:
-        steps.append(_up_and_mac(present, up, mac, is_new=observed is None))
-    return steps
+    if up is None and mac is None:
+        return []
+    return [_up_and_mac(present, up, mac, is_new=observed is None)]
 
 
 def _up_and_mac(present: Link, up: bool | None, mac: str | None, *, is_new: bool) -> Step:
