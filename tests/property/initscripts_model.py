@@ -78,12 +78,22 @@ class InitscriptsModel(KernelModel):
             gateway = ipaddress.ip_address(words[2]) if "via" in words else None
             destination = ipaddress.ip_network(words[0])
             metric = 1024 if destination.version == 6 else 0
+            route = Route(destination=destination, gateway=gateway, protocol=_BOOT, metric=metric)
+            if not self._is_reachable(device, route):
+                continue
             # ifup-eth sets the default route by `ip route replace`, ifup-routes the others by `ip route add`
             if destination.prefixlen == 0:
                 self.displace(destination, metric)
             if not self.has_route(destination, metric):
-                route = Route(destination=destination, gateway=gateway, protocol=_BOOT, metric=metric)
                 self.routes[device] = (*self.routes.get(device, ()), route)
+
+    def _is_reachable(self, device: str, route: Route) -> bool:
+        """Whether the kernel takes the route; ifup goes on without one that it refuses."""
+        try:
+            self._check_gateway(device, route, self.routes.get(device, ()))
+        except NetlinkError:
+            return False
+        return True
 
     def _add_lease(self, device: str) -> None:
         if self._has_address(device, 4):
