@@ -167,10 +167,10 @@ def _fill(fresh: Path, staging: Staging, wheels: list[Path], scripts: Mapping[st
         text = script.read_text("utf-8")
         if (changed := with_interpreter(text, staging.python)) != text:
             script.write_text(changed, "utf-8")
+    _compile(fresh, staging)
     for path in (fresh, *fresh.rglob("*")):  # whatever the umask, everyone may read and nobody but root write
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-    _compile(fresh, staging)
 
 
 def _unpack(wheel: Path, folder: Path) -> None:

@@ -92,7 +92,7 @@ def read_backend(paths: Paths) -> str | None:
     text = read_text(paths.network_conf)
     if text is None:
         return None
-    return " ".join(word for line in text.splitlines() for word in line.partition("#")[0].split())
+    return "\n".join(line.partition("#")[0].strip() for line in text.splitlines()).strip()
 
 
 def read_pool_role(paths: Paths) -> PoolRole | None:
