@@ -112,6 +112,12 @@ def test_a_daemon_whose_udev_is_deaf_is_not_ready_and_serves_all_the_same() -> N
 
 
 @pytest.mark.skipif(not Path("/usr/bin/systemd-analyze").exists(), reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("name", ["xsagentd.service", "xsagentd-fallback.service"])
+def test_a_request_for_an_emergency_reset_is_seen(name: str) -> None:
+    """It is /var/tmp/network-reset (features.md section 24): a private /var/tmp would hide it."""
+    assert unit(name)["Service"].get("PrivateTmp", "no") == "no"
+
+
 @pytest.mark.parametrize("name", ["xsagentd.service", "xsagentd.socket", "xsagentd-fallback.service"])
 def test_systemd_takes_the_unit(name: str) -> None:
     """No unknown key, no value that is passed over; programs that only an installation has are no matter here."""
