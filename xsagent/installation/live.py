@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from xsagent.apply.boot_marker import is_booted, mark_booted
 from xsagent.apply.child import find_program, run_child
-from xsagent.apply.files import replace_file
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 from xsagent.log import get_logger
@@ -27,10 +27,9 @@ def mark_boot(paths: Paths) -> bool:
     Raises:
         FileError: it could not be written.
     """
-    marker = paths.ovs_boot_marker
-    if not paths.ovsdb_socket.exists() or marker.exists():
+    if not paths.ovsdb_socket.exists() or is_booted(paths):
         return False
-    replace_file(marker, b"")
+    mark_booted(paths)
     return True
 
 
