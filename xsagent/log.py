@@ -53,8 +53,12 @@ class _StderrSink:
     def debug(self, line: str) -> None:
         # A reader that closed the pipe must not end the work that is logged
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
+            try:
+                sys.stderr.write(line + "\n")
+                sys.stderr.flush()
+            except BrokenPipeError:
+                # what the stream still holds would fail again at the interpreter's end: exit status 120 (Python 3.11.2)
+                os.dup2(os.open(os.devnull, os.O_RDWR), sys.stderr.fileno())
 
     info = warning = error = debug
 

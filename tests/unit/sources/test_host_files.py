@@ -99,7 +99,7 @@ def test_open_vswitch_is_our_backend(tmp_path: Path, word: str) -> None:
     [
         ("bridge\n", "the backend bridge, which xsagent does not drive"),
         ("", "unknown backend ''"),
-        ("x\ny", "'x y'"),
+        ("x\ny", r"'x\\ny'"),
     ],
 )
 def test_another_backend_is_refused_by_name(tmp_path: Path, word: str, reason: str) -> None:
