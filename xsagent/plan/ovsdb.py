@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from xsagent.errors import ForeignObjectError
+from xsagent.errors import ForeignObjectError, InUseError
 from xsagent.plan.columns import SCALARS, Row, effective_maps, to_column
 from xsagent.plan.ovsdb_model import apply_operation, find_interface
 from xsagent.plan.steps import (
@@ -105,9 +105,14 @@ def _delete_real_bridge(draft: _Draft, name: str) -> None:
         )
     target = draft.desired.moves.get(name)
     if target is not None:
-        for port in sorted(bridge.ports):
-            if port != name and port not in draft.desired.ownership.devices:
-                draft.add(MovePort(name=port, source=name, target=target))
+        others = [port for port in sorted(bridge.ports) if port != name and port not in draft.desired.ownership.devices]
+        if others and target not in draft.bridges:
+            raise InUseError(
+                f"{', '.join(others)} on bridge {name} would have to move to {target}, which is not on the switch; "
+                "nothing was changed"
+            )
+        for port in others:
+            draft.add(MovePort(name=port, source=name, target=target))
     draft.rely_on_ports(name)
     draft.add(DeleteBridge(name=name))
 

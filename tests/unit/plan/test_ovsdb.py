@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from xsagent.errors import ForeignObjectError
+from xsagent.errors import ForeignObjectError, InUseError
 from xsagent.plan.ovsdb import diff_ovsdb
 from xsagent.plan.ovsdb_model import apply_operation, invert_operations
 from xsagent.plan.steps import (
@@ -159,6 +159,17 @@ def test_a_vlan_bridge_that_goes_leaves_its_neighbours() -> None:
         DeletePort(bridge="xenbr0", name="vif1.0"),
         DeletePort(bridge="xenbr0", name="xapi5"),
     )
+
+
+def test_ports_that_would_have_to_move_to_a_bridge_that_is_not_there_are_named() -> None:
+    """Records and switch disagree on where they are: refused, not a traceback; without such ports it goes."""
+    want = desired(absent=(gone("xenbr0"),), moves={"xenbr0": "xapi1"})
+
+    with pytest.raises(InUseError, match=r"vif3\.0 on bridge xenbr0 .* xapi1, which is not on the switch"):
+        diff_ovsdb(want, observed(bridge("xenbr0", nic_port("eth0"), vif_port("vif3.0"))))
+
+    operations, _ = diff_ovsdb(want, observed(bridge("xenbr0", nic_port("eth0"))))
+    assert operations == (DeleteBridge(name="xenbr0"),)
 
 
 def test_building_a_bond_moves_the_vifs_of_its_members() -> None:
