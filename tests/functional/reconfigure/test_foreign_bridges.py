@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from host_records import HostRecords, Record, static
-from host_state import vsctl
+from host_state import bridges, succeed, vsctl
 from xapi_host import XapiHost
 
 from xsagent.sandbox.dom0 import Sandbox
@@ -87,6 +87,11 @@ def test_what_others_made_survives_every_operation(tunnel: str) -> None:
         host.up(other)
         host.down(other)
         check("xenbr0", "another NIC up and down")
+        rewrite(host, "xenbr0")
+        check("xenbr0", "rewrite")
+        boot(host, other)
+        check("xenbr0", "the whole boot set")
+        host.down(other)
         bond = bond_over(records, nic, other)
         host.up(bond)
         check("xapi0", "onto the bond")
@@ -98,6 +103,24 @@ def test_what_others_made_survives_every_operation(tunnel: str) -> None:
         nic.update({key: bond[key] for key in MOVED})
         host.up(nic, "--management")
         check("xenbr0", "back to the NIC")
+
+
+def rewrite(host: XapiHost, bridge: str) -> None:
+    """XAPI's networks are marked anew on a bridge of ours that lost its mark."""
+    mark = vsctl(host.sandbox, "br-get-external-id", bridge, "xs-network-uuids")
+    vsctl(host.sandbox, "br-set-external-id", bridge, "xs-network-uuids", "lost")
+    host.restart_xapi()
+    succeed(host.sandbox, "rewrite")
+    assert vsctl(host.sandbox, "br-get-external-id", bridge, "xs-network-uuids") == mark
+
+
+def boot(host: XapiHost, detached: Record) -> None:
+    """The boot set in one: a NIC that is down comes up beside what is up already."""
+    bridge = host.records.network_of(detached)["bridge"]
+    assert bridge not in bridges(host.sandbox)
+    succeed(host.sandbox, "--force-interface", "all", "up")
+    assert bridge in bridges(host.sandbox)
+    detached["currently_attached"] = True
 
 
 def bond_over(records: HostRecords, *members: Record) -> Record:
