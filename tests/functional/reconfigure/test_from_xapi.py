@@ -118,6 +118,26 @@ def test_down_by_uuid_takes_the_bridge_away(host: XapiHost) -> None:
     assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
 
 
+@pytest.mark.parametrize("who", ["XAPI", "an admin who insists"])
+def test_a_vlan_under_a_running_vif_goes_down_for_whom_it_may(host: XapiHost, who: str) -> None:
+    """Bond.create relies on it and moves the VIF afterwards: its device stays (features.md section 14)."""
+    vlan = host.records.vlan("eth1", 5, "xapi5")
+    host.restart_xapi()
+    admin = ("--pif-uuid", vlan["uuid"], "down")
+    succeed(host.sandbox, "--pif-uuid", vlan["uuid"], "up")
+    vlan["currently_attached"] = True
+    guest = host.sandbox.add_guest("guest", "xapi5", "198.51.100.77/24")
+    session = host.restart_xapi().control("open_session", originator="xapi")
+    assert guest.vif in refuse(host.sandbox, *admin)
+    assert bridges(host.sandbox) == ["xapi5", "xenbr1"]
+
+    by_xapi = ("--session", session, "--pif", record_ref("pif eth1.5"), "down")
+    succeed(host.sandbox, *(by_xapi if who == "XAPI" else (*admin, "--even-if-in-use")))
+
+    assert bridges(host.sandbox) == []
+    assert [link["ifname"] for link in ip(host.sandbox, "link", "show", "dev", guest.vif)] == [guest.vif]
+
+
 def test_fields_that_an_older_server_lacks_have_their_defaults(host: XapiHost) -> None:
     """A server without IPv6, properties, managed ... still describes a host (wire.md section 4)."""
     for field in (
