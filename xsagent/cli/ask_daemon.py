@@ -1,7 +1,8 @@
 """A command line -> the daemon's answer, printed; or None, and the command does it itself. Thin and quick to import.
 
-The other side is `xsagent/daemon/server.py`, the protocol `xsagent/daemon/protocol.py`. Here only the standard
-library's json and socket are imported, and those only once there is a socket to ask: this is what XAPI waits for.
+The other side is `xsagent/daemon/server.py`, the protocol `xsagent/daemon/protocol.py`. XAPI waits for this, and
+importing json and socket takes longer than the interpreter's own start: here is the interpreter's `_socket` alone, and
+json only for a text that needs an escape or an answer that says more than that all went well.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import sys
 
 MYPY = False
 if MYPY:  # what typing.TYPE_CHECKING says, without importing typing
-    import socket
-    from collections.abc import Mapping, Sequence
+    import _socket
+    from collections.abc import Iterator, Mapping, Sequence
 
 CONNECT_DEADLINE_S = 2.0
 BEGIN_DEADLINE_S = 20.0
@@ -21,6 +22,10 @@ HOTPLUG_DEADLINE_S = 240.0
 """xenopsd waits 300 s for a device; the handler must still have its time after a daemon that hangs."""
 LONGEST_ANSWER = 1 << 26
 """Bytes; the status of some thousand devices is a few hundred kB."""
+BEGUN = b'{"version":1,"begun":true}\n'
+DONE = b'{"version":1,"status":0,"stdout":"","stderr":""}\n'
+"""The two lines of a run that ends well and prints nothing, as `protocol` renders them."""
+_CHUNK = 1 << 16
 PASSED_ON = frozenset(
     {
         "ACTION",
@@ -95,36 +100,66 @@ def ask(
     path = f"{root.rstrip('/')}/run/xsagent/xsagentd.sock"
     if not os.path.exists(path):  # noqa: PTH110 - pathlib is imported by nothing here
         raise NoAnswerError("it does not run")
-    import json  # noqa: PLC0415 - without a daemon nothing of this is needed
-    import socket  # noqa: PLC0415 - as above
+    import _socket  # noqa: PLC0415 - without a daemon it is not needed
 
     passed = {name: value for name, value in environ.items() if name in PASSED_ON or name.startswith("XSAGENT_")}
-    request = {"version": 1, "command": command, "arguments": list(words), "environment": passed}
+    request = render_request(command, words, passed)
     begun = False
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(CONNECT_DEADLINE_S)
-            _connect(connection, path)
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            connection.settimeout(begin_s)
-            stream = connection.makefile("rb")
-            while True:
-                answer = _parse(json.loads(stream.readline(LONGEST_ANSWER)))
-                if isinstance(answer, tuple):
-                    return answer
-                begun = True
-                connection.settimeout(None)
-                _end_in_order(connection)
+        connection.settimeout(CONNECT_DEADLINE_S)
+        _connect(connection, path)
+        connection.sendall(request)
+        connection.settimeout(begin_s)
+        for line in _lines(connection):
+            answer = _parse(line)
+            if answer is not None:
+                return answer
+            begun = True
+            connection.settimeout(None)
+            _end_in_order(connection)
+        raise NoAnswerError("no whole answer came", begun=begun)
     except (OSError, ValueError) as error:
         raise NoAnswerError(str(error) or "no whole answer came", begun=begun) from error
+    finally:
+        connection.close()
 
 
-def _end_in_order(connection: socket.socket) -> None:
+def render_request(command: str, words: Sequence[str], passed: Mapping[str, str]) -> bytes:
+    """The line that asks for a command, as `protocol.parse_request` reads it."""
+    arguments = ",".join(map(_quoted, words))
+    environment = ",".join(f"{_quoted(name)}:{_quoted(value)}" for name, value in passed.items())
+    form = f'"version":1,"command":{_quoted(command)},"arguments":[{arguments}],"environment":{{{environment}}}'
+    return f"{{{form}}}\n".encode("ascii")
+
+
+def _quoted(text: str) -> str:
+    """A text in JSON."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    import json  # noqa: PLC0415 - hardly ever needed
+
+    return json.dumps(text)
+
+
+def _lines(connection: _socket.socket) -> Iterator[bytes]:
+    """Whole lines as they come, until the daemon's side ends or says more than an answer can be long."""
+    kept = b""
+    while len(kept) < LONGEST_ANSWER:
+        came = connection.recv(_CHUNK)
+        *lines, kept = (kept + came).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+        if not came:
+            return
+
+
+def _end_in_order(connection: _socket.socket) -> None:
     """From here on a signal that would end us ends the run first, as in a process of its own, and we tell how it ended.
 
     The worker sees our side of the connection end, takes back what was begun, and answers.
     """
-    import signal  # noqa: PLC0415 - only a run that was begun needs it
+    import signal  # noqa: PLC0415 - only a run that was begun needs it, and it is busy meanwhile
 
     def tell(_number: int, _frame: object) -> None:
         try:
@@ -136,7 +171,7 @@ def _end_in_order(connection: socket.socket) -> None:
         signal.signal(number, tell)
 
 
-def _connect(connection: socket.socket, path: str) -> None:
+def _connect(connection: _socket.socket, path: str) -> None:
     folder, name = os.path.split(path)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -146,13 +181,20 @@ def _connect(connection: socket.socket, path: str) -> None:
         os.close(descriptor)
 
 
-def _parse(form: object) -> tuple[int, str, str] | None:
+def _parse(line: bytes) -> tuple[int, str, str] | None:
     """The answer in a line, or None for the word that it was begun.
 
     Raises:
         NoAnswerError: the daemon declines.
         ValueError: it is no answer.
     """
+    if line == BEGUN:
+        return None
+    if line == DONE:
+        return 0, "", ""
+    import json  # noqa: PLC0415 - as in _quoted
+
+    form = json.loads(line)
     members = form if isinstance(form, dict) else {}
     if members.get("begun") is True:
         return None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xsagent.cli import ask_daemon
 from xsagent.daemon.protocol import Answer, Request, parse_request, render_answer, render_begun, render_request
 from xsagent.errors import InputError
 
@@ -21,6 +22,25 @@ def test_a_request_survives_its_line() -> None:
 
     assert (line.count(b"\n"), line[-1:]) == (1, b"\n")
     assert parse_request(line) == request
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\0")), max_size=5),
+    st.dictionaries(st.just("XSAGENT_X"), st.text(st.characters(exclude_characters="\0"))),
+)
+def test_the_thin_client_writes_what_the_daemon_reads(words: list[str], environment: dict[str, str]) -> None:
+    """It composes its line without the json library where no text needs an escape."""
+    line = ask_daemon.render_request("interface-reconfigure", words, environment)
+
+    assert parse_request(line) == Request(
+        command="interface-reconfigure", arguments=tuple(words), environment=environment
+    )
+
+
+def test_the_thin_client_knows_the_usual_lines_by_sight() -> None:
+    """A run that ends well and prints nothing is understood without a parser."""
+    assert render_begun() == ask_daemon.BEGUN
+    assert render_answer(Answer(status=0)) == ask_daemon.DONE
 
 
 @pytest.mark.parametrize(

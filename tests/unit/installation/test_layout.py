@@ -74,6 +74,6 @@ def test_a_command_finds_its_package_and_ignores_pythons_variables() -> None:
     """-I: no PYTHONPATH of the caller's gets between a command and its package."""
     text = render_command("xsagent", "xsagent.cli.main:main")
 
-    assert text.startswith("#!/usr/bin/python3 -I\n")
+    assert text.startswith("#!/usr/bin/python3 -IS\n")
     assert "from xsagent.cli.main import main" in text
     compile(text, "xsagent", "exec")
