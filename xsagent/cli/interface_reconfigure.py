@@ -32,13 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer = answer_of_daemon(PROGRAM, words, os.environ)
         if answer is not None:
             return answer
-    # a run is short and drops what it is done with: looking for cycles among 500 VLANs' records took a fifth of it
-    gc.set_threshold(_COLLECT_AFTER)
     return run_here(words)
 
 
 def run_here(words: Sequence[str]) -> int:
     """Run the command in this process: without a daemon, and in a worker of the daemon."""
+    # a run is short and drops what it is done with: looking for cycles among 500 VLANs' records took a fifth of it
+    gc.set_threshold(_COLLECT_AFTER)
     from xsagent import __version__  # noqa: PLC0415 - one that is handed over needs none of it
     from xsagent.cli.reconfigure_options import USAGE, parse_options  # noqa: PLC0415 - as above
     from xsagent.errors import UsageError  # noqa: PLC0415 - as above

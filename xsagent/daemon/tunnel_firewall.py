@@ -18,6 +18,7 @@ from typing import Final
 from xsagent.config import Paths
 from xsagent.daemon.protocol import Request
 from xsagent.daemon.workers import Nursery, kept_environment
+from xsagent.desired.firewall import TUNNEL_TYPES
 from xsagent.errors import OvsdbUnavailableError
 from xsagent.log import get_logger
 from xsagent.observed.jsonrpc import JsonRpcChannel, RemoteError
@@ -34,8 +35,15 @@ _LOOK_S: Final = 1.0
 """Between two looks for a database that is away."""
 _CALL_S: Final = 10.0
 _MONITORED: Final[dict[str, Json]] = {
-    "Interface": [{"columns": ["type", "options"], "where": [["type", "!=", ""]], "select": {"initial": False}}],
+    "Interface": [
+        {
+            "columns": ["type", "options"],
+            "where": [["type", "==", kind] for kind in sorted(TUNNEL_TYPES)],
+            "select": {"initial": False},
+        }
+    ],
 }
+"""Tunnels alone: a VLAN's bridge has an interface of type internal, and comes and goes without a look here."""
 _LOG = get_logger()
 
 

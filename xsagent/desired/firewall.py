@@ -23,6 +23,8 @@ _PORTS: Final[Mapping[str, tuple[Protocol, int]]] = {
     "stt": ("tcp", 7471),
 }
 """Each kind of tunnel that has a port: with the one that Open vSwitch takes where options:dst_port names none."""
+TUNNEL_TYPES: Final = frozenset({*_PORTS, *_OVER_GRE})
+"""Types of Interface that are tunnels."""
 _IPSEC: Final = (FirewallRule("udp", 500), FirewallRule("udp", 4500), FirewallRule("esp"))
 """IKE, IKE behind NAT, and the packets themselves."""
 _IPSEC_KEYS: Final = frozenset({"psk", "remote_cert", "remote_name", "use_ssl_cert", "certificate", "peer_cert"})
@@ -82,4 +84,4 @@ def _port(text: str, default: int) -> int:
 
 def is_tunnel(kind: str) -> bool:
     """Whether an Interface of this type is a tunnel."""
-    return kind in _PORTS or kind in _OVER_GRE
+    return kind in TUNNEL_TYPES

@@ -47,13 +47,14 @@ def read_inventory(paths: Paths) -> Inventory:
     Raises:
         InputError: the file is there and cannot be read.
     """
-    values = parse_assignments(read_text(paths.inventory) or "")
+    path = paths.inventory
+    values = parse_assignments(read_text(path) or "")
     warnings: list[str] = []
     names = [values.get("MANAGEMENT_INTERFACE", ""), *values.get("CURRENT_INTERFACES", "").split()]
-    good = [_checked_name(name, paths.inventory, warnings) for name in names]
+    good = [_checked_name(name, path, warnings) for name in names]
     return Inventory(
-        installation_uuid=_checked_uuid(values.get("INSTALLATION_UUID", ""), paths.inventory, warnings),
-        control_domain_uuid=_checked_uuid(values.get("CONTROL_DOMAIN_UUID", ""), paths.inventory, warnings),
+        installation_uuid=_checked_uuid(values.get("INSTALLATION_UUID", ""), path, warnings),
+        control_domain_uuid=_checked_uuid(values.get("CONTROL_DOMAIN_UUID", ""), path, warnings),
         management_interface=good[0],
         management_address_type="IPv6" if values.get("MANAGEMENT_ADDRESS_TYPE") == "IPv6" else "IPv4",
         current_interfaces=tuple(dict.fromkeys(name for name in good[1:] if name)),

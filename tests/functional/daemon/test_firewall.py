@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from xsagent.sandbox.daemons import wait_for
@@ -43,3 +44,17 @@ def test_tunnels_open_and_close_the_firewall_by_themselves(served: ServedDom0) -
     await_rule(served, "udp dport 8472 accept", there=False)
     assert "xsagent: gre" in rules(served)
     assert served.status()["services"]["firewall"]["error"] == ""
+
+
+def test_a_vlans_bridge_is_no_reason_to_look(served: ServedDom0) -> None:
+    """A look reads all of XAPI's records: where VLANs come and go, nobody has time for one after each."""
+
+    def last() -> float:
+        return float(served.status()["services"]["firewall"]["at"] or 0.0)
+
+    wait_for(lambda: last() > 0, 60, f"the first look was not made: {served.log[-1500:]}")
+    before = last()
+    served.vsctl("add-br", "xapi5", "xenbr0", "5")
+    time.sleep(3.0)  # three times as long as it waits for more ports to come
+
+    assert last() == before
