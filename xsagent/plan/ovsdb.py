@@ -113,6 +113,10 @@ def _delete_real_bridge(draft: _Draft, name: str) -> None:
             )
         for port in others:
             draft.add(MovePort(name=port, source=name, target=target))
+        wanted = draft.desired.topology.bridges.get(target)
+        for vlan in wanted.ports.values() if wanted is not None else ():
+            if is_vlan_bridge(vlan):
+                _remove_stale_vlan_bridges(draft, target, vlan)
     draft.rely_on_ports(name)
     draft.add(DeleteBridge(name=name))
 

@@ -240,6 +240,23 @@ def test_a_stale_vlan_bridge_with_the_tag_of_a_wanted_one_goes_and_its_vifs_stay
     assert not any(isinstance(item, MovePort) for item in made)
 
 
+def test_a_vlan_bridge_that_moves_onto_the_tag_of_a_wanted_one_goes_at_once() -> None:
+    """A member's VLAN beside the bond's own of the same tag: not moved now and deleted by the next run."""
+    stale = replace(vlan_bridge("xapi9", 5), external_ids={"fake-bridge-xs-network-uuids": NETWORK})
+    have = observed(bridge("xenbr0", nic_port("eth0"), stale, vif_port("vif1.0", tag=5)))
+    want = desired(
+        bridge("xapi1", nic_port("eth0"), vlan_bridge("xapi5", 5)), absent=(gone("xenbr0"),), moves={"xenbr0": "xapi1"}
+    )
+
+    made = operations(want, have)
+
+    after = have.bridges
+    for operation in made:
+        after = apply_operation(operation, after)
+    assert sorted(after["xapi1"].ports) == ["eth0", "vif1.0", "xapi1", "xapi5"]
+    assert operations(want, observed(*after.values())) == ()
+
+
 def test_a_foreign_vlan_bridge_with_the_tag_of_a_wanted_one_is_refused_by_name() -> None:
     """Nobody but its owner may take it away (DESIGN.md rule 4)."""
     have = observed(bridge("xenbr0", vlan_bridge("br-admin", 5)))
