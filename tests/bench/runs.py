@@ -81,8 +81,9 @@ class Bench:
     _modules: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Put the command in PATH as an installation has it: a development tree's starts much slower."""
+        """Put the commands in PATH as an installation has them: a development tree's start much slower."""
         install_command(self.sandbox, "interface-reconfigure", "xsagent.cli.interface_reconfigure:main")
+        install_command(self.sandbox, "xsagentd", "xsagent.cli.xsagentd:main")
 
     def ours(self, *arguments: str) -> Run:
         """interface-reconfigure as peers run it."""

@@ -32,7 +32,7 @@ _FIRST_BESIDE = 20000
 """Domain ids of ports that only stand beside the measured ones."""
 DAEMON = Service(
     name="xsagentd",
-    argv=(sys.executable, "-m", "xsagent.cli.xsagentd", "--root-prefix={root}"),
+    argv=("xsagentd", "--root-prefix={root}"),
     ready="run/xsagent/ready",
     deadline_s=60.0,
 )

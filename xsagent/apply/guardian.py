@@ -36,6 +36,9 @@ class Guardian:
             with contextlib.suppress(BrokenPipeError):  # killed from outside: nothing is left to tell
                 stdin.write(DONE)
                 stdin.flush()
+        if self.process.stdout is not None:
+            # its end closes this; Popen.wait would look for it again and again, in ever longer pauses
+            select.select([self.process.stdout], [], [], _END_S)
         self._let_go()
         try:
             self.process.wait(_END_S)

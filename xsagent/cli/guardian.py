@@ -8,7 +8,6 @@ names.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import select
@@ -25,29 +24,29 @@ _PAUSE_S = 5.0
 
 def main() -> int:
     """Wait for the run's word; recover when it does not come."""
-    arguments = _parse()
-    run = _open_run(arguments.run)
+    root_prefix, pid, limit = _parse(sys.argv[1:])
+    run = _open_run(pid)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # whoever ends the run politely lets it go back by itself; the guardian stays until it has
         signal.signal(number, signal.SIG_IGN)
     print("ready", flush=True)
-    limit = arguments.limit if arguments.limit is not None else 2 * arguments.window + _MARGIN_S
     word = _await_word(limit)
     if word == "done":
         return 0
     if word == "silence" and run is not None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(run, signal.SIGKILL)
-    return _recover(arguments.root_prefix)
+    return _recover(root_prefix)
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="xsagent-guardian")
-    parser.add_argument("--root-prefix", default="")
-    parser.add_argument("--window", type=float, required=True, help="the deadman's window, seconds")
-    parser.add_argument("--limit", type=float, help="silence after which the run counts as hanging, seconds")
-    parser.add_argument("--run", type=int, required=True, help="process id of the run")
-    return parser.parse_args()
+def _parse(words: list[str]) -> tuple[str, int, float]:
+    """Root prefix, process id of the run, and the silence in seconds after which it counts as hanging.
+
+    Only `apply/guardian.py` writes these words, and a run waits for us: argparse takes longer than all the rest.
+    """
+    given = dict(word.removeprefix("--").split("=", 1) for word in words)
+    limit = float(given["limit"]) if "limit" in given else 2 * float(given["window"]) + _MARGIN_S
+    return given["root-prefix"], int(given["run"]), limit
 
 
 def _open_run(pid: int) -> int | None:
