@@ -6,7 +6,7 @@ that are up or being raised compete (legacy-faults F27). Read by ip.py, dhcp.py 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from xsagent.desired.kind import label
@@ -42,24 +42,24 @@ def choose_roles(scene: Scene, notes: Notes) -> Roles:
 
 def roles_before(scene: Scene) -> Roles:
     """The roles as this same rule gave them before the operation: to a bond member too that was up without its bond."""
-    snapshot = scene.snapshot
-    attached = [pif for pif in snapshot.pifs.values() if scene.was_up(pif) and not _is_in_bond(scene, pif)]
-    return _choose(_competing(attached), snapshot.management_pif(), Notes())
+    pifs = scene.snapshot.pifs.values()
+    attached = [pif for pif in pifs if scene.was_up(pif) and not _is_in_bond(scene, pif, scene.was_up)]
+    return _choose(_competing(attached), scene.snapshot.management_pif(), Notes())
 
 
-def _is_in_bond(scene: Scene, pif: Pif) -> bool:
-    """Whether the PIF was a member of a bond that was up."""
+def _is_in_bond(scene: Scene, pif: Pif, is_up: Callable[[Pif], bool]) -> bool:
+    """Whether the PIF is a member of a bond that is up."""
     bond = scene.snapshot.bond_with_member(pif)
     master = None if bond is None else scene.snapshot.pifs.get(bond.pif)
-    return bond is not None and (master is None or scene.was_up(master))
+    return bond is not None and (master is None or is_up(master))
 
 
 def _candidates(scene: Scene) -> list[Pif]:
-    """PIFs that will be up, less bond members (but for one that is raised, whose bond goes then)."""
+    """PIFs that will be up, less members of bonds that are (but for one that is raised, whose bond goes then)."""
     going = {pif.member_of for pif in scene.snapshot.pifs.values() if pif.ref in scene.raised and pif.member_of}
     candidates = []
     for pif in scene.snapshot.pifs.values():
-        is_member = scene.snapshot.bond_with_member(pif) is not None and pif.ref not in scene.raised
+        is_member = pif.ref not in scene.raised and _is_in_bond(scene, pif, scene.will_be_up)
         if not is_member and pif.bond not in going and _competes_for_roles(scene, pif):
             candidates.append(pif)
     return _competing(candidates)

@@ -123,6 +123,19 @@ def test_bond_members_do_not_compete_but_a_raised_one_does() -> None:
     assert _roles(records, raised=frozenset({member})) == ("eth0", "eth0", False)
 
 
+def test_a_member_that_is_up_without_its_bond_competes() -> None:
+    """Management on a NIC whose bond is down: another PIF that comes up does not take the way out from it."""
+    records = Records()
+    nic = records.nic(0, **management(**static()))
+    records.bond(nic, records.nic(1))
+    other = records.nic(2, **static("198.51.100.5", "198.51.100.1"))
+
+    topology = records.up(other).topology
+
+    assert topology.ip_devices["xenbr2"].routes == ()
+    assert set(topology.ip_devices) == {"xenbr2"}
+
+
 def test_a_pif_that_goes_down_gives_its_roles_to_management() -> None:
     """It does not compete any more."""
     records = Records()
@@ -204,7 +217,7 @@ def test_a_member_s_vlan_whose_tag_the_bond_takes_is_not_adapted() -> None:
     """One carrier has one VLAN bridge for a tag: the member's goes."""
     records = Records()
     nic = records.nic(0)
-    records.vlan(nic, 7, bridge="xapi17", currently_attached=True, **static(other_config=_BOTH))
+    records.vlan(nic, 7, bridge="xapi17", **management(**static()))
     vlan = records.vlan(records.bond(nic, records.nic(2)), 7, ip_mode="DHCP")
 
     desired = records.up(vlan, becoming_management=True)
