@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 99, "type: ignore": 2},
+    "xsagent": {"noqa": 101, "type: ignore": 2},
     "tests": {"noqa": 22, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
@@ -32,7 +32,7 @@ BROAD_EXCEPTS = {
     "xsagent/cli/xenapi_plugin.py": 1,
     "xsagent/daemon/hotplug.py": 1,
     "xsagent/daemon/services.py": 1,
-    "xsagent/daemon/workers.py": 1,
+    "xsagent/daemon/workers.py": 2,
 }
 """Exact number of ``except Exception`` by file: process edges alone (DESIGN.md section 13)."""
 

@@ -47,7 +47,13 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     from xsagent.daemon.loop import DaemonSetup, run_daemon  # noqa: PLC0415 - usage errors need none of it
 
-    return run_daemon(DaemonSetup(paths=paths, settings=settings, environ=environ, commands=_load_commands()))
+    commands = _load_commands()
+    from xsagent.cli.rehearsal import rehearse  # noqa: PLC0415 - as above
+
+    setup = DaemonSetup(
+        paths=paths, settings=settings, environ=environ, commands=commands, rehearse=lambda: rehearse(paths)
+    )
+    return run_daemon(setup)
 
 
 def _load_commands() -> dict[str, Command]:

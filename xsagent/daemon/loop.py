@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,12 +54,14 @@ class DaemonSetup:
     Attributes:
         environ: of the process: NOTIFY_SOCKET, LISTEN_FDS and so on.
         commands: what workers run, by name.
+        rehearse: what a worker does while it waits.
     """
 
     paths: Paths
     settings: Settings
     environ: Mapping[str, str]
     commands: Mapping[str, Command]
+    rehearse: Callable[[], None] | None = None
 
 
 def run_daemon(setup: DaemonSetup, more_services: Sequence[Service] = ()) -> int:
@@ -73,7 +75,7 @@ def run_daemon(setup: DaemonSetup, more_services: Sequence[Service] = ()) -> int
     """
     lock = hold_daemon_lock(setup.paths)
     listener = take_listening_socket(setup.environ, os.getpid()) or bind_daemon_socket(setup.paths.daemon_socket)
-    nursery = Nursery(setup.commands, not_theirs=(lock, listener.fileno()))
+    nursery = Nursery(setup.commands, not_theirs=(lock, listener.fileno()), rehearse=setup.rehearse)
     try:
         return asyncio.run(_Daemon(setup, listener, nursery, more_services).run())
     finally:

@@ -13,6 +13,7 @@ import fcntl
 import gc
 import io
 import os
+import select
 import signal
 import socket
 import sys
@@ -41,6 +42,7 @@ _TAKEN: Final = b"t"
 _GONE: Final = b"g"
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CHUNK: Final = 1 << 16
+_PAUSE_S: Final = 0.1
 _LOG = get_logger()
 
 
@@ -53,13 +55,19 @@ def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
 class Nursery:
     """The process that forks workers, seen from the daemon."""
 
-    def __init__(self, commands: Mapping[str, Command], not_theirs: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, Command],
+        not_theirs: Sequence[int] = (),
+        rehearse: Callable[[], None] | None = None,
+    ) -> None:
         """Fork it. Precondition: this process has one thread, and has imported what the commands need.
 
         Args:
             commands: by name, as a request names them.
             not_theirs: descriptors that must end with the daemon: a lock, or a socket that it listens on, which a
                 worker would keep although nobody serves it any more.
+            rehearse: what a worker does while it waits, so that its request finds it warm; must not wait for a peer.
         """
         self.commands = frozenset(commands)
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -68,7 +76,7 @@ class Nursery:
             ours.close()
             for descriptor in not_theirs:
                 os.close(descriptor)
-            _run_nursery(its, commands)
+            _run_nursery(its, commands, rehearse)
         its.close()
         self._socket = ours
 
@@ -108,7 +116,9 @@ class Nursery:
 # --- in the nursery ----------------------------------------------------------------------------------------
 
 
-def _run_nursery(requests: socket.socket, commands: Mapping[str, Command]) -> NoReturn:
+def _run_nursery(
+    requests: socket.socket, commands: Mapping[str, Command], rehearse: Callable[[], None] | None
+) -> NoReturn:
     """Fork a worker for each request until the daemon is gone; one always waits for the next."""
     for number in _ENDING:
         # who ends the daemon's process group in order ends the daemon, and that ends us
@@ -117,12 +127,12 @@ def _run_nursery(requests: socket.socket, commands: Mapping[str, Command]) -> No
     # what is here stays as it is: pages that a collection never writes to stay shared
     gc.collect()
     gc.freeze()
-    while _fork_worker(requests, commands):
+    while _fork_worker(requests, commands, rehearse):
         pass
     os._exit(0)
 
 
-def _fork_worker(requests: socket.socket, commands: Mapping[str, Command]) -> bool:
+def _fork_worker(requests: socket.socket, commands: Mapping[str, Command], rehearse: Callable[[], None] | None) -> bool:
     """Fork the worker of the next request, and wait until it has it; False when the daemon is gone.
 
     It is there before the request, so that nobody waits for the fork.
@@ -130,6 +140,8 @@ def _fork_worker(requests: socket.socket, commands: Mapping[str, Command]) -> bo
     told, tell = os.pipe()
     if os.fork() == 0:
         os.close(told)
+        if rehearse is not None:
+            _rehearse_unless_asked(requests, rehearse)
         line, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_MESSAGE, 1)
         os.write(tell, _TAKEN if line else _GONE)
         os.close(tell)
@@ -142,6 +154,16 @@ def _fork_worker(requests: socket.socket, commands: Mapping[str, Command]) -> bo
     os.close(told)
     # a worker that was killed before it took anything said nothing
     return word != _GONE
+
+
+def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]) -> None:
+    """Not at once: the run that was begun just now may want this processor, and the next request may be there."""
+    if select.select([requests], [], [], _PAUSE_S)[0]:
+        return
+    try:
+        rehearse()
+    except Exception as error:  # noqa: BLE001 - a worker that ended here would be followed by one that does too
+        _LOG.error("rehearse_failed", error=repr(error), trace=traceback.format_exc())
 
 
 # --- in a worker -------------------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from xsagent.daemon.protocol import Answer, Request
-from xsagent.daemon.workers import run_captured
+from xsagent.daemon.workers import Nursery, run_captured
 
 
 @pytest.fixture(autouse=True)
@@ -45,3 +47,27 @@ def test_a_fault_of_ours_is_a_sentence() -> None:
 
     assert (answer.status, answer.stdout) == (1, "")
     assert answer.stderr == "interface-reconfigure: internal error (KeyError: 'x')\n"
+
+
+def test_a_worker_that_waits_rehearses_and_a_fault_there_costs_nothing(tmp_path: Path) -> None:
+    """It has done so before its request comes; whatever happens in it, the request is done."""
+
+    def rehearse() -> None:
+        (tmp_path / str(os.getpid())).touch()
+        raise ValueError
+
+    def command(_words: Sequence[str]) -> int:
+        sys.stdout.write(str(os.getpid()))
+        return 0
+
+    nursery = Nursery({"x": command}, rehearse=rehearse)
+    try:
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        answer = nursery.run(Request(command="x"))
+    finally:
+        nursery.stop()
+
+    assert answer is not None
+    assert (tmp_path / answer.stdout).exists()
