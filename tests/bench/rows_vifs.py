@@ -108,10 +108,12 @@ def _resident() -> Iterator[Row]:
 
 
 def daemon_pids(host: VifHost) -> list[int]:
-    """Process ids inside, of the daemon and its children."""
-    first = int((host.sandbox.root / "run/xsagent/xsagentd.pid").read_text(encoding="ascii"))
-    children = host.sandbox.run(["cat", f"/proc/{first}/task/{first}/children"], check=False).stdout.split()
-    return [first, *map(int, children)]
+    """Process ids inside, of the daemon, its nursery and the worker that waits there."""
+    pids = [int((host.sandbox.root / "run/xsagent/xsagentd.pid").read_text(encoding="ascii"))]
+    for pid in pids:
+        children = host.sandbox.run(["cat", f"/proc/{pid}/task/{pid}/children"], check=False).stdout.split()
+        pids.extend(map(int, children))
+    return pids
 
 
 def resident_mb(host: VifHost, pid: int) -> float:
