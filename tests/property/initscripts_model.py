@@ -96,7 +96,7 @@ class InitscriptsModel(KernelModel):
         return True
 
     def _add_lease(self, device: str) -> None:
-        if self._has_address(device, 4):
+        if any(item.interface == LEASES[4] for item in self.addresses.get(device, ())):
             return
         if not self.dhcp_answers:
             raise DhcpSilentError(f"no DHCP server answered on {device}")
@@ -109,9 +109,6 @@ class InitscriptsModel(KernelModel):
         present = self.addresses.get(device, ())
         if all(item.interface != lease.interface for item in present):
             self.addresses[device] = (*present, lease)
-
-    def _has_address(self, device: str, family: int) -> bool:
-        return any(item.interface.version == family for item in self.addresses.get(device, ()))
 
 
 def _keys(text: str) -> dict[str, str]:
