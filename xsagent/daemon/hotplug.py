@@ -16,7 +16,7 @@ from xsagent.config import Paths, Settings
 from xsagent.errors import BackendError, XsagentError
 from xsagent.hotplug.attempt import attempt
 from xsagent.hotplug.event import Event, Want
-from xsagent.hotplug.handle import DISABLE_UDEV, check_hotplug_backend, is_still_there, report_failure
+from xsagent.hotplug.handle import check_hotplug_backend, is_still_there, report_failure
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey
@@ -26,6 +26,7 @@ from xsagent.model.vif import DeviceType
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
+from xsagent.sources.vif_reader import DISABLE_UDEV
 
 MOST_AT_ONCE: Final = 100
 """Devices of one batch: the first of a burst are not to wait for the last."""

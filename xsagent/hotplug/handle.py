@@ -7,7 +7,6 @@ daemon has the same rules in its own loop (`is_ignored`, `attempt`, `report_fail
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from xsagent.apply.xenstore import write_failed
 from xsagent.errors import BackendError, XsagentError
@@ -19,9 +18,8 @@ from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType
 from xsagent.observed.netdev import read_netdevs
 from xsagent.sources.host_files import check_backend
-from xsagent.sources.vif_reader import read_backend_state
+from xsagent.sources.vif_reader import DISABLE_UDEV, read_backend_state
 
-DISABLE_UDEV: Final = "/libxl/disable_udev"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _LOG = get_logger()
 

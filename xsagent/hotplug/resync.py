@@ -23,6 +23,7 @@ class Survey:
         online: vifs with a ``hotplug`` key: xenopsd believes that they are plugged.
         netdevs: vif and tap netdevs of the kernel.
         ports: vif and tap ports of the switch that bear our marks.
+        udev_ignored: the toolstack calls for each plug itself (``libxl/disable_udev``).
     """
 
     backends: frozenset[VifId] | None
@@ -30,6 +31,7 @@ class Survey:
     online: frozenset[VifId] = frozenset()
     netdevs: frozenset[tuple[DeviceType, VifId]] = frozenset()
     ports: frozenset[tuple[DeviceType, VifId]] = frozenset()
+    udev_ignored: bool = False
 
 
 def build_resync_events(survey: Survey) -> tuple[Event, ...]:
@@ -37,12 +39,16 @@ def build_resync_events(survey: Survey) -> tuple[Event, ...]:
 
     What has a netdev is repaired (right ones cost a comparison). A port, or a ``hotplug`` key, is removed only when
     the netdev is gone and xenstore says that the backend is gone: a restarting xenstored is not "no vifs". A tap has
-    no backend of its own; the VIF's counts.
+    no backend of its own; the VIF's counts. Where the toolstack calls for each vif, one that it has not yet had
+    plugged is left to its call.
     """
     if survey.backends is None:
         return ()
     living = survey.backends - survey.closing
     events = {(kind, vif): Action.REPAIR for kind, vif in survey.netdevs if vif in living}
+    if survey.udev_ignored:
+        plugged = survey.ports | {(DeviceType.VIF, vif) for vif in survey.online}
+        events = {key: action for key, action in events.items() if key in plugged or key[0] is DeviceType.TAP}
     leftovers = survey.ports | {(DeviceType.VIF, vif) for vif in survey.online}
     for kind, vif in leftovers - survey.netdevs:
         if vif not in survey.backends:

@@ -13,6 +13,7 @@ from xsagent.errors import UsageError, XenstoreError, XenstoreUnavailableError
 from xsagent.hotplug.event import MAX_DEVID, MAX_DOMID, parse_device
 from xsagent.hotplug.resync import Survey
 from xsagent.model.vif import DeviceType, VifId
+from xsagent.sources.vif_reader import DISABLE_UDEV
 from xsagent.sources.xenstore import Xenstore
 from xsagent.topology.ownership import is_vif_port
 from xsagent.topology.values import Bridge
@@ -36,9 +37,12 @@ def read_survey(store: Xenstore | None, sysfs: Path, bridges: Iterable[Bridge]) 
             return Survey(backends=None, netdevs=netdevs, ports=ports)
         backends, closing = _read_backends(store)
         online = frozenset(_read_online(store))
+        udev_ignored = store.read(DISABLE_UDEV) is not None
     except (XenstoreError, XenstoreUnavailableError):
         return Survey(backends=None, netdevs=netdevs, ports=ports)
-    return Survey(backends=backends, closing=closing, online=online, netdevs=netdevs, ports=ports)
+    return Survey(
+        backends=backends, closing=closing, online=online, netdevs=netdevs, ports=ports, udev_ignored=udev_ignored
+    )
 
 
 def _devices(names: Iterable[str]) -> Iterator[tuple[DeviceType, VifId]]:

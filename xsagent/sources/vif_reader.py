@@ -24,6 +24,8 @@ from xsagent.sources.xenstore import Xenstore
 
 _T = TypeVar("_T")
 
+DISABLE_UDEV = "/libxl/disable_udev"
+"""While it is there the toolstack calls for each vif itself, and udev's word does not count (DESIGN.md section 6)."""
 _VM_PATH = re.compile(r"/vm/[A-Za-z0-9-]{1,64}", re.ASCII)
 _CLOSING = frozenset({"5", "6"})
 _BACKEND_NAME = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)

@@ -48,3 +48,16 @@ def test_without_xenstored_nothing_is_known() -> None:
     survey = Survey(backends=None, netdevs=frozenset({(VIF, A)}), ports=frozenset({(VIF, B)}))
 
     assert events(survey) == []
+
+
+def test_what_the_toolstack_has_not_yet_had_plugged_is_left_to_its_call() -> None:
+    """With libxl/disable_udev it calls for each vif; one that lost its port, and taps, are repaired all the same."""
+    lost, fresh = VifId(5, 0), VifId(6, 1)
+    survey = Survey(
+        backends=frozenset({lost, fresh}),
+        online=frozenset({lost}),
+        netdevs=frozenset({(VIF, lost), (VIF, fresh), (TAP, fresh)}),
+        udev_ignored=True,
+    )
+
+    assert events(survey) == [("tap6.1", Action.REPAIR), ("vif5.0", Action.REPAIR)]
