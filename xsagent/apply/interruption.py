@@ -16,11 +16,14 @@ from xsagent.errors import ApplyError
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _going_back: list[bool] = []
 """One entry for each `going_back` block that runs: signals are the process's, and so is this."""
+_told: list[int] = []
+"""The signal that ends the run, once there was one."""
 
 
 @contextlib.contextmanager
 def signals_end_the_run() -> Iterator[None]:
     """Turn the first of these signals into an ApplyError; further ones, and those while going back, do nothing."""
+    _told.clear()
     before = {number: signal.signal(number, _end) for number in _SIGNALS}
     try:
         yield
@@ -40,13 +43,8 @@ def going_back() -> Iterator[None]:
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    if _going_back:
+    # Noted and not masked: signal.signal would first run the handler of a second signal that waits, inside this one.
+    if _told or _going_back:
         return
-    for each in _SIGNALS:
-        # a function and not SIG_IGN, which the children of the way back would inherit
-        signal.signal(each, _pass_over)
+    _told.append(number)
     raise ApplyError(f"the run was told to end ({signal.Signals(number).name})")
-
-
-def _pass_over(_number: int, _frame: FrameType | None) -> None:
-    """Nothing: the run is ending already."""

@@ -57,7 +57,7 @@ def complete_fields(record_type: type, fields: Fields) -> Fields:
         if name not in fields:
             complete[name] = factory()
     if record_type is Pif and "physical" not in fields:
-        complete["physical"] = _is_plain_nic(complete)
+        complete["physical"] = is_plain_nic(complete.__getitem__)
     return {name: complete[name] for name in names}
 
 
@@ -138,10 +138,14 @@ def merge_extra(fields: Fields, extra: Fields) -> Fields:
     return merged
 
 
-def _is_plain_nic(fields: Fields) -> bool:
-    """The legacy layout does not say `physical`: what is no VLAN, bond, tunnel or SR-IOV PIF is a NIC."""
+def is_plain_nic(field: Callable[[str], object]) -> bool:
+    """The legacy layout does not say `physical`: what is no VLAN, bond, tunnel or SR-IOV PIF is a NIC.
+
+    Args:
+        field: gives the value of one of the PIF's other fields by its name.
+    """
     made = ("bond", "vlan_record", "tunnel_access_of", "sriov_logical_of")
-    return fields["vlan"] == UNTAGGED and not any(fields[name] for name in made)
+    return field("vlan") == UNTAGGED and not any(map(field, made))
 
 
 def _refuse_constant(word: str) -> object:

@@ -7,14 +7,15 @@ the record is read back from what was just rendered, and each field that comes o
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from xsagent.model.records import UNTAGGED, Sriov, Vlan
+from xsagent.model.records import UNTAGGED, Pif, Sriov, Vlan
 from xsagent.model.snapshot import Snapshot
-from xsagent.sources.dbcache_fields import complete_fields, json_value, read_elements
+from xsagent.sources.dbcache_fields import complete_fields, is_plain_nic, json_value, read_elements
 from xsagent.sources.dbcache_layout import (
     EXTRA,
     LAYOUTS,
@@ -142,6 +143,9 @@ def _without_extra(layout: RecordLayout, raw: RawRecord, record: Record, snapsho
     if isinstance(record, Vlan):
         carried = snapshot.pifs.get(record.pif)
         fields["tag"] = carried.vlan if carried else UNTAGGED
+    if isinstance(record, Pif):
+        # a reader infers it from the other fields, those of the JSON with them
+        fields["physical"] = is_plain_nic(functools.partial(getattr, record))
     return complete_fields(layout.type, fields)
 
 

@@ -127,7 +127,7 @@ def test_systemd_takes_the_unit(name: str) -> None:
 
 
 def test_the_daemon_stays_small_and_sleeps_when_nothing_happens() -> None:
-    """At most 80 MB resident after a burst of 100; idle it hardly wakes, and takes no processor time to speak of."""
+    """At most 80 MB resident after a burst of 100, and idle it hardly wakes: `make bench` has its processor time."""
     vifs = burst(100)
     with running_dom0(XSAGENT_LOG_LEVEL="info") as served:
         served.prepare(*vifs)
@@ -139,17 +139,14 @@ def test_the_daemon_stays_small_and_sleeps_when_nothing_happens() -> None:
 
     sys.stdout.write(f"resident {after['VmRSS']} kB; in 20 s {after['woken'] - before['woken']} wake-ups\n")
     assert after["VmRSS"] < 80_000
-    assert after["ticks"] - before["ticks"] <= 2  # of 2,000
     assert after["woken"] - before["woken"] < 200
 
 
 def usage(served: ServedDom0) -> dict[str, int]:
-    """Memory in kB, processor time in ticks of 10 ms, and voluntary context switches of all threads."""
-    program = (
-        f"cat /proc/{served.pid}/status /proc/{served.pid}/task/*/status; cut -d' ' -f14,15 /proc/{served.pid}/stat"
-    )
+    """Memory in kB, and voluntary context switches of all threads."""
+    program = f"cat /proc/{served.pid}/status /proc/{served.pid}/task/*/status"
     lines = served.sandbox.run(["sh", "-c", program]).stdout.splitlines()
     named = [line.split() for line in lines if ":" in line]
     woken = sum(int(words[1]) for words in named if words[0] == "voluntary_ctxt_switches:")
     memory = next(int(words[1]) for words in named if words[0] == "VmRSS:")
-    return {"VmRSS": memory, "woken": woken, "ticks": sum(map(int, lines[-1].split()))}
+    return {"VmRSS": memory, "woken": woken}

@@ -230,3 +230,14 @@ def test_no_text_makes_the_cache_malformed(text: str) -> None:
 def test_every_field_of_every_record_can_be_written(record: type) -> None:
     """A new field with a new kind of value must be taught to the cache, or boot would not know it."""
     assert {str(field.type) for field in dataclasses.fields(record)} <= _JSON_CHECKS.keys()
+
+
+@pytest.mark.parametrize("physical", [True, False])
+def test_an_sriov_pif_keeps_what_it_says_of_itself(*, physical: bool) -> None:
+    """A reader takes PIF.physical from the other fields, and sriov_logical_PIF_of is in our JSON alone."""
+    pif = Pif(
+        ref=Ref("P"), uuid="u", device="eth0", network=None, physical=physical, sriov_logical_of=(Ref("OpaqueRef:s"),)
+    )
+    snapshot = Snapshot(source="network.dbcache", pifs={pif.ref: pif})
+
+    assert parse_dbcache(render_dbcache(snapshot)).pifs == snapshot.pifs
