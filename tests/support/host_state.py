@@ -103,6 +103,11 @@ def vsctl(sandbox: Sandbox, *arguments: str) -> str:
     return sandbox.run(["ovs-vsctl", "--timeout=10", *arguments]).stdout.strip()
 
 
+def ports_of(sandbox: Sandbox, bridge: str) -> list[str]:
+    """Ports of a bridge in order of name, without its own."""
+    return sorted(vsctl(sandbox, "list-ports", bridge).split())
+
+
 def transactions(sandbox: Sandbox) -> int:
     """Records in the database's log."""
     log = sandbox.run(["ovsdb-tool", "show-log", str(sandbox.root / "run/openvswitch/conf.db")]).stdout

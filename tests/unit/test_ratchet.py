@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 101, "type: ignore": 2},
+    "xsagent": {"noqa": 93, "type: ignore": 2},
     "tests": {"noqa": 22, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""

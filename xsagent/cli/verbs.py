@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
@@ -37,7 +39,7 @@ def _add_show(verbs: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="as JSON, for `xsagent plan --observed`")
     _add_root_prefix(parser)
-    parser.set_defaults(run=_run_show)
+    parser.set_defaults(run=partial(_run, "show"))
 
 
 def _add_plan(verbs: Subparsers) -> None:
@@ -58,7 +60,7 @@ def _add_plan(verbs: Subparsers) -> None:
     parser.add_argument("--verbose", action="store_true", help="also what is relied on, and each step's undo")
     _add_root_prefix(parser)
     parser.add_argument("action", choices=("up", "down"))
-    parser.set_defaults(run=_run_plan)
+    parser.set_defaults(run=partial(_run, "plan"))
 
 
 def _add_openvswitch(verbs: Subparsers) -> None:
@@ -77,7 +79,7 @@ def _add_openvswitch(verbs: Subparsers) -> None:
         "--wait", type=float, default=600.0, metavar="S", help="for XAPI, at xapi-update (default: 600)"
     )
     _add_root_prefix(parser)
-    parser.set_defaults(run=_run_openvswitch)
+    parser.set_defaults(run=partial(_run, "openvswitch"))
 
 
 def _add_status(verbs: Subparsers) -> None:
@@ -89,7 +91,18 @@ def _add_status(verbs: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     _add_root_prefix(parser)
-    parser.set_defaults(run=_run_status)
+    parser.set_defaults(run=partial(_run, "status"))
+
+
+def _add_resync(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "resync",
+        help="look at every guest's device now, and make right what is not",
+        description="Asks xsagentd to compare every guest's device with xenstore; without a daemon does it itself and "
+        "waits for the end. Ports that are right are not touched.",
+    )
+    _add_root_prefix(parser)
+    parser.set_defaults(run=partial(_run, "resync"))
 
 
 def _add_doctor(verbs: Subparsers) -> None:
@@ -101,7 +114,7 @@ def _add_doctor(verbs: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="as JSON")
     _add_root_prefix(parser)
-    parser.set_defaults(run=_run_doctor)
+    parser.set_defaults(run=partial(_run, "doctor"))
 
 
 def _add_topology(verbs: Subparsers) -> None:
@@ -116,7 +129,7 @@ def _add_topology(verbs: Subparsers) -> None:
     )
     parser.add_argument("--observed", metavar="FILE", type=Path, help="a host as `xsagent show --json` writes it")
     _add_root_prefix(parser)
-    parser.set_defaults(run=_run_topology)
+    parser.set_defaults(run=partial(_run, "topology"))
 
 
 def _add_firewall(verbs: Subparsers) -> None:
@@ -128,67 +141,13 @@ def _add_firewall(verbs: Subparsers) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be changed")
     _add_root_prefix(parser)
-    parser.set_defaults(run=_run_firewall)
+    parser.set_defaults(run=partial(_run, "firewall"))
 
 
 def _add_root_prefix(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
 
 
-def _run_show(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.show import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
-
-
-def _run_openvswitch(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.openvswitch import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
-
-
-def _run_firewall(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.firewall import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
-
-
-def _run_plan(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.plan import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
-
-
-def _add_resync(verbs: Subparsers) -> None:
-    parser = verbs.add_parser(
-        "resync",
-        help="look at every guest's device now, and make right what is not",
-        description="Asks xsagentd to compare every guest's device with xenstore; without a daemon does it itself and "
-        "waits for the end. Ports that are right are not touched.",
-    )
-    _add_root_prefix(parser)
-    parser.set_defaults(run=_run_resync)
-
-
-def _run_resync(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.resync import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
-
-
-def _run_status(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.status import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
-
-
-def _run_doctor(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.doctor import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
-
-
-def _run_topology(arguments: argparse.Namespace) -> int:
-    from xsagent.cli.topology import run  # noqa: PLC0415 - other verbs must not pay for it
-
-    return run(arguments)
+def _run(verb: str, arguments: argparse.Namespace) -> int:
+    """The verb's own module is imported when it is called: the others must not pay for it."""
+    return int(import_module(f"xsagent.cli.{verb}").run(arguments))

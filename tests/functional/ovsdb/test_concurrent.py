@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import pytest
+from database_relay import Relay
+from host_state import ports_of, vsctl
+from switch_values import XENBR0, bridge, nic
 
 from xsagent.apply.ovsdb import OvsdbResult
 from xsagent.errors import ConflictError
@@ -20,42 +22,10 @@ from xsagent.plan.steps import (
     SetKeys,
 )
 from xsagent.sandbox.dom0 import Sandbox
-from xsagent.topology.values import Bridge, Interface, Port
+from xsagent.topology.values import Interface, Port
 
 Runner = Callable[..., OvsdbResult]
 Records = Callable[[], int]
-
-
-class Relay(Protocol):
-    """The relay of conftest.py."""
-
-    before_write: list[Callable[[], object]]
-    writes: int
-    mute: bool
-
-
-def nic(name: str, *, tag: int | None = None, trunks: tuple[int, ...] = ()) -> Port:
-    """A port with the interface of its own name."""
-    return Port(name=name, interfaces={name: Interface(name=name)}, tag=tag, trunks=trunks)
-
-
-def bridge(name: str, *ports: Port) -> Bridge:
-    """A bridge of the userspace datapath with its internal port and others."""
-    own = Port(name=name, interfaces={name: Interface(name=name, type="internal")})
-    return Bridge(name=name, datapath_type="netdev", ports={port.name: port for port in (own, *ports)})
-
-
-XENBR0 = CreateBridge(bridge=bridge("xenbr0", nic("eth0")))
-
-
-def vsctl(sandbox: Sandbox, *words: str) -> str:
-    """Output of ovs-vsctl without its line end."""
-    return sandbox.run(["ovs-vsctl", *words]).stdout.rstrip("\n")
-
-
-def ports_of(sandbox: Sandbox, name: str) -> list[str]:
-    """Ports of a bridge, without its own."""
-    return sorted(vsctl(sandbox, "list-ports", name).split())
 
 
 def test_port_plugged_between_reading_and_writing_stays(

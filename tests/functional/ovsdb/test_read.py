@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from host_state import vsctl
 
 from xsagent.errors import OvsdbError, OvsdbUnavailableError, SwitchDeadError
 from xsagent.observed.ovsdb import read_ovsdb
@@ -16,11 +17,6 @@ from xsagent.sandbox.dom0 import Sandbox
 from xsagent.topology.values import Json
 
 Records = Callable[[], int]
-
-
-def vsctl(sandbox: Sandbox, *words: str) -> None:
-    """Run ovs-vsctl."""
-    sandbox.run(["ovs-vsctl", *words])
 
 
 NETDEV = ("--", "set", "Bridge", "xenbr0", "datapath_type=netdev")

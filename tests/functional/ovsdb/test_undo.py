@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from host_state import configuration
+from switch_values import bridge, nic
 
 from xsagent.apply.ovsdb import OvsdbResult
 from xsagent.observed.ovsdb import read_ovsdb
@@ -25,20 +26,9 @@ from xsagent.plan.steps import (
 )
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.spec import SandboxSpec, default_segments
-from xsagent.topology.values import Bridge, Interface, Port
+from xsagent.topology.values import Interface, Port
 
 Runner = Callable[..., OvsdbResult]
-
-
-def nic(name: str, *, tag: int | None = None, trunks: tuple[int, ...] = ()) -> Port:
-    """A port with the interface of its own name."""
-    return Port(name=name, interfaces={name: Interface(name=name)}, tag=tag, trunks=trunks)
-
-
-def bridge(name: str, *ports: Port) -> Bridge:
-    """A bridge of the userspace datapath with its internal port and others."""
-    own = Port(name=name, interfaces={name: Interface(name=name, type="internal")})
-    return Bridge(name=name, datapath_type="netdev", ports={port.name: port for port in (own, *ports)})
 
 
 FURNISH = """
