@@ -98,6 +98,10 @@ class DeviceAbsentError(XsagentError):
     """A network device that the plan needs is not on this host."""
 
 
+class RouteLostError(DeviceAbsentError):
+    """A route that was there before cannot come back: its device is gone or down, or the address it comes from is."""
+
+
 class ForeignObjectError(XsagentError):
     """An object that is not ours stands where ours must go; it was left alone (DESIGN.md rule 4)."""
 

@@ -21,6 +21,7 @@ from xsagent.apply import netlink
 from xsagent.apply.child import find_program, run_child
 from xsagent.apply.dhclient_script import ROOT_VARIABLE
 from xsagent.apply.packet_socket import require_device, usable_ipv6
+from xsagent.apply.routes import apply_routes
 from xsagent.apply.scope import scoped
 from xsagent.config import Paths
 from xsagent.errors import CommandError, DeviceAbsentError, DhcpSilentError
@@ -111,7 +112,7 @@ def _await_scripts(device: str, paths: Paths) -> None:
 def _take_off(device: str, interface: IpInterface, routes: tuple[Route, ...], paths: Paths) -> None:
     """Remove what a lease put on a device; with the device all of it is gone already."""
     with contextlib.suppress(DeviceAbsentError):
-        netlink.apply_routes(RouteStep(device=device, remove=routes))
+        apply_routes(RouteStep(device=device, remove=routes))
         netlink.apply_addresses(AddressStep(device=device, remove=(Address(interface=interface),)), paths.proc)
 
 

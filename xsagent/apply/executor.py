@@ -7,7 +7,7 @@ tests). Comes after `plan/`; the flow verifies afterwards and calls `roll_back` 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from xsagent.apply.interruption import going_back
 from xsagent.apply.outcome import RolledBack, Stuck
@@ -16,6 +16,7 @@ from xsagent.errors import (
     ConflictError,
     DeviceAbsentError,
     DhcpSilentError,
+    RouteLostError,
     SwitchDeadError,
     XsagentError,
 )
@@ -69,8 +70,9 @@ def execute(
         except (XsagentError, OSError) as error:
             if step.required or isinstance(error, ApplyError):
                 ended = roll_back(begun, str(error), run_step, report, settle)
-                conflict = isinstance(error, ConflictError) and isinstance(ended, RolledBack)
-                return RolledBack(cause=str(error), conflict=True) if conflict else ended
+                if isinstance(error, ConflictError) and isinstance(ended, RolledBack):
+                    return replace(ended, conflict=True)
+                return ended
             report("pass_over", step, str(error))
     return Executed(begun=tuple(begun), silent_dhcp=silent)
 
@@ -80,14 +82,19 @@ def roll_back(
 ) -> RolledBack | Stuck:
     """Take back steps that were begun, the last first; a failing undo does not stop the others."""
     undo = tuple(step for done in reversed(begun) for step in done.undo)
+    return run_undo(settle(undo), cause, run_step, report)
+
+
+def run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:
+    """Run undo steps in order, told to end or not; one that fails does not stop the others."""
     with going_back():
-        left = run_undo(settle(undo), run_step, report)
-    return Stuck(cause=cause, left=left) if left else RolledBack(cause=cause)
+        return _run_undo(undo, cause, run_step, report)
 
 
-def run_undo(undo: Sequence[Step], run_step: RunStep, report: Report) -> tuple[Step, ...]:
-    """Run undo steps in order; return those that failed."""
+def _run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:
     left: list[Step] = []
+    problems: list[str] = []
+    lost: list[str] = []
     for step in undo:
         report("undo_step", step, step.reason)
         try:
@@ -98,11 +105,18 @@ def run_undo(undo: Sequence[Step], run_step: RunStep, report: Report) -> tuple[S
         except SwitchDeadError as error:
             # the database is as it was; a switch that comes up again reads it
             report("undo_unconfirmed", step, str(error))
+        except RouteLostError as error:
+            # somebody took away what it needs; were it an error, no later run could ever finish
+            report("undo_impossible", step, str(error))
+            lost.append(str(error))
         except DeviceAbsentError as error:
-            # nothing is left to bring back; were it an error, no later run could ever finish
+            # nothing is left to bring back
             report("undo_needless", step, str(error))
         except (XsagentError, OSError) as error:
             report("undo_failed", step, str(error))
             if step.required:
                 left.append(step)
-    return tuple(left)
+                problems.append(str(error))
+    if left:
+        return Stuck(cause=cause, left=tuple(left), problems=tuple(problems))
+    return RolledBack(cause=cause, lost=tuple(dict.fromkeys(lost)))

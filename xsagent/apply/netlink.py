@@ -1,4 +1,4 @@
-"""Steps about links, addresses, routes and sysctls -> the kernel. Effects; the writing adapter of pyroute2.
+"""Steps about links, addresses and sysctls -> the kernel. Effects; the writing adapter of pyroute2.
 
 Run by apply/run_step.py between the OVSDB transaction and verify. Every function stands being run twice; a step's
 `undo` holds the values that were observed before.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,25 +29,20 @@ from xsagent.plan.steps import (
     CreateVlanLinkStep,
     DeleteLinkStep,
     LinkStep,
-    RouteStep,
     SysctlStep,
     WaitCarrierStep,
 )
-from xsagent.topology.values import IPV4, IPV6, ROUTE_PROTOCOL, IpInterface, Route
+from xsagent.topology.values import IPV4, IpInterface
 
 _POINT_TO_POINT: Final = 31
 """A network with this prefix length has two hosts and no broadcast address (RFC 3021)."""
 
 _CARRIER_POLL_S: Final = 0.05
-_RT_SCOPE_LINK: Final = 253
-_MAIN_TABLE: Final = 254
-_IPV6_METRIC: Final = 1024
-"""What the kernel takes for an IPv6 route without a metric (IP6_RT_PRIO_USER)."""
 
 
 def prepare_for_addresses() -> None:
     """Load what changes of addresses and routes need: a tenth of a second that must not fall between two effects."""
-    with _kernel("cannot reach the kernel"):
+    with kernel_request("cannot reach the kernel"):
         pass
 
 
@@ -103,7 +97,7 @@ def create_vlan_link(step: CreateVlanLinkStep) -> None:
         raise ForeignObjectError(
             f"a device {step.device} is there that is not VLAN {step.tag} on {step.parent}; it was left alone"
         )
-    with _kernel(f"cannot make {step.device} as VLAN {step.tag} on {step.parent}") as kernel:
+    with kernel_request(f"cannot make {step.device} as VLAN {step.tag} on {step.parent}") as kernel:
         kernel.link("add", ifname=step.device, kind="vlan", link=parent, vlan_id=step.tag)
 
 
@@ -114,7 +108,7 @@ def delete_link(step: DeleteLinkStep) -> None:
         return
     if present.kind != "vlan":
         raise ForeignObjectError(f"{step.device} is no VLAN device of ours; it was not deleted")
-    with _kernel(f"cannot delete {step.device}", errno.ENODEV) as kernel:
+    with kernel_request(f"cannot delete {step.device}", errno.ENODEV) as kernel:
         kernel.link("del", index=present.ifindex)
 
 
@@ -168,29 +162,13 @@ def apply_addresses(step: AddressStep, proc: Path) -> None:
     """
     index = require_device(step.device)
     for address in step.add:
-        with _kernel(f"cannot add {address.interface} to {step.device}", errno.EEXIST) as kernel:
+        with kernel_request(f"cannot add {address.interface} to {step.device}", errno.EEXIST) as kernel:
             kernel.addr("add", index=index, **_address_fields(address.interface))
     with promoted_secondaries(proc, step.device):
         for address in step.remove:
             problem = f"cannot remove {address.interface} from {step.device}"
-            with _kernel(problem, errno.EADDRNOTAVAIL, errno.ENOENT) as kernel:
+            with kernel_request(problem, errno.EADDRNOTAVAIL, errno.ENOENT) as kernel:
                 kernel.addr("del", index=index, address=str(address.interface.ip), mask=_length(address.interface))
-
-
-def apply_routes(step: RouteStep) -> None:
-    """Add or replace routes through a device, then remove others; what is gone already is fine.
-
-    A route without a protocol number gets ROUTE_PROTOCOL. Routes through a gateway come after those without one,
-    which they may need. Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses a route
-    (its gateway cannot be reached through the device).
-    """
-    index = require_device(step.device)
-    for route in sorted(step.add, key=lambda route: route.gateway is not None):
-        with _kernel(f"cannot set {_route_text(route)} through {step.device}") as kernel:
-            kernel.route("replace", **_route_fields(route, index))
-    for route in step.remove:
-        with _kernel(f"cannot remove {_route_text(route)} from {step.device}", errno.ESRCH) as kernel:
-            kernel.route("del", **_route_fields(route, index))
 
 
 def announce_addresses(step: AnnounceStep) -> None:
@@ -219,32 +197,8 @@ def _length(interface: IpInterface) -> int:
     return int(interface.network.prefixlen)
 
 
-def _route_fields(route: Route, index: int) -> dict[str, Any]:
-    version = route.destination.version
-    fields: dict[str, Any] = {
-        "dst": str(route.destination),
-        "oif": index,
-        "table": _MAIN_TABLE,
-        "proto": route.protocol or ROUTE_PROTOCOL,
-        "family": int(socket.AF_INET if version == IPV4 else socket.AF_INET6),
-    }
-    metric = route.metric or (_IPV6_METRIC if version == IPV6 else 0)
-    if metric:
-        fields["priority"] = metric
-    if route.gateway is not None:
-        fields["gateway"] = str(route.gateway)
-    elif version == IPV4:
-        fields["scope"] = _RT_SCOPE_LINK
-    return fields
-
-
-def _route_text(route: Route) -> str:
-    way = f" via {route.gateway}" if route.gateway is not None else ""
-    return f"the route to {route.destination}{way}"
-
-
 @contextlib.contextmanager
-def _kernel(problem: str, *fine: int) -> Iterator[Any]:
+def kernel_request(problem: str, *fine: int) -> Iterator[Any]:
     """Open netlink for one request; its refusal becomes a sentence that begins with `problem`, unless it is fine."""
     from pyroute2 import IPRoute  # noqa: PLC0415 - costs 115 ms, which a run that changes nothing must not pay
     from pyroute2.netlink.exceptions import NetlinkError as KernelError  # noqa: PLC0415 - as above

@@ -32,18 +32,26 @@ class RolledBack:
 
     Attributes:
         conflict: what the plan relied on changed meanwhile: a fresh plan may well work.
+        lost: sentences about what could not come back, since somebody else took away meanwhile what it needs.
     """
 
     cause: str
     conflict: bool = False
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stuck:
-    """A step failed, and so did its undo: `left` are the undo steps that remain."""
+    """A step failed, and so did its undo.
+
+    Attributes:
+        left: the undo steps that remain.
+        problems: why each of them failed.
+    """
 
     cause: str
     left: tuple[Step, ...]
+    problems: tuple[str, ...] = ()
 
 
 Outcome = Applied | Unverified | RolledBack | Stuck

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from xsagent.apply.executor import Report, RunStep, Settle, run_undo
-from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import JournalEntries
 from xsagent.apply.outcome import Applied, RolledBack, Stuck
 from xsagent.errors import XsagentError
@@ -48,9 +47,7 @@ def recover(
     else:
         undo = tuple(step for step in entries.undo_steps(boot) if isinstance(step, FileStep))
     cause = f"an earlier run ({entries.operation or 'unknown'}) was interrupted"
-    with going_back():
-        left = run_undo(undo, run_step, report)
-    return Stuck(cause=cause, left=left) if left else RolledBack(cause=cause)
+    return run_undo(undo, cause, run_step, report)
 
 
 def _verifies(desired: Desired, observed: Topology) -> bool:

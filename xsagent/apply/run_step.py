@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from xsagent.apply import dhcp, ethtool, ifcfg, netlink
+from xsagent.apply import dhcp, ethtool, ifcfg, netlink, routes
 from xsagent.apply.files import remove_file, replace_file
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.resolver import apply_resolver
@@ -141,7 +141,7 @@ class StepRunner:
     def _run_routes(self, step: RouteStep) -> None:
         """A static route that the kernel refuses is a warning (features.md section 7)."""
         try:
-            netlink.apply_routes(step)
+            routes.apply_routes(step)
         except NetlinkError as error:
             if step.required:
                 raise

@@ -259,14 +259,14 @@ def _answer(outcome: Outcome, options: ReconfigureOptions) -> int:
             _warn(warnings)
             _say(reason if options.force is None else f"warning: {reason}; it is left in place and keeps trying")
             return 0 if options.force is not None else 1
-        case RolledBack(cause=cause):
-            logger.error("end_run", outcome="rolled_back", reason=cause)
-            _say(f"{cause}; the host is as it was before")
-        case Stuck(cause=cause, left=left):
-            for step in left:
-                logger.error("undo_left", step=type(step).__name__, subject=getattr(step, "device", ""))
+        case RolledBack(cause=cause, lost=lost):
+            logger.error("end_run", outcome="rolled_back", reason=cause, lost="; ".join(lost))
+            _say("; but ".join((f"{cause}; the host is as it was before", *lost)))
+        case Stuck(cause=cause, left=left, problems=problems):
+            for step, problem in zip(left, problems, strict=True):
+                logger.error("undo_left", step=type(step).__name__, subject=getattr(step, "device", ""), reason=problem)
             logger.error("end_run", outcome="stuck", reason=cause, left=len(left))
-            _say(f"{cause}; and {len(left)} steps of the way back failed (see the log); run the command again")
+            _say(f"{cause}; and {len(left)} steps of the way back failed: {problems[0]}; run the command again")
     return 1
 
 

@@ -50,16 +50,24 @@ _RTA_DST: Final = 1
 _RTA_OIF: Final = 4
 _RTA_GATEWAY: Final = 5
 _RTA_PRIORITY: Final = 6
+_RTA_PREFSRC: Final = 7
+_RTA_METRICS: Final = 8
 _RTA_MULTIPATH: Final = 9
 _RTA_TABLE: Final = 15
 _RTA_VIA: Final = 18
+_RTNH_F_ONLINK: Final = 4
+_RTAX: Final = (
+    "", "lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit", "initcwnd",
+    "features", "rto_min", "initrwnd", "quickack",
+)  # fmt: skip
+"""Names of the numbers in RTA_METRICS; those that are missing hold no number."""
 _FAMILIES: Final = frozenset({int(socket.AF_INET), int(socket.AF_INET6)})
 _OF_LINK: Final = frozenset({
     _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO, _IFLA_CARRIER,
 })  # fmt: skip
 _OF_ADDRESS: Final = frozenset({_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_PROTO})
 _OF_ROUTE: Final = frozenset({
-    _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA,
+    _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA,
 })  # fmt: skip
 
 
@@ -195,34 +203,54 @@ def _address_rows(message: Message) -> Iterator[AddressRow]:
 
 
 def _route_rows(message: Message) -> Iterator[RouteRow]:
-    family, length, _source, _tos, table, protocol, _scope, kind, _flags = _RTMSG.unpack(message.header)
+    family, length, _source, _tos, table, protocol, _scope, kind, flags = _RTMSG.unpack(message.header)
     attributes = message.attributes
     table = _number(attributes.get(_RTA_TABLE)) or table
     if table != _MAIN_TABLE or kind != _UNICAST or family not in _FAMILIES:
         return
     # A default route has no RTA_DST; the address 0 of its family is meant.
     destination = attributes.get(_RTA_DST) or bytes(4 if family == socket.AF_INET else 16)
-    for ifindex, hop in _hops(attributes):
+    source = attributes.get(_RTA_PREFSRC)
+    for hop in _hops(attributes, flags):
         route = Route(
             destination=ipaddress.ip_network((destination, length)),
-            gateway=_gateway(hop),
+            gateway=_gateway(hop.attributes),
             protocol=protocol,
             metric=_number(attributes.get(_RTA_PRIORITY)),
+            source=ipaddress.ip_address(source) if source else None,
+            onlink=bool(hop.flags & _RTNH_F_ONLINK),
+            weight=hop.weight,
+            options=_options(attributes),
         )
-        yield RouteRow(ifindex=ifindex, route=route)
+        yield RouteRow(ifindex=hop.ifindex, route=route)
 
 
-def _hops(attributes: Attributes) -> Iterator[tuple[int, Attributes]]:
-    """Yield ifindex and attributes of each next hop."""
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    """A next hop: the one of a route, or one of several."""
+
+    ifindex: int
+    flags: int
+    weight: int
+    attributes: Attributes
+
+
+def _hops(attributes: Attributes, flags: int) -> Iterator[_Hop]:
     if _RTA_OIF in attributes:
-        yield _number(attributes[_RTA_OIF]), attributes
+        yield _Hop(_number(attributes[_RTA_OIF]), flags, 1, attributes)
     data = attributes.get(_RTA_MULTIPATH, b"")
     while len(data) >= _NEXT_HOP.size:
-        length, _flags, _weight, ifindex = _NEXT_HOP.unpack_from(data)
+        length, hop_flags, weight, ifindex = _NEXT_HOP.unpack_from(data)
         if length < _NEXT_HOP.size:
             return
-        yield ifindex, parse_attributes(data[_NEXT_HOP.size : length])
+        # rtnetlink(7) counts weights from 0
+        yield _Hop(ifindex, hop_flags, weight + 1, parse_attributes(data[_NEXT_HOP.size : length]))
         data = data[(length + 3) & ~3 :]
+
+
+def _options(attributes: Attributes) -> dict[str, int]:
+    found = parse_attributes(attributes.get(_RTA_METRICS, b""))
+    return {name: _number(found[number]) for number, name in enumerate(_RTAX) if number in found}
 
 
 def _gateway(hop: Attributes) -> IpAddress | None:

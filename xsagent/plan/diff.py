@@ -10,7 +10,14 @@ from dataclasses import replace
 
 from xsagent.plan.check import check_host
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, remove_ifcfg_device
-from xsagent.plan.ip import bring_back_displaced, diff_ip_device, metric_of, remove_ip_device, stop_clients
+from xsagent.plan.ip import (
+    bring_back_displaced,
+    diff_ip_device,
+    metric_of,
+    put_back_elsewhere,
+    remove_ip_device,
+    stop_clients,
+)
 from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
@@ -79,8 +86,11 @@ def _switch_steps(
         return []
     bridges = apply_operations(operations, observed.bridges)
     undo: list[Step] = [OvsdbStep(operations=invert_operations(operations, observed.bridges))]
-    for name in sorted(lost_devices(observed.bridges, bridges)):
+    lost = lost_devices(observed.bridges, bridges)
+    for name in sorted(lost):
         undo += [*restore_link(name, observed), *restore_ip(name, observed)]
+    gone = [item for name in lost & observed.ip_devices.keys() for item in observed.ip_devices[name].addresses]
+    undo += put_back_elsewhere(lost, observed.ip_devices, gone)
     undo += restore_widths(observed.bridges, bridges, observed)
     wanted = [
         name

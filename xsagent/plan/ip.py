@@ -6,7 +6,7 @@ New addresses come before old ones go; a leased address stays while its client r
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from xsagent.plan.steps import (
@@ -56,7 +56,7 @@ def remove_ip_device(observed: IpDevice, reason: str) -> tuple[Step, ...]:
     steps: list[Step] = [*stop_clients(observed, reason)]
     routes = tuple(route for route in observed.routes if not is_learnt(route))
     if routes:
-        undo = RouteStep(device=observed.device, add=routes)
+        undo = RouteStep(device=observed.device, add=routes, restores=True)
         steps.append(RouteStep(device=observed.device, remove=routes, reason=reason, undo=(undo,)))
     addresses = tuple(address for address in observed.addresses if address.origin is not Origin.LINK_LOCAL)
     if addresses:
@@ -72,29 +72,56 @@ def stop_clients(observed: IpDevice, reason: str) -> tuple[Step, ...]:
 
 
 def bring_back_displaced(step: Step, observed: Mapping[str, IpDevice]) -> Step:
-    """The step whose undo also brings back what its routes, or those of its way back, replace on other devices.
+    """The step whose undo also brings back what it, or its way back, takes away on other devices.
 
     The kernel has one route for a prefix and a metric: setting it here takes it away there (ip-route(8), replace). A
-    DHCP client and ifup set default routes by themselves. Best effort: a device that this plan changes as well has its
-    own undo.
+    DHCP client and ifup set default routes by themselves. With an address go the routes whose packets leave with it.
+    Best effort: a device that this plan changes as well has its own undo.
     """
+    set_here: Sequence[Route] = ()
+    gone: Sequence[Address] = ()
     match step:
-        case RouteStep():
-            set_here = {(route.destination, metric_of(route)) for route in step.add}
-        case StartDhcpStep() | StopDhcpStep() | IfupStep() | IfdownStep():
-            set_here = {(route.destination, metric_of(route)) for route in _defaults(observed)}
+        case RouteStep(add=add):
+            set_here = add
+        case (
+            StartDhcpStep(device=device)
+            | StopDhcpStep(device=device)
+            | IfupStep(device=device)
+            | IfdownStep(device=device)
+        ):
+            set_here = _defaults(observed)
+            gone = observed[device].addresses if device in observed else ()
+        case AddressStep(remove=remove):
+            gone = remove
         case _:
             return step
-    undo = step.undo
-    for name, device in sorted(observed.items()):
-        displaced = tuple(
+    return replace(step, undo=(*step.undo, *put_back_elsewhere({step.device}, observed, gone, set_here)))
+
+
+def put_back_elsewhere(
+    besides: Collection[str],
+    observed: Mapping[str, IpDevice],
+    gone: Sequence[Address],
+    set_here: Sequence[Route] = (),
+) -> tuple[Step, ...]:
+    """Best-effort steps that put back routes of other devices than these.
+
+    Arguments:
+        gone: addresses that these devices lose.
+        set_here: routes that are set on these devices.
+    """
+    places = {(route.destination, metric_of(route)) for route in set_here}
+    sources = {address.interface.ip for address in gone}
+    steps: list[Step] = []
+    for name in sorted(observed.keys() - besides):
+        lost = tuple(
             route
-            for route in device.routes
-            if (route.destination, metric_of(route)) in set_here and not is_learnt(route)
+            for route in observed[name].routes
+            if ((route.destination, metric_of(route)) in places or route.source in sources) and not is_learnt(route)
         )
-        if displaced and name != step.device:
-            undo += (RouteStep(device=name, add=displaced, required=False),)
-    return replace(step, undo=undo)
+        if lost:
+            steps.append(RouteStep(device=name, add=lost, required=False, restores=True))
+    return tuple(steps)
 
 
 def _defaults(observed: Mapping[str, IpDevice]) -> list[Route]:
@@ -141,7 +168,7 @@ def _undo_of_start(device: str, observed: IpDevice, family: int, wanted: DhcpCli
     if addresses:
         undo.append(AddressStep(device=device, add=addresses))
     if routes := _brought_back(observed, family):
-        undo.append(RouteStep(device=device, add=routes))
+        undo.append(RouteStep(device=device, add=routes, restores=True))
     return tuple(undo)
 
 
@@ -174,7 +201,7 @@ def _diff_addresses(desired: IpDevice, observed: IpDevice, family: int, mode: st
     undo: tuple[Step, ...] = (AddressStep(device=desired.device, add=remove, remove=add),)
     # with the last address of a family the kernel drops its routes; they need their address to come back
     if routes := _brought_back(observed, family):
-        undo += (RouteStep(device=desired.device, add=routes),)
+        undo += (RouteStep(device=desired.device, add=routes, restores=True),)
     reason = "address is missing" if add else "address is not wanted"
     return [AddressStep(device=desired.device, add=add, remove=remove, reason=reason, undo=undo)]
 
@@ -215,7 +242,7 @@ def _diff_routes(
     defaults = tuple(route for route in sure if _is_default(route))
     if defaults or remove:
         reason = "route is missing" if defaults else "route is not wanted"
-        undo = RouteStep(device=desired.device, add=back, remove=defaults)
+        undo = RouteStep(device=desired.device, add=back, remove=defaults, restores=True)
         steps.append(RouteStep(device=desired.device, add=defaults, remove=remove, reason=reason, undo=(undo,)))
     reason = "route is missing; only a lease can tell whether its gateway is there"
     return [*steps, *(_static_route(route, desired.device, back, reason) for route in hoped)]
@@ -235,7 +262,7 @@ def _diff_static_routes(desired: IpDevice, observed: IpDevice) -> tuple[Step, ..
         if _needs_no_subnet(route) or any(_is_on(route.gateway, address) for address in observed.addresses)
     ]
     if remove:
-        undo = RouteStep(device=desired.device, add=remove, required=False)
+        undo = RouteStep(device=desired.device, add=remove, required=False, restores=True)
         step = RouteStep(device=desired.device, remove=remove, reason="route is not wanted", undo=(undo,))
         steps.append(replace(step, required=False))
     return tuple(steps)
@@ -259,7 +286,7 @@ def _static_route(route: Route, device: str, present: tuple[Route, ...], reason:
         for other in present
         if (other.destination, metric_of(other)) == (route.destination, metric_of(route)) and not is_learnt(other)
     )
-    undo = RouteStep(device=device, add=displaced, remove=(route,), required=False)
+    undo = RouteStep(device=device, add=displaced, remove=(route,), required=False, restores=True)
     return RouteStep(device=device, add=(route,), reason=reason, required=False, undo=(undo,))
 
 

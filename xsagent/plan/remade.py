@@ -73,7 +73,7 @@ def restore_ip(name: str, observed: Topology) -> tuple[Step, ...]:
         return tuple(steps)
     routes = tuple(route for route in device.routes if not is_learnt(route))
     if routes:
-        steps.append(RouteStep(device=name, add=routes, reason=reason))
+        steps.append(RouteStep(device=name, add=routes, reason=reason, restores=True))
     steps += [StartDhcpStep(device=name, client=client, reason=reason) for client in running_clients(device)]
     return tuple(steps)
 

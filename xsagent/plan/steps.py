@@ -251,11 +251,17 @@ class AddressStep(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteStep(_Step):
-    """Add or replace routes through a device, then remove others."""
+    """Add or replace routes through a device, then remove others.
+
+    Attributes:
+        restores: those to add were there before. The kernel keeps a route whose gateway's subnet has gone, and takes it
+            anew only as an onlink one.
+    """
 
     device: str
     add: tuple[Route, ...] = ()
     remove: tuple[Route, ...] = ()
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,9 @@ def describe_address(address: Address) -> str:
 def describe_route(route: Route) -> str:
     """A route; the default one by its usual name."""
     name = "default" if route.destination.prefixlen == 0 else str(route.destination)
-    return f"{name} via {route.gateway}" if route.gateway else f"{name} on the link"
+    way = f"{name} via {route.gateway}" if route.gateway else f"{name} on the link"
+    onlink = " onlink" if route.onlink else ""
+    return f"{way}{onlink} from {route.source}" if route.source else f"{way}{onlink}"
 
 
 def describe_dhcp(client: DhcpClient) -> str:

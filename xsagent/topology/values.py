@@ -189,12 +189,20 @@ class Route:
         gateway: None for a device-only route.
         protocol: the kernel's rt_protos number: who set it (ROUTE_PROTOCOL is ours).
         metric: as the kernel shows it; 0 for IPv4's default.
+        source: address that packets on it leave with (ip-route(8), src); None: the kernel's choice.
+        onlink: the gateway counts as a neighbour though no address says so (ip-route(8)).
+        weight: its share where several gateways lead to one destination with one metric (ip-route(8), nexthop).
+        options: what else it says to the kernel's TCP, for example ``mtu``, by the names of RTAX_*.
     """
 
     destination: IpNetwork
     gateway: IpAddress | None
     protocol: int = 0
     metric: int = 0
+    source: IpAddress | None = None
+    onlink: bool = False
+    weight: int = 1
+    options: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 ROUTE_PROTOCOL: Final = 158

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, get_args
 
-from xsagent.apply import dhcp, ethtool, ifcfg, netlink
+from xsagent.apply import dhcp, ethtool, ifcfg, netlink, routes
 from xsagent.apply.refusals import read_refusals
 from xsagent.apply.resolver import apply_resolver
 from xsagent.config import Paths
@@ -31,7 +31,7 @@ def run(step: steps.Step, paths: Paths, wait_s: float) -> object:
         steps.WaitCarrierStep: netlink.wait_carrier,
         steps.SysctlStep: lambda step: netlink.apply_sysctls(step, paths.proc),
         steps.AddressStep: lambda step: netlink.apply_addresses(step, paths.proc),
-        steps.RouteStep: netlink.apply_routes,
+        steps.RouteStep: routes.apply_routes,
         steps.AnnounceStep: netlink.announce_addresses,
         steps.FeaturesStep: lambda step: ethtool.apply_features(step, paths),
         steps.LinkSettingsStep: lambda step: ethtool.apply_link_settings(step, paths),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from kernel_dom0 import Dom0, Monitor, address, dnsmasq, route
@@ -18,6 +21,8 @@ print(learn_servers("eth0", Paths.from_environ(sys.argv[1], {}), 30))
 """
 LIFETIME = ("valid_lft", "600", "preferred_lft", "600")
 GATEWAY = route("0.0.0.0/0", "192.0.2.1")
+KERNEL = 2
+"""rt_protos number of the routes that come with addresses."""
 
 
 def test_an_exchange_within_a_subnet_keeps_the_new_address_and_the_default_route(dom0: Dom0) -> None:
@@ -95,6 +100,83 @@ def test_a_gateway_out_of_reach_is_named(dom0: Dom0) -> None:
     assert done.error == "NetlinkError"
     assert "203.0.113.1" in done.text
     assert "eth0" in done.text
+
+
+def test_routes_come_back_as_they_were_with_source_gateways_and_options(dom0: Dom0) -> None:
+    """What `ip route` shows is the same after they were removed and put back, word by word."""
+    for words in (
+        ["address", "add", "192.0.2.10/24", "dev", "eth0"],
+        ["address", "add", "192.0.2.11/24", "dev", "eth0"],
+        ["address", "add", "2001:db8::10/64", "dev", "eth0", "nodad"],
+        ["route", "add", "default", "via", "192.0.2.1", "dev", "eth0", "initcwnd", "20", "mtu", "lock", "1400"],
+        ["route", "add", "10.6.0.0/16", "via", "192.0.2.2", "dev", "eth0", "src", "192.0.2.11"],
+        ["route", "add", "10.7.0.0/16", "via", "203.0.113.9", "dev", "eth0", "onlink"],
+        ["route", "add", "10.8.0.0/16", "via", "inet6", "fe80::1", "dev", "eth0"],
+        ["route", "add", "10.9.0.0/16", "nexthop", "via", "192.0.2.3", "nexthop", "via", "192.0.2.4", "weight", "3"],
+        ["-6", "route", "add", "2001:db8:7::/48", "via", "2001:db8:99::1", "dev", "eth0", "onlink"],
+        ["-6", "route", "add", "2001:db8:9::/48", "via", "fe80::9", "dev", "eth0", "src", "2001:db8::10"],
+    ):
+        dom0.sandbox.run(["ip", *words])
+    before = routes_of(dom0)
+    routes = tuple(item for item in dom0.run().devices["eth0"].routes if item.protocol != KERNEL)
+
+    bare = dom0.run(RouteStep(device="eth0", remove=routes))
+    assert {item.protocol for item in bare.devices["eth0"].routes} == {KERNEL}
+    done = dom0.run(RouteStep(device="eth0", add=routes, restores=True))
+
+    assert (done.error, done.text) == (None, "")
+    assert routes_of(dom0) == before
+
+
+def routes_of(dom0: Dom0) -> list[dict[str, Any]]:
+    """All routes of both families."""
+    return dom0.ip("-details", "-4", "route") + dom0.ip("-details", "-6", "route")
+
+
+def test_a_route_whose_gateway_s_subnet_has_gone_comes_back(dom0: Dom0) -> None:
+    """The kernel keeps such a route and would not take it anew but as an onlink one; others come back beside it."""
+    for words in (
+        ["address", "add", "192.0.2.10/24", "dev", "eth0"],
+        ["address", "add", "10.5.0.2/24", "dev", "eth0"],
+        ["address", "add", "2001:db8:5::2/64", "dev", "eth0", "nodad"],
+        ["route", "add", "10.6.0.0/16", "via", "10.5.0.1"],
+        ["-6", "route", "add", "2001:db8:6::/48", "via", "2001:db8:5::1"],
+        ["route", "add", "default", "via", "192.0.2.1"],
+        ["address", "del", "10.5.0.2/24", "dev", "eth0"],
+        ["address", "del", "2001:db8:5::2/64", "dev", "eth0"],
+    ):
+        dom0.sandbox.run(["ip", *words])
+    routes = tuple(item for item in dom0.run().devices["eth0"].routes if item.protocol != KERNEL)
+    assert len(routes) == 3
+    dom0.run(RouteStep(device="eth0", remove=routes))
+
+    done = dom0.run(RouteStep(device="eth0", add=routes, restores=True))
+
+    assert done.error is None, done.text
+    ways = [(item["dst"], item["gateway"]) for item in routes_of(dom0) if "gateway" in item]
+    assert sorted(ways) == [("10.6.0.0/16", "10.5.0.1"), ("2001:db8:6::/48", "2001:db8:5::1"), ("default", "192.0.2.1")]
+
+
+def test_a_route_that_cannot_come_back_is_named_and_the_others_come_back(dom0: Dom0) -> None:
+    """Its source address is no more; or the device is down, or gone: a sentence with the route and the reason."""
+    dom0.run(AddressStep(device="eth0", add=(address("192.0.2.10/24"),)))
+    from_gone = replace(route("10.6.0.0/16", "192.0.2.2"), source=ipaddress.ip_address("192.0.2.99"))
+
+    done = dom0.run(RouteStep(device="eth0", add=(from_gone, GATEWAY), restores=True))
+    assert done.error == "RouteLostError"
+    assert done.text == (
+        "the route to 10.6.0.0/16 via 192.0.2.2 from 192.0.2.99 cannot come back: 192.0.2.99 is no address of this host"
+    )
+    assert [item["gateway"] for item in dom0.ip("route", "show", "default")] == ["192.0.2.1"]
+
+    dom0.sandbox.run(["ip", "link", "set", "eth0", "down"])
+    done = dom0.run(RouteStep(device="eth0", add=(GATEWAY,), restores=True))
+    assert done.text == "the route to default via 192.0.2.1 cannot come back: eth0 is down"
+
+    dom0.sandbox.run(["ip", "link", "delete", "eth0"])
+    done = dom0.run(RouteStep(device="eth0", add=(GATEWAY,), restores=True))
+    assert done.error == "RouteLostError"
+    assert done.text == "the route to default via 192.0.2.1 cannot come back: eth0 is gone"
 
 
 def test_who_put_an_address_there_is_told(dom0: Dom0) -> None:

@@ -12,6 +12,7 @@ from host_records import DHCP, HostRecords, static
 from host_state import addresses, reconfigure, refuse, spec_for, state, succeed, write_cache
 
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.spec import nic_mac
 
 QUICK = {"XSAGENT_XAPI_DEADLINE_S": "1", "XSAGENT_DEADMAN_S": "3"}
 SCRIPTS = "etc/sysconfig/network-scripts"
@@ -178,6 +179,59 @@ def test_the_kernel_s_refusal_is_taken_back(host: Sandbox) -> None:
 
     assert "192.0.2.255" in said
     assert addresses(host, "xenbr0") == ["192.0.2.10/24"]
+
+
+def test_routes_of_an_admin_come_back_whatever_they_are(host: Sandbox) -> None:
+    """Also one whose gateway's subnet has gone, which the kernel keeps and takes anew only as an onlink one.
+
+    The address that they leave with goes in between, here and on the device of another.
+    """
+    host.run(["ip", "link", "set", "eth1", "up"])
+    for words in (
+        ["address", "add", "10.5.0.2/24", "dev", "xenbr0"],
+        ["address", "add", "10.55.0.2/24", "dev", "eth1"],
+        ["route", "add", "10.6.0.0/16", "via", "10.5.0.1", "mtu", "1400"],
+        ["route", "add", "10.7.0.0/16", "via", "192.0.2.7", "src", "192.0.2.10"],
+        ["route", "add", "10.8.0.0/16", "via", "10.55.0.1", "src", "192.0.2.10"],
+        ["route", "add", "10.9.0.0/16", "via", "203.0.113.1", "dev", "xenbr0", "onlink"],
+        ["address", "delete", "10.5.0.2/24", "dev", "xenbr0"],
+    ):
+        host.run(["ip", *words])
+    write_cache(host, records(IP="192.0.2.20", gateway="192.0.2.255"))
+    before = state(host)
+    assert sum(".0.0/16" in route for route in before["routes"]) == 4
+
+    said = refuse(host, "--force", "xenbr0", "up", env=QUICK)
+
+    assert said.splitlines()[-1].endswith("the host is as it was before"), said
+    found = state(host)
+    found["routes"] = sorted(
+        route.replace('["onlink"]', "[]") if '"10.6.0.0/16"' in route else route for route in found["routes"]
+    )
+    assert found == before
+
+
+def test_a_route_that_cannot_come_back_is_named(host: Sandbox) -> None:
+    """Somebody deletes its device in the middle: rolled back, told which route is missing, and the next run goes on."""
+    made = records()
+    made.nic("eth2", bridge="", **static("203.0.113.2", gateway=""))
+    host.run(["ip", "link", "add", "eth2", "type", "veth", "peer", "name", "other"])
+    host.run(["ip", "link", "set", "eth2", "address", nic_mac("eth2")])
+    write_cache(host, made)
+    pif = next(record for record in made.classes["PIF"].values() if record["device"] == "eth2")
+    succeed(host, "--pif-uuid", pif["uuid"], "up", env=QUICK)
+    host.run(["ip", "route", "add", "10.6.0.0/16", "via", "203.0.113.1"])
+    pif.update(DHCP)
+    write_cache(host, made)
+    dhclient = host.bin / "dhclient"
+    dhclient.write_text("#!/bin/sh\nip link delete eth2\nexit 1\n")
+    dhclient.chmod(0o755)
+
+    said = reconfigure(host, "--pif-uuid", pif["uuid"], "up", env=QUICK).stderr
+
+    lost = "the route to 10.6.0.0/16 via 203.0.113.1 cannot come back: eth2 is gone"
+    assert said.rstrip().endswith(f"the host is as it was before; but {lost}"), said
+    succeed(host, "--force", "xenbr0", "up")
 
 
 def test_an_ifup_that_fails_is_taken_back(scripted: Sandbox) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xsagent.apply.executor import Executed, execute, roll_back
 from xsagent.apply.outcome import RolledBack, Stuck
-from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, NetlinkError
+from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, NetlinkError, RouteLostError
 from xsagent.plan.steps import FileStep, LinkStep, Plan, StartDhcpStep, Step
 from xsagent.topology.values import DhcpClient
 
@@ -101,7 +101,18 @@ def test_an_undo_that_fails_is_named_and_the_others_still_run() -> None:
 
     ended = roll_back([step("a"), step("b")], "cause", recorder.run, recorder.report)
 
-    assert ended == Stuck(cause="cause", left=(LinkStep(device="unb", up=False),))
+    assert ended == Stuck(cause="cause", left=(LinkStep(device="unb", up=False),), problems=("no",))
+    assert recorder.events == ["una"]
+
+
+def test_a_route_that_nothing_can_bring_back_is_told_and_does_not_hold_later_runs_up() -> None:
+    """Somebody deleted its device meanwhile: rolled back all the same, once named."""
+    gone = RouteLostError("the route to 10.0.0.0/8 cannot come back: b is gone")
+    recorder = Recorder({"unb": gone})
+
+    ended = roll_back([step("a"), step("b"), step("b")], "cause", recorder.run, recorder.report)
+
+    assert ended == RolledBack(cause="cause", lost=(str(gone),))
     assert recorder.events == ["una"]
 
 

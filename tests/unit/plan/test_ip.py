@@ -34,7 +34,7 @@ def test_the_undo_of_an_exchanged_address_brings_the_old_routes_back_after_the_a
     assert isinstance(addresses, AddressStep)
     assert addresses.undo == (
         AddressStep(device="xenbr0", add=(OLD,), remove=(NEW,)),
-        RouteStep(device="xenbr0", add=(default, foreign)),
+        RouteStep(device="xenbr0", add=(default, foreign), restores=True),
     )
     assert isinstance(routes, RouteStep)
     assert [undo.add for undo in routes.undo if isinstance(undo, RouteStep)] == [()]
@@ -89,7 +89,28 @@ def test_the_undo_of_a_default_route_brings_back_the_one_that_it_replaced_on_ano
     step = RouteStep(device="xenbr1", add=(route("0.0.0.0/0", "198.51.100.1"),))
     observed = {"xenbr0": IpDevice(device="xenbr0", routes=(before,)), "xenbr2": IpDevice(device="xenbr2")}
 
-    assert bring_back_displaced(step, observed).undo == (RouteStep(device="xenbr0", add=(before,), required=False),)
+    assert bring_back_displaced(step, observed).undo == (back(before),)
+
+
+def back(*routes: Route) -> RouteStep:
+    """What puts routes of xenbr0 back."""
+    return RouteStep(device="xenbr0", add=routes, required=False, restores=True)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [AddressStep(device="xenbr1", remove=(OLD,)), IfdownStep(device="xenbr1")],
+    ids=lambda step: type(step).__name__,
+)
+def test_routes_of_others_that_leave_with_an_address_come_back_with_it(step: Step) -> None:
+    """The kernel drops them on every device when their source address goes (ip-route(8), src)."""
+    sourced = replace(route("172.16.0.0/16", "192.0.2.3"), source=OLD.interface.ip)
+    observed = {
+        "xenbr0": IpDevice(device="xenbr0", routes=(sourced, route("172.17.0.0/16", "192.0.2.3"))),
+        "xenbr1": IpDevice(device="xenbr1", addresses=(OLD,)),
+    }
+
+    assert bring_back_displaced(step, observed).undo == (back(sourced),)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +128,7 @@ def test_a_default_route_that_a_lease_or_ifup_replaces_comes_back(step: Step) ->
     default, other = route("0.0.0.0/0", "192.0.2.1"), route("172.16.0.0/16", "192.0.2.3")
     observed = {"xenbr0": IpDevice(device="xenbr0", routes=(default, other)), "xapi0": IpDevice(device="xapi0")}
 
-    back = RouteStep(device="xenbr0", add=(default,), required=False)
-    assert bring_back_displaced(step, observed).undo == (*step.undo, back)
+    assert bring_back_displaced(step, observed).undo == (*step.undo, back(default))
 
 
 def test_each_static_route_is_best_effort_and_the_default_route_is_not() -> None:
