@@ -81,7 +81,10 @@ class HostModel(InitscriptsModel):
             "bridges": {name: replace(bridge, safety_flows=None) for name, bridge in self.bridges.items()},
             "links": self.links,
             "addresses": {name: set(items) for name, items in self.addresses.items() if items},
-            "routes": {name: set(items) for name, items in self.routes.items() if items},
+            # a route that came back as onlink leads where it led
+            "routes": {
+                name: {replace(item, onlink=False) for item in items} for name, items in self.routes.items() if items
+            },
             "clients": {key: client.configuration for key, client in self.clients.items() if client.running},
             "files": {path: text for path, text in self.files.items() if text is not None},
             "resolver": self.resolver,

@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from xsagent.errors import DeviceAbsentError, DhcpSilentError, ForeignObjectError, NetlinkError
+from xsagent.errors import DeviceAbsentError, DhcpSilentError, ForeignObjectError, NetlinkError, RouteLostError
 from xsagent.topology.values import Address, DhcpClient, IpDevice, Link, Origin, Route
 
 LEASES = {4: ipaddress.ip_interface("198.51.100.7/24"), 6: ipaddress.ip_interface("2001:db8:77::7/128")}
@@ -97,16 +97,33 @@ class KernelModel:
         link = self.require(step.device)
         assert link.up is True or not step.add or not self.strict, f"a route through {step.device}, which is down"
         if step.add and link.up is not True:
-            raise NetlinkError(f"{step.device} is down")
-        present = self.routes.get(step.device, ())
+            raise RouteLostError(step.device) if step.restores else NetlinkError(f"{step.device} is down")
+        refused: list[NetlinkError] = []
         for route in sorted(step.add, key=lambda route: route.gateway is not None):
-            set_as = _as_set(route)
-            self._check_gateway(step.device, set_as, present)
-            same = (set_as.destination, set_as.metric)
-            present = (*(old for old in present if (old.destination, old.metric) != same), set_as)
-            self._replace_elsewhere(step.device, same)
+            try:
+                self._set_route(step.device, _as_set(route), restores=step.restores)
+            except NetlinkError as error:
+                refused.append(error)
         removed = {_identity(_as_set(route)) for route in step.remove}
+        present = self.routes.get(step.device, ())
         self.routes[step.device] = tuple(route for route in present if _identity(route) not in removed)
+        if refused:
+            raise refused[0]
+
+    def _set_route(self, device: str, route: Route, *, restores: bool) -> None:
+        """Set one as the kernel does; one that was there before is set as onlink where its gateway is not found."""
+        present = self.routes.get(device, ())
+        if route.source is not None and not self._has_address(route.source):
+            raise RouteLostError(str(route.source)) if restores else NetlinkError(f"{route.source} is not ours")
+        if not restores:
+            self._check_gateway(device, route, present)
+        same = (route.destination, route.metric)
+        kept = tuple(old for old in present if (old.destination, old.metric) != same)
+        self._replace_elsewhere(device, same)
+        self.routes[device] = (*kept, route)
+
+    def _has_address(self, wanted: object) -> bool:
+        return any(item.interface.ip == wanted for items in self.addresses.values() for item in items)
 
     def displace(self, destination: IpNetwork, metric: int) -> None:
         """What `replace` does first: no device has a route with this prefix and metric any more."""
@@ -210,21 +227,29 @@ class KernelModel:
         return narrow or link.sysctls.get(f"ipv6/conf/{device}/disable_ipv6") == "1"
 
     def _lose_ipv6(self, device: str) -> None:
-        left = (item for item in self.addresses.get(device, ()) if item.interface.version == 4)
-        self.addresses[device] = tuple(left)
+        before = self.addresses.get(device, ())
+        self.addresses[device] = tuple(item for item in before if item.interface.version == 4)
         self.routes[device] = tuple(route for route in self.routes.get(device, ()) if route.destination.version == 4)
 
     def set_addresses(self, device: str, addresses: tuple[Address, ...]) -> None:
-        """With the last IPv4 address all IPv4 routes through the device go."""
-        had = any(item.interface.version == 4 for item in self.addresses.get(device, ()))
+        """With the last IPv4 address all IPv4 routes through the device go, with any those that leave with it."""
+        before = self.addresses.get(device, ())
+        had = any(item.interface.version == 4 for item in before)
         self.addresses[device] = addresses
+        self._lose_sources(before)
         if had and all(item.interface.version == 6 for item in addresses):
             routes = self.routes.get(device, ())
             self.routes[device] = tuple(route for route in routes if route.destination.version == 6)
 
+    def _lose_sources(self, before: tuple[Address, ...]) -> None:
+        """What happens when some of these addresses of a device are no more."""
+        gone = {item.interface.ip for item in before if not self._has_address(item.interface.ip)}
+        for name, routes in self.routes.items():
+            self.routes[name] = tuple(route for route in routes if route.source not in gone)
+
     def _check_gateway(self, device: str, route: Route, present: tuple[Route, ...]) -> None:
         gateway = route.gateway
-        if gateway is None:
+        if gateway is None or route.onlink:
             return
         if isinstance(gateway, ipaddress.IPv6Address) and gateway.is_link_local:
             return
@@ -235,8 +260,8 @@ class KernelModel:
 
     def remove_link(self, name: str) -> None:
         self.links.pop(name, None)
-        self.addresses.pop(name, None)
         self.routes.pop(name, None)
+        self._lose_sources(self.addresses.pop(name, ()))
         self.clients = {key: client for key, client in self.clients.items() if key[0] != name}
 
     def ip_device(self, name: str) -> IpDevice:

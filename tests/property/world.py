@@ -182,9 +182,23 @@ class World:
         names = sorted(name for name, items in self.model.addresses.items() if items and self.model.links[name].up)
         if names:
             name = names[event.first % len(names)]
-            route = Route(destination=ipaddress.ip_network(f"10.99.{event.second}.0/24"), gateway=None, protocol=3)
+            route = self._admin_route(name, event.second)
             present = self.model.routes.get(name, ())
             self.model.routes[name] = (*(old for old in present if old.destination != route.destination), route)
+
+    def _admin_route(self, device: str, number: int) -> Route:
+        """On the link; through a gateway, with the address that it leaves with, or as an onlink one."""
+        route = Route(destination=ipaddress.ip_network(f"10.99.{number}.0/24"), gateway=None, protocol=3)
+        held = sorted(item.interface for item in self.model.addresses[device] if item.interface.version == 4)
+        if number % 4 == 0 or not held:
+            return route
+        if number % 4 == 1:
+            return replace(route, gateway=ipaddress.ip_address("203.0.113.9"), onlink=True)
+        # through the last subnet: its address may go while others stay, and the route then has no way that is known
+        through = replace(route, gateway=held[-1].network[-2])
+        every = [item.interface.ip for _, items in sorted(self.model.addresses.items()) for item in items]
+        sources = [address for address in every if address.version == 4]
+        return through if number % 4 == 2 else replace(through, source=sources[number % len(sources)])
 
     def _drift_port(self, event: Event) -> None:
         bridges = sorted(self.model.bridges)
