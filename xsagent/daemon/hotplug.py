@@ -10,11 +10,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
 from typing import Final
 
 from xsagent.config import Paths, Settings
 from xsagent.errors import BackendError, XsagentError
-from xsagent.hotplug.attempt import attempt
+from xsagent.hotplug.attempt import attempt, end_removals
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.handle import check_hotplug_backend, is_still_there, report_failure
 from xsagent.hotplug.peers import Peers
@@ -54,6 +56,7 @@ class HotplugThread:
         self._queue = KeyedQueue()
         self._clock = ResyncClock(period_s=settings.resync_s)
         self._changed = threading.Condition()
+        self._leaving: dict[str, Outcome] = {}
         self._waiters: dict[int, Done] = {}
         self._next_ticket = 0
         self._stopping = False
@@ -135,30 +138,30 @@ class HotplugThread:
         with self._peers:
             while True:
                 with self._changed:
-                    batch = self._await_batch()
+                    work = self._await_work()
                     if self._stopping:
                         return
                 self.heartbeat = time.monotonic()
-                if batch:
-                    self._do(batch)
-                else:
-                    self._resync()
+                work()
                 self.heartbeat = None
                 with self._changed:
                     self._changed.notify_all()
 
-    def _await_batch(self) -> list[Pending]:
-        """Wait for work; an empty batch means that a resync is due."""
+    def _await_work(self) -> Callable[[], None]:
+        """Wait for something to do; when told to stop it is a resync, which nobody makes."""
         while not self._stopping:
             now = time.monotonic()
+            if left := [outcome for outcome in self._leaving.values() if outcome.hook and outcome.hook.done()]:
+                return partial(self._end_removals, left)
             if self._queue.count_due(now) > 1 and now - self._last_end < _CLOSE_S:
                 self._gather()
-            batch = self._queue.take(time.monotonic(), MOST_AT_ONCE)
-            if batch or self._clock.is_due(now):
-                return batch
+            if batch := self._queue.take(time.monotonic(), MOST_AT_ONCE):
+                return partial(self._do, batch)
+            if self._clock.is_due(now):
+                break
             times = [due for due in (self._queue.next_due(), self._clock.next_due()) if due is not None]
             self._changed.wait(max(0.0, min(times) - now) if times else None)
-        return []
+        return self._resync
 
     def _gather(self) -> None:
         """Events of a burst: let those come that are on their way. One that comes alone never gets here."""
@@ -172,18 +175,28 @@ class HotplugThread:
     def _do(self, batch: Sequence[Pending]) -> None:
         self._batches += 1
         began = time.thread_time()
-        try:
-            for outcome in self._attempt([pending.event for pending in batch]):
-                self._settle(outcome)
-        except Exception as error:  # noqa: BLE001 - an edge: a fault of ours must not end hotplug for all guests
-            _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
-            self._peers.close()
-            for pending in batch:
-                self._fail_inside(pending.event, error)
+        events = [pending.event for pending in batch]
+        self._settle_all(events, lambda: self._attempt(events))
         self._last_end = time.monotonic()
         if all(pending.background for pending in batch):
             with self._changed:
                 self._clock.charge(time.thread_time() - began)
+
+    def _end_removals(self, leaving: Sequence[Outcome]) -> None:
+        """Their hooks have ended."""
+        for outcome in leaving:
+            del self._leaving[outcome.event.device]
+        self._settle_all([outcome.event for outcome in leaving], lambda: end_removals(self._peers, leaving))
+
+    def _settle_all(self, events: Sequence[Event], work: Callable[[], Sequence[Outcome]]) -> None:
+        try:
+            for outcome in work():
+                self._settle(outcome)
+        except Exception as error:  # noqa: BLE001 - an edge: a fault of ours must not end hotplug for all guests
+            _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
+            self._peers.close()
+            for event in events:
+                self._fail_inside(event, error)
 
     def _attempt(self, events: list[Event]) -> list[Outcome]:
         try:
@@ -214,6 +227,10 @@ class HotplugThread:
 
     def _settle(self, outcome: Outcome) -> None:
         device = outcome.event.device
+        if outcome.hook is not None:
+            self._leaving[device] = outcome
+            outcome.hook.add_done_callback(self._wake)
+            return
         if outcome.result in {Result.FAILED, Result.WAITING}:
             if not is_still_there(self._peers, outcome):
                 outcome = Outcome(event=outcome.event, result=Result.IGNORED, text=f"{device} is gone")
@@ -223,6 +240,10 @@ class HotplugThread:
                 report_failure(self._peers, outcome)
                 outcome = Outcome(event=outcome.event, result=Result.FAILED, text=outcome.text, paths=outcome.paths)
         self._end(outcome)
+
+    def _wake(self, _hook: Future[None]) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _may_retry(self, outcome: Outcome) -> bool:
         device, now = outcome.event.device, time.monotonic()
@@ -248,8 +269,8 @@ class HotplugThread:
             done(outcome)
 
     def _fail_inside(self, event: Event, error: Exception) -> None:
-        """End an event that met a fault of ours, unless it was settled before that."""
-        if event.device in self._queue.busy():
+        """End an event that met a fault of ours, unless it was settled before that or waits for its hook."""
+        if event.device in self._queue.busy() - self._leaving.keys():
             text = f"internal error ({type(error).__name__}: {error}); the log has the details"
             self._end(Outcome(event=event, result=Result.FAILED, text=text))
 

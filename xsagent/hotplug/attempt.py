@@ -70,8 +70,27 @@ def _outcome(work: Work) -> Outcome:
     if decision is None or decision.verdict is Verdict.IGNORE:
         text = decision.reason if decision else ""
         return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths)
+    if work.hook is not None:
+        return Outcome(event=work.event, result=Result.LEAVING, paths=work.paths, hook=work.hook)
     placed = decision.place.name if decision.place else ""
     return Outcome(event=work.event, result=Result.DONE, paths=work.paths, placed=placed)
+
+
+def end_removals(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Take back what was reported of devices that were LEAVING; one Outcome for each, in their order.
+
+    Precondition: their hooks have ended (features.md section 15: xenopsd goes on when the report is gone).
+    """
+    return [ended for group in batched(outcomes, _AT_ONCE) for ended in _end_some(peers, group)]
+
+
+def _end_some(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    result, text = Result.DONE, ""
+    try:
+        remove_attached(peers.store, [(one.paths, one.event.kind) for one in outcomes if one.paths])
+    except XsagentError as error:
+        result, text = Result.WAITING, str(error)
+    return [Outcome(event=one.event, result=result, text=text, paths=one.paths) for one in outcomes]
 
 
 class _Attempt:
@@ -96,8 +115,8 @@ class _Attempt:
         lock_attached([work for work in works if not _is_free(work)], self._rundir)
         for_each(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
-        self._peers.hooks.run(self._hook_calls(self._reported(Verdict.DETACH), "remove"))
-        for group in batched(self._reported(Verdict.DETACH), _AT_ONCE):
+        self._start_removal_hooks(self._reported(Verdict.DETACH))
+        for group in batched([work for work in self._reported(Verdict.DETACH) if work.hook is None], _AT_ONCE):
             for_all(group, self._take_back)
         for group in batched(self._reported(Verdict.ATTACH, Verdict.KEEP_OFF), _AT_ONCE):
             for_all(group, self._report)
@@ -272,8 +291,15 @@ class _Attempt:
     def _reported(self, *verdicts: Verdict) -> list[Work]:
         return [work for work in self._decided(*verdicts) if work.event.reports and work.paths is not None]
 
+    def _start_removal_hooks(self, works: list[Work]) -> None:
+        """Nothing here waits for them: a hook that hangs holds its own device alone."""
+        hooked = [work for work in works if _has_hook(work)]
+        hooks = self._peers.hooks.start([_hook_call(work, "remove") for work in hooked])
+        for work, hook in zip(hooked, hooks, strict=True):
+            work.hook = hook
+
     def _take_back(self, works: list[Work]) -> None:
-        """What xenopsd waits for; the hook has run by then (features.md section 15)."""
+        """What xenopsd waits for, where no hook is to run before it."""
         remove_attached(self._peers.store, [(work.paths, work.event.kind) for work in works if work.paths])
 
     def _report(self, works: list[Work]) -> None:
@@ -282,7 +308,7 @@ class _Attempt:
             Report(paths=work.paths, kind=work.event.kind, facts=self._facts(work)) for work in works if work.paths
         ]
         told = zip(works, write_attached(self._peers.store, reports), strict=True)
-        self._peers.hooks.start(self._hook_calls([work for work, exists in told if exists], "online"))
+        self._peers.hooks.start([_hook_call(work, "online") for work, exists in told if exists and _has_hook(work)])
 
     def _facts(self, work: Work) -> dict[str, str]:
         """Keys below HOTPLUG (features.md section 19); the old layout knows the device's name alone."""
@@ -294,15 +320,15 @@ class _Attempt:
             facts[f"{kind}-ifindex"] = str(work.link.ifindex)
         return facts | ({f"{kind}-ofport": str(work.ofport)} if work.ofport else {})
 
-    @staticmethod
-    def _hook_calls(works: list[Work], action: str) -> list[HookCall]:
-        """features.md section 15: for a vif alone, at online and remove alone."""
-        named = [
-            _uuids(work)
-            for work in works
-            if work.event.kind is DeviceType.VIF and work.event.action in {Action.ONLINE, Action.REMOVE}
-        ]
-        return [HookCall(action=action, vif_uuid=vif_uuid, vm_uuid=vm_uuid) for vif_uuid, vm_uuid in named]
+
+def _has_hook(work: Work) -> bool:
+    """Whether the host's hook is told of it (features.md section 15): of a vif alone, at online and remove alone."""
+    return work.event.kind is DeviceType.VIF and work.event.action in {Action.ONLINE, Action.REMOVE}
+
+
+def _hook_call(work: Work, action: str) -> HookCall:
+    vif_uuid, vm_uuid = _uuids(work)
+    return HookCall(action=action, vif_uuid=vif_uuid, vm_uuid=vm_uuid)
 
 
 def _is_quiet(work: Work) -> bool:

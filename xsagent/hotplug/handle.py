@@ -7,10 +7,11 @@ daemon has the same rules in its own loop (`is_ignored`, `attempt`, `report_fail
 from __future__ import annotations
 
 import time
+from concurrent.futures import wait
 
 from xsagent.apply.xenstore import write_failed
 from xsagent.errors import BackendError, XsagentError
-from xsagent.hotplug.attempt import attempt
+from xsagent.hotplug.attempt import attempt, end_removals
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.work import Outcome, Result
@@ -59,7 +60,11 @@ def _try_once(peers: Peers, event: Event) -> Outcome:
             )
     except XsagentError as error:
         return Outcome(event=event, result=Result.WAITING, text=str(error))
-    return attempt(peers, [event])[0]
+    outcome = attempt(peers, [event])[0]
+    if outcome.hook is None:
+        return outcome
+    wait([outcome.hook])
+    return end_removals(peers, [outcome])[0]
 
 
 def is_ignored(peers: Peers, event: Event) -> bool:

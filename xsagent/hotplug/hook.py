@@ -2,13 +2,13 @@
 
 The last thing that `attempt` does for a vif (features.md section 15): by then xenstore says it all, so whatever
 the hook does, or how it ends, is its own affair. Hooks ask XAPI things and take their time: those of a burst run
-beside one another, and an attach does not wait for its own.
+beside one another, an attach does not wait for its own, and of a detach only the report that it is gone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Final
@@ -47,17 +47,16 @@ class Hooks:
     _pool: ThreadPoolExecutor | None = field(default=None, init=False)
     _last: dict[str, Future[None]] = field(default_factory=dict, init=False)
 
-    def start(self, calls: Iterable[HookCall]) -> list[Future[None]]:
-        """Start the hook for each call, where the host has one that can be executed; waits for none."""
+    def start(self, calls: Sequence[HookCall]) -> list[Future[None] | None]:
+        """Start the hook for each call; waits for none, each ends at most DEADLINE_S seconds after it began.
+
+        All are None where the host has no hook that can be executed.
+        """
         program = self.paths.below(HOOK)
         if not os.access(program, os.X_OK) or not program.is_file():
-            return []
+            return [None] * len(calls)
         self._last = {vif: future for vif, future in self._last.items() if not future.done()}
         return [self._submit(str(program), call) for call in calls]
-
-    def run(self, calls: Iterable[HookCall]) -> None:
-        """As `start`, and wait until they have ended, each at most DEADLINE_S seconds after it began."""
-        wait(self.start(calls))
 
     def close(self) -> None:
         """Wait for all that run; idempotent."""

@@ -7,8 +7,10 @@ phases, so that one device's trouble stays its own.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError, XsagentError
 from xsagent.hotplug.decide import Decision, Verdict
@@ -17,6 +19,7 @@ from xsagent.hotplug.places import PlacedPort
 from xsagent.model.vif import Vif, VifPaths
 from xsagent.topology.values import Link
 
+_T = TypeVar("_T")
 _PEERS_AWAY = (OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
 
 
@@ -29,6 +32,8 @@ class Result(enum.StrEnum):
     """Not yet; the same attempt may work later."""
     FAILED = "failed"
     """No repetition mends it."""
+    LEAVING = "leaving"
+    """Off the switch, and its hook runs: `attempt.end_removals` is due when that ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Outcome:
         text: a sentence for people; empty when there is nothing to say.
         paths: the VIF's directories in xenstore; None while they are not known.
         placed: name of the bridge that the port is on now; empty for none.
+        hook: what a device that is LEAVING waits for.
     """
 
     event: Event
@@ -46,6 +52,7 @@ class Outcome:
     text: str = ""
     paths: VifPaths | None = None
     placed: str = ""
+    hook: Future[None] | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +64,7 @@ class Work:
         before: its port as it was found; None when it had none.
         link: its netdev, as it was read last; None when it is not there.
         ofport: number of its port in the switch, once it has one.
+        hook: of its removal, while it may still run.
         error: what went wrong; nothing more is done then.
     """
 
@@ -68,6 +76,7 @@ class Work:
     before: PlacedPort | None = None
     link: Link | None = None
     ofport: int = 0
+    hook: Future[None] | None = None
     error: XsagentError | None = None
 
     @property
@@ -88,9 +97,9 @@ class Work:
         return max(0, interface.ofport or 0) if interface else 0
 
 
-def batched(works: list[Work], size: int) -> Iterator[list[Work]]:
-    """The list in parts of at most `size`."""
-    yield from (works[start : start + size] for start in range(0, len(works), size))
+def batched(items: Sequence[_T], size: int) -> Iterator[list[_T]]:
+    """The items in parts of at most `size`."""
+    yield from (list(items[start : start + size]) for start in range(0, len(items), size))
 
 
 def for_each(works: Iterable[Work], action: Callable[[Work], None]) -> None:

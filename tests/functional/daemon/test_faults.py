@@ -292,3 +292,29 @@ def test_a_hook_that_hangs_keeps_no_guest_from_its_network(served: ServedDom0) -
 
     assert len(Path(f"{hook}.calls").read_text().splitlines()) <= 8
     sys.stdout.write(f"13 guests while hooks hung: {time.monotonic() - began:.1f} s\n")
+
+
+def test_a_hook_that_hangs_at_remove_holds_its_own_vif_alone(served: ServedDom0) -> None:
+    """Another vif of the same batch goes and a third one comes meanwhile; its own report goes when the hook ended."""
+    hanging, leaving, coming = (GuestVif(id=VifId(20 + n, 0)) for n in range(3))
+    served.plug(hanging, leaving)
+    served.prepare(coming)
+    hook = served.root / "etc/xapi.d/vif-hotplug"
+    hook.parent.mkdir(parents=True)
+    released = hook.with_name("released")
+    waits = f"while [ ! -e {released} ]; do sleep 0.1; done"
+    hook.write_text(f"#!/bin/sh\ncase $* in *remove*{hanging.uuid}*) {waits};; esac\n")
+    hook.chmod(0o755)
+    served.sandbox.run(["ip", "link", "del", hanging.device])
+    served.sandbox.run(["ip", "link", "del", leaving.device])
+
+    served.sandbox.xenopsd.raise_uevents("remove", hanging, leaving)
+    served.online(coming)
+
+    assert served.await_reports(coming) == []
+    wait_for(lambda: served.read(f"{leaving.hotplug}/hotplug") is None, 30, "the other vif's key stayed")
+    assert served.ports() == {coming.device}
+    assert served.read(f"{hanging.hotplug}/hotplug") == "online"
+    released.touch()
+    wait_for(lambda: served.read(f"{hanging.hotplug}/hotplug") is None, 30, "its own key stayed")
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
