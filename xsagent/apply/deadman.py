@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from xsagent.apply.guardian import Guardian, start_guardian
 from xsagent.apply.probe import probe_gateway
@@ -18,7 +18,7 @@ from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, NetlinkError
 from xsagent.plan.steps import Step
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import IpAddress, IpDevice, Keep, Topology
+from xsagent.topology.values import IpAddress, IpDevice, Keep, Origin, Topology
 
 _BASELINE_S = 3.0
 _LONGEST_UNDER_HA_S = 20.0
@@ -26,6 +26,8 @@ _LONGEST_UNDER_HA_S = 20.0
 _BOND_MEMBERS = 2
 _FIRST_LOOK_S = 5.0
 """How long to look for the gateway where there is nothing to go back to."""
+_LEASE: Final = "a lease"
+"""In place of the gateway that stays silent, where nobody has named one."""
 
 Observe = Callable[[], Topology]
 
@@ -80,12 +82,9 @@ class Deadman:
             silent_dhcp: the sentence of a DHCP client of this operation that found no server.
             observe: reads the host as it is now.
         """
-        management = self.desired.management
         if silent_dhcp is not None:
-            if self.armed and not self._had_dhcp():
-                return f"{silent_dhcp}; the old configuration is back"
-            self.unverified = silent_dhcp
-            return None
+            return self._judge(silent_dhcp, keep=self._had_dhcp())
+        management = self.desired.management
         if not self.probe or management is None or not (management.gateways or management.dhcp):
             return None
         window = self.window_s if self.armed else _FIRST_LOOK_S
@@ -95,17 +94,27 @@ class Deadman:
         missing = _await_gateway(management.device, management.gateways, observe, end)
         if missing is None:
             return None
-        sentence = f"gateway {missing} does not answer on {management.device} within {window:.0f} s"
-        if self.armed:
+        if missing == _LEASE:
+            sentence = f"no DHCP server or router gave {management.device} an address within {window:.0f} s"
+            return self._judge(sentence, keep=self._had_dhcp())
+        return self._judge(f"gateway {missing} does not answer on {management.device} within {window:.0f} s")
+
+    def _judge(self, sentence: str, *, keep: bool = False) -> str | None:
+        """What `verify` answers about a path that does not work: only an armed deadman knows of a better one."""
+        if self.armed and not keep:
             return f"{sentence}; the old configuration is back"
         self.unverified = sentence
         return None
 
     def _had_dhcp(self) -> bool:
+        """Whether management had DHCP before, by a client of ours or, under ifup, by what another one put there."""
         management = self.desired.management
         device = self.observed.ip_devices.get(management.device) if management is not None else None
-        return device is not None and any(
-            client is not None and client.running for client in (device.dhcp4, device.dhcp6)
+        if device is None:
+            return False
+        clients = (device.dhcp4, device.dhcp6)
+        return any(client is not None and client.running for client in clients) or any(
+            address.origin is Origin.DHCP for address in device.addresses
         )
 
 
@@ -145,12 +154,12 @@ def answers(desired: Desired, observe: Observe) -> bool:
 def _await_gateway(
     device: str, gateways: tuple[IpAddress, ...], observe: Observe, deadline: float
 ) -> IpAddress | str | None:
-    """The gateway that stays silent, or None when one answers. Looks at least once."""
+    """The gateway that stays silent, _LEASE without any address, None when all is well. Looks at least once."""
     while True:
         wanted = gateways or _learnt_gateways(device, observe)
         if not wanted:
             if not gateways and time.monotonic() >= deadline:
-                return None if _has_address(device, observe) else "by DHCP"
+                return None if _has_address(device, observe) else _LEASE
         elif any(_probe(device, gateway, max(0.2, min(1.0, deadline - time.monotonic()))) for gateway in wanted):
             return None
         if time.monotonic() >= deadline:
@@ -172,8 +181,9 @@ def _learnt_gateways(device: str, observe: Observe) -> tuple[IpAddress, ...]:
 
 
 def _has_address(device: str, observe: Observe) -> bool:
+    """Whether it has one that it was given: the kernel puts a link-local address on whatever is up."""
     present = observe().ip_devices.get(device)
-    return present is not None and bool(present.addresses)
+    return present is not None and any(item.origin is not Origin.LINK_LOCAL for item in present.addresses)
 
 
 def compute_window(deadman_s: int | None, *, dhcp: bool, high_availability: bool, updelay_s: float = 0.0) -> float:

@@ -49,11 +49,13 @@ def management_path(scene: Scene, draft: Draft, roles: Roles) -> ManagementPath 
     if touched.isdisjoint({device.device, *ports}):
         return None
     gateways = tuple(route.gateway for route in device.routes if route.gateway and not route.destination.prefixlen)
-    return ManagementPath(device=device.device, gateways=gateways, ports=ports, dhcp=_has_dhcp(device))
+    return ManagementPath(device=device.device, gateways=gateways, ports=ports, dhcp=_is_given_its_gateway(device))
 
 
-def _has_dhcp(device: IpDevice) -> bool:
-    return "dhcp" in {device.ipv4_mode, device.ipv6_mode}
+def _is_given_its_gateway(device: IpDevice) -> bool:
+    """By DHCP; or, where nothing but advertisements configures it, by a router."""
+    by_router = device.ipv4_mode == "none" and device.ipv6_mode == "autoconf"
+    return by_router or "dhcp" in {device.ipv4_mode, device.ipv6_mode}
 
 
 def _ports_below(scene: Scene, pif: Pif) -> tuple[str, ...]:

@@ -49,6 +49,7 @@ class ManagementPath:
         device: the IP device.
         gateways: desired gateways to probe; empty when it is meant to have none or DHCP will name it.
         ports: devices below it, from the IP device's bridge down to the NICs.
+        dhcp: somebody on the wire gives it address and gateway: a DHCP server, or routers where IPv6 is all it has.
     """
 
     device: str

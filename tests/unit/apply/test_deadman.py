@@ -1,14 +1,16 @@
-"""apply/deadman.py: how long the window is."""
+"""apply/deadman.py: how long the window is, and what counts when nobody on the wire gives an address."""
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import pytest
 
-from xsagent.apply.deadman import compute_window, late_updelay
+from xsagent.apply.deadman import Deadman, compute_window, late_updelay
+from xsagent.config import Paths
 from xsagent.topology.desired import Desired, ManagementPath
-from xsagent.topology.values import Bridge, Interface, Link, Port, Topology
+from xsagent.topology.values import Address, Bridge, Interface, IpDevice, Link, Origin, Port, Topology
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,44 @@ def test_a_bond_with_all_carriers_does_not() -> None:
     """Nor does a single NIC, nor an operation that is not about management."""
     assert late_updelay(bond(), links(eth0=True, eth1=True, eth2=False)) == 0.0
     assert late_updelay(Desired(topology=bond().topology), links()) == 0.0
+
+
+def with_address(text: str, origin: Origin) -> Topology:
+    """Management's device with one address."""
+    address = Address(interface=ipaddress.ip_interface(text), origin=origin)
+    return Topology(ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(address,))})
+
+
+BARE = with_address("fe80::1/64", Origin.LINK_LOCAL)
+"""What a device has that nobody gave anything: the kernel's own address."""
+
+
+def given(before: Topology, *, armed: bool = True) -> Deadman:
+    """The deadman of a change after which management is to be given its address."""
+    path = ManagementPath(device="xenbr0", dhcp=True)
+    desired = Desired(topology=Topology(), management=path)
+    return Deadman(desired=desired, observed=before, paths=Paths(), armed=armed, window_s=0.0)
+
+
+def test_a_link_local_address_alone_is_no_lease() -> None:
+    """With PERSISTENT_DHCLIENT ifup succeeds without one, and goes on asking: the change is taken back all the same."""
+    deadman = given(with_address("192.0.2.10/24", Origin.STATIC))
+
+    assert deadman.verify(None, lambda: BARE) == (
+        "no DHCP server or router gave xenbr0 an address within 0 s; the old configuration is back"
+    )
+
+
+def test_a_lease_without_a_router_is_a_lease() -> None:
+    """A network that is meant to have no gateway is seen to work by its address."""
+    leased = with_address("192.0.2.77/24", Origin.DHCP)
+
+    assert given(Topology()).verify(None, lambda: leased) is None
+
+
+def test_no_lease_is_no_reason_to_undo_where_ifup_had_one_before() -> None:
+    """DESIGN.md section 4; a client that is not ours is known by the lifetime of its address."""
+    deadman = given(with_address("192.0.2.77/24", Origin.DHCP))
+
+    assert deadman.verify(None, lambda: BARE) is None
+    assert deadman.unverified == "no DHCP server or router gave xenbr0 an address within 0 s"

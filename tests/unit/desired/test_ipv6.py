@@ -106,6 +106,16 @@ def test_what_is_asked_for_must_be_valid(fields: dict[str, object], cause: str) 
         assert any(cause in text for text in warnings(records.up(nic, origin="force")))
 
 
+def test_where_only_routers_configure_management_they_name_its_gateway() -> None:
+    """The deadman must wait for what they say, as for DHCP; beside an IPv4 mode that one's gateway counts."""
+    for fields, by_others, gateways in (({"ip_mode": "None"}, True, []), (static(), False, ["192.0.2.1"])):
+        records = Records()
+        path = records.up(records.nic(0, **management(**fields, ipv6_mode="Autoconf"))).management
+
+        assert path is not None
+        assert (path.dhcp, [str(gateway) for gateway in path.gateways]) == (by_others, gateways)
+
+
 def test_dhcp_has_a_client_of_its_own_family() -> None:
     """Beside IPv4's."""
     records = Records()
