@@ -90,13 +90,26 @@ def is_neighbour_answer(frame: bytes, target: IPv6Address, asker: bytes) -> bool
 
     One that nobody solicited shows that the target speaks, not that it hears us (RFC 4861 section 4.4, flag S).
     """
+    solicited = bool(int.from_bytes(_advertised(frame)[4:8], "big") & _SOLICITED)
+    return is_neighbour_claim(frame, target) and solicited and frame[:6] == asker
+
+
+def is_neighbour_claim(frame: bytes, target: IPv6Address) -> bool:
+    """Return whether a frame is any neighbour advertisement for `target`: its sender has that address.
+
+    To the question of duplicate address detection the answer goes to all nodes, unsolicited (RFC 4861 section 7.2.4).
+    """
+    message = _advertised(frame)
+    return message[8:24] == target.packed
+
+
+def _advertised(frame: bytes) -> bytes:
+    """Return the ICMPv6 message of a neighbour advertisement from this link; empty for any other frame."""
     kind, body = split_frame(frame)
     if kind != ETH_P_IPV6 or len(body) < _IPV6.size + 24 or body[6] != _ICMPV6 or body[7] != _HOP_LIMIT:
-        return False
+        return b""
     message = body[_IPV6.size :]
-    solicited = bool(int.from_bytes(message[4:8], "big") & _SOLICITED)
-    is_about = message[0] == _NEIGHBOUR_ADVERTISEMENT and message[8:24] == target.packed
-    return is_about and solicited and frame[:6] == asker
+    return message if message[0] == _NEIGHBOUR_ADVERTISEMENT else b""
 
 
 def split_frame(frame: bytes) -> tuple[int, bytes]:

@@ -1,8 +1,8 @@
 """Gateway -> does it answer ARP or neighbour discovery through this device? Effects, standard library alone.
 
 Used by the deadman before and after a change, by the DHCP hook and by the doctor, who also asks whether another host
-has an address of ours. ICMP echo alone would tell less: routers may not
-answer it, and another interface could carry it.
+has an address of ours. ICMP echo alone would tell less: routers may not answer it, and another interface could carry
+it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from xsagent.apply.frames import (
     arp_request,
     is_arp_answer,
     is_neighbour_answer,
+    is_neighbour_claim,
     neighbour_solicitation,
     sender_of,
 )
@@ -78,23 +79,20 @@ def find_other_holder(device: str, address: IpAddress, *, deadline_s: float, our
     Raises DeviceAbsentError, NetlinkError as `probe_gateway`.
     """
     mac = device_mac(device)
-    protocol = ETH_P_ARP if isinstance(address, IPv4Address) else ETH_P_IPV6
     heard: list[str] = []
 
     def is_other(frame: bytes) -> bool:
         sender = sender_of(frame).hex(":")
-        if not is_answer(frame) or sender in ours:
+        if not is_claim(frame) or sender in ours:
             return False
         heard.append(sender)
         return True
 
-    nobody = _NO_IPV4 if isinstance(address, IPv4Address) else UNSPECIFIED
+    protocol, frame, is_claim = _claim(mac, address)
     with packet_socket(device, protocol) as raw:
         end = time.monotonic() + deadline_s
-        frame, is_answer = _question(device, mac, address, nobody)
         while not heard and (now := time.monotonic()) < end:
-            if frame is not None:
-                raw.send(frame)
+            raw.send(frame)
             _heard(raw, is_other, min(end, now + _EVERY_S))
     return heard[0] if heard else ""
 
@@ -111,6 +109,17 @@ def _question(
         case IPv6Address():
             frame = neighbour_solicitation(mac, asker, gateway) if isinstance(asker, IPv6Address) else None
             return frame, partial(is_neighbour_answer, target=gateway, asker=mac)
+
+
+def _claim(mac: bytes, address: IpAddress) -> tuple[int, bytes, Callable[[bytes], bool]]:
+    """Return ethertype and question of somebody who has no address yet, and what says that `address` is taken."""
+    match address:
+        case IPv4Address():
+            is_claim = partial(is_arp_answer, target=address, asker=mac)
+            return ETH_P_ARP, arp_request(mac, _NO_IPV4, address), is_claim
+        case IPv6Address():
+            question = neighbour_solicitation(mac, UNSPECIFIED, address)
+            return ETH_P_IPV6, question, partial(is_neighbour_claim, target=address)
 
 
 def _own_address(device: str, gateway: IpAddress) -> IpAddress | None:

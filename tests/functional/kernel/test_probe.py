@@ -77,6 +77,33 @@ def test_a_device_that_is_not_there_is_named(switch: Sandbox) -> None:
     assert probe(switch, "eth9", "192.0.2.1") == "DeviceAbsentError"
 
 
+HOLDER = """
+import ipaddress, json, sys
+from xsagent.apply.probe import find_other_holder
+device, address, deadline, *ours = sys.argv[1:]
+print(json.dumps(find_other_holder(device, ipaddress.ip_address(address), deadline_s=float(deadline), ours=ours)))
+"""
+
+
+@pytest.mark.parametrize("address", ["192.0.2.50/24", "2001:db8::50/64"])
+def test_another_host_that_has_our_address_is_named(switch: Sandbox, address: str) -> None:
+    """By its MAC; of both families, whose answers to somebody without an address differ. Our own do not count."""
+    gateway, bare = switch.far("gateway"), address.partition("/")[0]
+    own = json.loads(switch.run(["ip", "-json", "link", "show", "dev", "xenbr0"]).stdout)[0]["address"]
+    words = [sys.executable, "-c", HOLDER, "xenbr0", bare]
+    switch.run(["ip", "address", "add", address, "dev", "xenbr0", *(["nodad"] if ":" in bare else [])])
+    assert json.loads(switch.run([*words, "1", own]).stdout) == ""
+
+    gateway.run(["ip", "address", "add", address, "dev", gateway.interface, *(["nodad"] if ":" in bare else [])])
+    try:
+        holder = json.loads(switch.run([*words, "20", own]).stdout)
+    finally:
+        gateway.run(["ip", "address", "del", address, "dev", gateway.interface])
+        switch.run(["ip", "address", "del", address, "dev", "xenbr0"])
+
+    assert holder == "02:00:00:00:fe:01"
+
+
 def test_our_own_address_is_no_gateway(switch: Sandbox) -> None:
     """A host that asks for itself hears its own packets leave; they are no answer."""
     switch.run(["ip", "address", "add", "192.0.2.10/24", "dev", "xenbr0"])

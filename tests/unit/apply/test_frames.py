@@ -9,6 +9,7 @@ from xsagent.apply.frames import (
     arp_request,
     is_arp_answer,
     is_neighbour_answer,
+    is_neighbour_claim,
     neighbour_advertisement,
     neighbour_solicitation,
     router_solicitation,
@@ -82,6 +83,14 @@ def test_what_a_gateway_says_of_itself_is_no_advertisement_to_us() -> None:
     assert not is_neighbour_answer(bytes(advertisement(GATEWAY6, flags=0)), GATEWAY6, MAC)
     assert not is_neighbour_answer(neighbour_solicitation(GATEWAY_MAC, GATEWAY6, HOST6), GATEWAY6, MAC)
     assert not is_neighbour_answer(bytes(advertisement(GATEWAY6, to=other)), GATEWAY6, MAC)
+
+
+def test_any_advertisement_of_an_address_is_a_claim_to_it() -> None:
+    """Who is asked from the unspecified address answers all nodes, without flag S (RFC 4861 section 7.2.4)."""
+    assert is_neighbour_claim(neighbour_advertisement(GATEWAY_MAC, GATEWAY6), GATEWAY6)
+    assert is_neighbour_claim(bytes(advertisement(GATEWAY6)), GATEWAY6)
+    assert not is_neighbour_claim(neighbour_advertisement(GATEWAY_MAC, HOST6), GATEWAY6)
+    assert not is_neighbour_claim(neighbour_solicitation(GATEWAY_MAC, UNSPECIFIED, GATEWAY6), GATEWAY6)
 
 
 def checksum_is_right(frame: bytes) -> bool:
