@@ -79,17 +79,27 @@ def _asked_network(network: Network) -> Network:
 
 def _with_previous(snapshot: Snapshot, pif: Pif, previous: Snapshot | None) -> Snapshot:
     bond = snapshot.bond_of(pif)
-    refs = [pif.ref, *(bond.members if bond is not None else ())]
     pifs, networks = dict(snapshot.pifs), dict(snapshot.networks)
     bonds, vlans = dict(snapshot.bonds), dict(snapshot.vlans)
     if bond is not None:
         bonds.pop(bond.ref, None)
     if pif.vlan_record is not None:
         vlans.pop(pif.vlan_record, None)
-    for ref in refs:
+    for ref in _together(snapshot, pif, previous):
         pifs.pop(ref, None)
         _take_over(ref, previous, pifs, networks, bonds, vlans)
     return replace(snapshot, pifs=pifs, networks=networks, bonds=bonds, vlans=vlans)
+
+
+def _together(snapshot: Snapshot, pif: Pif, previous: Snapshot | None) -> tuple[Ref, ...]:
+    """The PIF and those that make no sense without its records: bond and members, as they are and as they were."""
+    bond = snapshot.bond_of(pif)
+    refs = [pif.ref, *(bond.members if bond is not None else ())]
+    before = [] if previous is None else [previous.pifs[ref] for ref in refs if ref in previous.pifs]
+    for old in before:
+        former = previous.bond_with_member(old) if previous is not None else None
+        refs += [former.pif, *former.members] if former is not None else []
+    return tuple(dict.fromkeys(refs))
 
 
 def _take_over(

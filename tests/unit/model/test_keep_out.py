@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xsagent.model.keep_out import configuration_of, keep_out
-from xsagent.model.records import Network, Pif, Ref
+from xsagent.model.records import Bond, Network, Pif, Ref
 from xsagent.model.snapshot import Snapshot
 
 NETWORK = Network(ref=Ref("N"), uuid="n", bridge="xenbr0", mtu="1500")
@@ -57,6 +57,20 @@ def test_another_configuration_of_the_same_pif_goes_in() -> None:
     assert keep_out(snapshot(), remembered, None) == snapshot()
     for pif in tried:
         assert keep_out(snapshot(pif), remembered, snapshot()).pifs[Ref("P")] == PIF
+
+
+def test_the_bond_comes_back_that_worked_before_its_member_was_tried_alone() -> None:
+    """XAPI moved management from a bond to its member, and we took that back: the next boot needs the whole bond."""
+    bond = Bond(ref=Ref("B"), uuid="b", pif=Ref("M"), members=(Ref("P"), Ref("Q")))
+    over = Pif(ref=Ref("M"), uuid="m", device="bond0", network=Ref("N"), bond=Ref("B"), management=True)
+    members = [replace(pif, ip_mode="None", member_of=Ref("B"), network=None) for pif in (PIF, OTHER)]
+    before = replace(snapshot(over, NETWORK, *members), bonds={Ref("B"): bond})
+    alone = replace(PIF, management=True)
+    now = snapshot(alone, NETWORK, OTHER)
+
+    kept = keep_out(now, {"p": (configuration_of(now, alone),)}, before)
+
+    assert kept == before
 
 
 def test_what_xapi_learns_afterwards_does_not_make_it_another() -> None:
