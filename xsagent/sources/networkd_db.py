@@ -34,6 +34,7 @@ from xsagent.sources.networkd_values import (
 )
 
 _MAX_BYTES: Final = 4 << 20
+_PAIR: Final = 2
 
 
 def read_networkd_db(paths: Paths) -> Snapshot:
@@ -164,6 +165,8 @@ class _Reader:
         pair = read_list(vlan)
         if len(pair) == 1:
             pair = read_list(pair[0])
+        if len(pair) != _PAIR:
+            raise InputError(f"{shown(str(vlan))} is no pair of carrier and tag")
         parent = read_text_value(pair[0])
         carriers = [pif for pif in self._pifs.values() if pif.network == make_ref("network", parent)]
         if not carriers:

@@ -200,6 +200,8 @@ def test_macs_are_taken_from_raw_octets(tmp_path: Path) -> None:
     [
         ("xapi1", {"vlan": ["nothere", 10]}, "its carrier 'nothere'"),
         ("xapi1", {"vlan": ["xenbr0", "10"]}, "is no whole number"),
+        ("xapi1", {"vlan": [["xenbr0"]]}, "is no pair of carrier and tag"),
+        ("xapi1", {"vlan": [[]]}, "is no pair of carrier and tag"),
         ("a/b", {}, "is no device name"),
         ("xapi1", 7, "is no object"),
         ("xapi1", {"ports": {"x": {"interfaces": ["../x"]}}}, "is no device name"),
