@@ -300,7 +300,11 @@ class Xenstore:
     def _receive(self, end: float) -> Message | None:
         """The next message; None when none is complete at `end`."""
         while True:
-            found = decode(self._buffer)
+            try:
+                found = decode(self._buffer)
+            except XenstoreError:
+                self.close()  # nobody knows where the next message begins
+                raise
             if found is not None:
                 del self._buffer[: found[1]]
                 return found[0]
