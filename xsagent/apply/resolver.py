@@ -6,14 +6,11 @@ with what was there before.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from xsagent.apply.files import replace_file
+from xsagent.apply.lock import hold_lock
 from xsagent.config import Paths
 from xsagent.observed.lease_results import read_learnt_resolver, read_leased_resolvers
 from xsagent.observed.resolver import read_resolver_text
@@ -23,14 +20,18 @@ from xsagent.topology.values import Resolver
 _LEASED_SEARCH: Final = "leased-search"
 """Remembers the search domains that came from a lease, over reboots as resolv.conf does: others are somebody's own."""
 
+_LOCK_S: Final = 5.0
+"""Reading, merging and writing take milliseconds; a process that hangs in them must not keep others."""
+
 
 def apply_resolver(resolver: Resolver, paths: Paths) -> bool:
     """Make resolv.conf name `resolver` first, then what leases give for families it has no server of.
 
     Idempotent; foreign lines, mode and SELinux label stay, a symlink is followed, an equal text is not written, a
-    working list is never emptied. Blocks while the DHCP hook does the same.
+    working list is never emptied. Blocks while the DHCP hook does the same, five seconds at most.
 
-    Returns whether the file was written. Raises FileError when it cannot be; then it is as it was.
+    Returns whether the file was written. Raises FileError when it cannot be, LockHeldError when another process does
+    not end; then it is as it was.
     """
     return _merge(resolver, paths)
 
@@ -45,7 +46,7 @@ def merge_leases(paths: Paths) -> bool:
 
 
 def _merge(static: Resolver | None, paths: Paths) -> bool:
-    with _lock(paths.run_dir):
+    with hold_lock(paths.run_dir / "resolver.lock", "a change of resolv.conf", _LOCK_S):
         text = read_resolver_text(paths.resolv_conf, paths.root)
         present, leased = parse_resolv_conf(text), read_leased_resolvers(paths.run_dir)
         learnt = read_learnt_resolver(paths.run_dir)
@@ -77,12 +78,3 @@ def _write_leased_search(paths: Paths, search: tuple[str, ...]) -> None:
     if search != _read_leased_search(paths):
         paths.state_dir.mkdir(parents=True, exist_ok=True)
         replace_file(paths.state_dir / _LEASED_SEARCH, f"{' '.join(search)}\n".encode())
-
-
-@contextlib.contextmanager
-def _lock(run: Path) -> Iterator[None]:
-    """Let one process at a time read, merge and write."""
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "resolver.lock").open("w", encoding="ascii") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
 
 from xsagent.apply.resolver import apply_resolver, merge_leases
 from xsagent.config import Paths
+from xsagent.errors import LockHeldError
 from xsagent.observed.lease_results import LeaseResult, learnt_path, render_lease_result
 from xsagent.observed.resolver import read_resolver
 from xsagent.topology.values import Resolver
@@ -130,3 +132,15 @@ def test_a_damaged_result_is_no_lease(paths: Paths) -> None:
         (paths.run_dir / f"dhclient-eth{number}.json").write_text(text, encoding="utf-8")
 
     assert merge_leases(paths) is False
+
+
+def test_a_process_that_hangs_with_the_lock_keeps_nobody_for_ever(paths: Paths) -> None:
+    """Everything has a deadline (DESIGN.md rule 8); the file is as it was, and the next who asks gets the lock."""
+    before = paths.resolv_conf.read_bytes()
+    with (paths.run_dir / "resolver.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(LockHeldError, match="/resolver"):
+            apply_resolver(STATIC, paths)
+    assert paths.resolv_conf.read_bytes() == before
+
+    assert apply_resolver(STATIC, paths) is True
