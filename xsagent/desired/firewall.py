@@ -6,6 +6,7 @@ only while there is one. `plan/firewall.py` compares the result with the host's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -30,6 +31,7 @@ _IPSEC: Final = (FirewallRule("udp", 500), FirewallRule("udp", 4500), FirewallRu
 _IPSEC_KEYS: Final = frozenset({"psk", "remote_cert", "remote_name", "use_ssl_cert", "certificate", "peer_cert"})
 """Options by which ovs-monitor-ipsec takes a tunnel for one of its own (openvswitch-ipsec's documentation)."""
 _HIGHEST_PORT: Final = 65535
+_NUMBER: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
 
 
 def build_firewall_rules(
@@ -78,7 +80,7 @@ def _rules_of(kind: str, options: Mapping[str, str], vxlan_port: int) -> Iterato
 
 def _port(text: str, default: int) -> int:
     """The port that an option names; Open vSwitch ignores what is no port."""
-    is_port = text.isascii() and text.isdecimal() and 0 < int(text) <= _HIGHEST_PORT
+    is_port = _NUMBER.fullmatch(text) and 0 < int(text) <= _HIGHEST_PORT
     return int(text) if is_port else default
 
 

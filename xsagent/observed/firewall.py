@@ -58,6 +58,8 @@ def _collect(read: Callable[[], list[FirewallChain]]) -> HostFirewall:
         return HostFirewall(chains=tuple(read()))
     except _AskError as error:
         return HostFirewall(warnings=(str(error),))
+    except (ValueError, KeyError, TypeError) as error:
+        return HostFirewall(warnings=(f"what the firewall says of its rules makes no sense ({error!r:.100})",))
 
 
 # --- firewalld -------------------------------------------------------------------------------------------

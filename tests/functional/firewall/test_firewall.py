@@ -202,16 +202,24 @@ def test_a_chain_that_blocks_nothing_is_left_alone(nft_host: FirewallHost) -> No
     assert "xsagent" not in nft_host.sandbox.run(["nft", "list", "table", "ip", "count"]).stdout
 
 
-def test_a_firewall_that_does_not_answer_is_a_sentence(nft_host: FirewallHost) -> None:
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("echo broken >&2\nexit 3", "nft -j list chains failed with status 3: broken"),
+        ("echo no JSON", "what the firewall says of its rules makes no sense (JSONDecodeError"),
+        ("echo '[]'", "what the firewall says of its rules makes no sense (TypeError"),
+    ],
+)
+def test_a_firewall_that_does_not_answer_is_a_sentence(nft_host: FirewallHost, answer: str, said: str) -> None:
     """Exit 1, what failed is named, the other back end is served all the same."""
     nft = nft_host.sandbox.bin / "nft"
-    nft.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
+    nft.write_text(f"#!/bin/sh\n{answer}\n")
     nft.chmod(0o755)
 
     done = nft_host.reconcile(check=False)
 
     assert done.returncode == 1
-    assert "nft -j list chains failed with status 3: broken" in done.stderr
+    assert said in done.stderr
     assert "xsagent: gre" in nft_host.sandbox.run(["iptables", "-S"]).stdout
 
 
