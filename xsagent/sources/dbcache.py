@@ -78,9 +78,9 @@ def parse_dbcache(
     stream = RecordStream(collector.take, limits)
     try:
         stream.read(io.BytesIO(data) if isinstance(data, bytes) else data)
+        collector.take_root(stream.root_extra)
     except CacheError as error:
         raise CacheError(f"the cache {source} cannot be used: {error}; nothing was changed") from error
-    collector.take_root(stream.root_extra)
     if stream.passed.elements or stream.passed.attributes:
         collector.warnings.append(
             f"{stream.passed.elements} unknown elements and {stream.passed.attributes} unknown attributes "
@@ -147,7 +147,7 @@ class _Collector:
 
     def _set_aside(self, ref: Ref, reason: str) -> None:
         if len(self.unusable) >= _MAX_UNUSABLE:
-            raise CacheError(f"more than {_MAX_UNUSABLE} of its records cannot be used, the first because {reason}")
+            raise CacheError(f"more than {_MAX_UNUSABLE} of its records cannot be used, one of them because {reason}")
         self.unusable[ref] = reason
 
     def _warn(self, sentence: str) -> None:

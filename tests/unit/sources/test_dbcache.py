@@ -289,6 +289,15 @@ def test_a_broken_root_attribute_makes_the_snapshot_incomplete(attribute: str) -
     assert len(snapshot.warnings) == 1
 
 
+def test_a_root_attribute_that_sets_aside_too_much_is_refused_by_name() -> None:
+    """As too many bad records are: the sentence says which file, and what was left as it was."""
+    unusable = ", ".join(f"&quot;R{number}&quot;: &quot;bad&quot;" for number in range(1001))
+    text = f"{{&quot;unusable&quot;: {{{unusable}}}}}"
+
+    with pytest.raises(CacheError, match=r"the cache network\.dbcache cannot be used: more .*; nothing was changed"):
+        parse_dbcache(f'<xenserver-network-configuration xsagent="{text}"/>'.encode())
+
+
 def test_a_missing_cache_is_named(tmp_path: Path) -> None:
     """The sentence says which file does not exist."""
     with pytest.raises(CacheError, match=r"network\.dbcache does not exist; nothing was changed"):
