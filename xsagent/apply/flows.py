@@ -65,8 +65,9 @@ def _replace_without_bundle(rundir: Path, bridge: str, flows: Mapping[int, Colle
     cuts = [f"cookie={COOKIE:#x},priority=65535,in_port={in_port}" for in_port, lines in flows.items() if lines]
     text = [f"add {cut} actions=drop" for cut in cuts]
     text += [f"add {line}" for lines in flows.values() for line in lines]
+    present = read_flows(rundir, bridge, deadline_s)
     for in_port, lines in flows.items():
-        stale = read_flows(rundir, bridge, deadline_s).get(in_port, frozenset()) - {parse_flow(line) for line in lines}
+        stale = present.get(in_port, frozenset()) - {parse_flow(line) for line in lines}
         text += [f"delete_strict {_strict_match(flow)}" for flow in stale]
     text += [f"delete_strict {cut}".replace(f"cookie={COOKIE:#x},", "") for cut in cuts]
     run_ofctl(rundir, bridge, ["add-flows"], ["-"], deadline_s, "".join(f"{line}\n" for line in text))
