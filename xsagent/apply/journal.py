@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xsagent.apply.files import sync_directory
 from xsagent.apply.room import Room
 from xsagent.errors import ApplyError, InputError
 from xsagent.model.keep_out import PifConfiguration
@@ -125,7 +126,7 @@ class Journal:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self.directory / NAME, flags, 0o600)
         try:
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
         except BaseException:
             # nothing was begun, so nothing is left for another run to look at
             os.close(descriptor)
@@ -172,7 +173,7 @@ def read_journal(directory: Path) -> JournalEntries | None:
 def remove_journal(directory: Path) -> None:
     """Remove the journal durably."""
     (directory / NAME).unlink(missing_ok=True)
-    _sync_directory(directory)
+    sync_directory(directory)
 
 
 def _parse(head: dict[str, Json], rest: list[dict[str, Json]]) -> JournalEntries:
@@ -195,11 +196,3 @@ def _parse(head: dict[str, Json], rest: list[dict[str, Json]]) -> JournalEntries
         desired=desired,
         configuration=configuration,
     )
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,6 @@ from typing import Final
 from xsagent.errors import DeviceAbsentError, NetlinkError
 
 _SIOCGIFFLAGS: Final = 0x8913
-_SIOCGIFADDR: Final = 0x8915
 _SIOCGIFHWADDR: Final = 0x8927
 _IFREQ: Final = struct.Struct("16s24s")
 _IF_INET6: Final = Path("/proc/self/net/if_inet6")

@@ -15,7 +15,6 @@ from xsagent.errors import XsagentError
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.settle import settle_undo
-from xsagent.plan.steps import FileStep
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import Topology
 
@@ -42,10 +41,8 @@ def recover(
         if _verifies(entries.desired, observed) and (not entries.armed or reachable(entries.desired)):
             return Applied(changed=False)
         undo = settle_undo(entries.undo_steps(boot), observed.bridges)
-    elif same_boot:
-        undo = tuple(settle(entries.undo_steps(boot)))
     else:
-        undo = tuple(step for step in entries.undo_steps(boot) if isinstance(step, FileStep))
+        undo = tuple(settle(entries.undo_steps(boot)) if same_boot else entries.undo_steps(boot))
     cause = f"an earlier run ({entries.operation or 'unknown'}) was interrupted"
     return run_undo(undo, cause, run_step, report)
 

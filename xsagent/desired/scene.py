@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xsagent.desired.kind import PifKind, is_tagged, kind_of, refusal
+from xsagent.desired.kind import refusal
 from xsagent.desired.request import BuildOptions, HostFacts, Origin
 from xsagent.errors import InputError
 from xsagent.model.records import Bond, IpMode, Ipv6Mode, Network, Pif, Ref
@@ -61,13 +61,6 @@ class Scene:
     def vlans_up_on(self, pif: Pif) -> Iterator[Pif]:
         """PIFs of VLANs on this one that are up after the operation."""
         return (upper for upper in self.snapshot.vlan_pifs_on(pif) if self.will_be_up(upper))
-
-    def is_in_use(self, pif: Pif) -> bool:
-        """Whether the PIF's datapath carries something after the operation (features.md section 14)."""
-        if self.will_be_up(pif) or any(True for _ in self.vlans_up_on(pif)):
-            return True
-        bond = self.snapshot.bond_with_member(pif)
-        return bond is not None and self.is_bond_in_use(bond)
 
     def is_bond_in_use(self, bond: Bond) -> bool:
         """Whether the bond's own PIF, or a VLAN on it, is up after the operation."""
@@ -130,14 +123,6 @@ class Scene:
 def has_ip(pif: Pif) -> bool:
     """Whether either family has a mode."""
     return pif.ip_mode != IpMode.NONE or pif.ipv6_mode != Ipv6Mode.NONE
-
-
-def is_nic(snapshot: Snapshot, pif: Pif) -> bool:
-    """Whether this is a plain NIC, by its record alone; never raises."""
-    try:
-        return not is_tagged(pif) and kind_of(snapshot, pif) is PifKind.NIC
-    except InputError:
-        return False
 
 
 def ambiguous_bridges(snapshot: Snapshot) -> frozenset[str]:

@@ -19,7 +19,6 @@ from xsagent.observed.rtnetlink import Attributes, Message, attribute, dump, ope
 from xsagent.topology.values import IpAddress, IpInterface, Route
 
 IFF_UP: Final = 0x1
-IFF_LOOPBACK: Final = 0x8
 _MAIN_TABLE: Final = 254
 _UNICAST: Final = 1
 
