@@ -21,7 +21,7 @@ FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
     "xsagent": {"noqa": 93, "type: ignore": 2},
-    "tests": {"noqa": 22, "type: ignore": 13},
+    "tests": {"noqa": 23, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
 

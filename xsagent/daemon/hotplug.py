@@ -15,17 +15,18 @@ from functools import partial
 from typing import Final
 
 from xsagent.config import Paths, Settings
-from xsagent.errors import BackendError, XsagentError
-from xsagent.hotplug.attempt import attempt, end_removals
+from xsagent.errors import XsagentError
+from xsagent.hotplug.attempt import SWITCH_ANSWER_S, attempt, end_removals
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.handle import check_hotplug_backend, is_still_there, report_failure
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey
-from xsagent.hotplug.work import Outcome, Result
+from xsagent.hotplug.work import Outcome, Result, failed_outcome
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType
 from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
 from xsagent.sources.vif_reader import DISABLE_UDEV
@@ -202,10 +203,8 @@ class HotplugThread:
         try:
             check_hotplug_backend(self._peers)
             off = {event.device: self._disabled(event) for event in events} if self._are_udevs_ignored(events) else {}
-        except BackendError as error:
-            return [Outcome(event=event, result=Result.FAILED, text=str(error)) for event in events]
         except XsagentError as error:
-            return [Outcome(event=event, result=Result.WAITING, text=str(error)) for event in events]
+            return [failed_outcome(event, error) for event in events]
         ours = [event for event in events if off.get(event.device) is None]
         placed = {event.device: place for event in ours if (place := self._queue.placed(event.device))}
         found = attempt(self._peers, ours, placed=placed) if ours else []
@@ -238,8 +237,15 @@ class HotplugThread:
                 return
             else:
                 report_failure(self._peers, outcome)
+                if outcome.peer_away:
+                    self._look_when_it_answers(outcome.text)
                 outcome = Outcome(event=outcome.event, result=Result.FAILED, text=outcome.text, paths=outcome.paths)
         self._end(outcome)
+
+    def _look_when_it_answers(self, reason: str) -> None:
+        """A resync waits for every peer. A peer that hung and goes on is noticed by nobody else: it was never lost."""
+        with self._changed:
+            self._clock.ask(reason, time.monotonic(), urgent=False)
 
     def _wake(self, _hook: Future[None]) -> None:
         with self._changed:
@@ -281,6 +287,7 @@ class HotplugThread:
         began = time.thread_time()
         reason = self._clock.begin(time.monotonic())
         try:
+            wait_for_switch(self._paths.ovs_rundir, SWITCH_ANSWER_S)
             bridges = read_ovsdb(self._peers.database).bridges
             survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
         except XsagentError as error:

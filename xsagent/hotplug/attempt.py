@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from xsagent.apply.ethtool import apply_features
 from xsagent.apply.netdev import prepare_netdev, set_netdev_up
@@ -20,7 +21,7 @@ from xsagent.hotplug.hook import HookCall
 from xsagent.hotplug.lock import is_leaving, lock_attached, ofports_of, prune_flows, unlock_leaving
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
-from xsagent.hotplug.work import Outcome, Result, Work, batched, for_all, for_each
+from xsagent.hotplug.work import Outcome, Result, Work, batched, failed_outcome, for_all, for_each
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType, Layout, LockingMode
 from xsagent.observed.ethtool import read_features
@@ -35,11 +36,9 @@ from xsagent.topology.values import Bridge, Link
 
 _AT_ONCE = 16
 """Devices in one xenstore transaction: xenstored looks through all that a transaction touched at each access."""
-_SWITCH_ANSWER_S = 5.0
+SWITCH_ANSWER_S: Final = 5.0
 _COMMIT_S = 20.0
 _LOG = get_logger()
-_CERTAIN = (InputError,)
-"""Errors that no repetition mends, beside which everything may pass: a device, bridge or peer may come back."""
 
 
 def attempt(
@@ -65,8 +64,7 @@ def attempt(
 def _outcome(work: Work) -> Outcome:
     decision = work.decision
     if work.error is not None:
-        result = Result.FAILED if isinstance(work.error, _CERTAIN) else Result.WAITING
-        return Outcome(event=work.event, result=result, text=str(work.error), paths=work.paths)
+        return failed_outcome(work.event, work.error, work.paths)
     if decision is None or decision.verdict is Verdict.IGNORE:
         text = decision.reason if decision else ""
         return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths)
@@ -85,12 +83,11 @@ def end_removals(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _end_some(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    result, text = Result.DONE, ""
     try:
         remove_attached(peers.store, [(one.paths, one.event.kind) for one in outcomes if one.paths])
     except XsagentError as error:
-        result, text = Result.WAITING, str(error)
-    return [Outcome(event=one.event, result=result, text=text, paths=one.paths) for one in outcomes]
+        return [failed_outcome(one.event, error, one.paths) for one in outcomes]
+    return [Outcome(event=one.event, result=Result.DONE, paths=one.paths) for one in outcomes]
 
 
 class _Attempt:
@@ -156,7 +153,7 @@ class _Attempt:
 
     def _observe_and_decide(self, works: list[Work]) -> None:
         """Before any effect it is known that vswitchd lives; a burst's reconfiguration may keep it busy."""
-        wait_for_switch(self._rundir, _SWITCH_ANSWER_S)
+        wait_for_switch(self._rundir, SWITCH_ANSWER_S)
         bridges = self._read_bridges(works)
         devices = [work.event.device for work in works]
         links = read_netdevs(self._peers.paths.sys, devices)

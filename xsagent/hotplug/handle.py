@@ -14,7 +14,7 @@ from xsagent.errors import BackendError, XsagentError
 from xsagent.hotplug.attempt import attempt, end_removals
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.peers import Peers
-from xsagent.hotplug.work import Outcome, Result
+from xsagent.hotplug.work import Outcome, Result, failed_outcome
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType
 from xsagent.observed.netdev import read_netdevs
@@ -59,7 +59,7 @@ def _try_once(peers: Peers, event: Event) -> Outcome:
                 event=event, result=Result.IGNORED, text="the toolstack calls us itself (libxl/disable_udev)"
             )
     except XsagentError as error:
-        return Outcome(event=event, result=Result.WAITING, text=str(error))
+        return failed_outcome(event, error)
     outcome = attempt(peers, [event])[0]
     if outcome.hook is None:
         return outcome

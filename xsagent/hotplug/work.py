@@ -12,7 +12,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TypeVar
 
-from xsagent.errors import OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError, XsagentError
+from xsagent.errors import (
+    BackendError,
+    InputError,
+    OvsdbUnavailableError,
+    SwitchDeadError,
+    XenstoreUnavailableError,
+    XsagentError,
+)
 from xsagent.hotplug.decide import Decision, Verdict
 from xsagent.hotplug.event import Event
 from xsagent.hotplug.places import PlacedPort
@@ -21,6 +28,8 @@ from xsagent.topology.values import Link
 
 _T = TypeVar("_T")
 _PEERS_AWAY = (OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
+_CERTAIN = (InputError, BackendError)
+"""Errors that no repetition mends, beside which everything may pass: a device, bridge or peer may come back."""
 
 
 class Result(enum.StrEnum):
@@ -45,6 +54,7 @@ class Outcome:
         paths: the VIF's directories in xenstore; None while they are not known.
         placed: name of the bridge that the port is on now; empty for none.
         hook: what a device that is LEAVING waits for.
+        peer_away: it is WAITING for Open vSwitch or xenstored themselves.
     """
 
     event: Event
@@ -53,6 +63,18 @@ class Outcome:
     paths: VifPaths | None = None
     placed: str = ""
     hook: Future[None] | None = None
+    peer_away: bool = False
+
+
+def failed_outcome(event: Event, error: XsagentError, paths: VifPaths | None = None) -> Outcome:
+    """How an event ended that met this error."""
+    return Outcome(
+        event=event,
+        result=Result.FAILED if isinstance(error, _CERTAIN) else Result.WAITING,
+        text=str(error),
+        paths=paths,
+        peer_away=isinstance(error, _PEERS_AWAY),
+    )
 
 
 @dataclass(slots=True, kw_only=True)

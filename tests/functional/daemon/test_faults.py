@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import sys
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.guest_vif import GuestVif
 from xsagent.sandbox.xenstored import xenstored_service
+from xsagent.sources.xenstore import REQUEST_DEADLINE_S
 
 LOCKED = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
 
@@ -39,12 +42,15 @@ def assert_right(served: ServedDom0, vifs: list[GuestVif]) -> None:
 
 
 def test_a_daemon_that_is_killed_during_a_burst_loses_nothing(served: ServedDom0) -> None:
-    """SIGKILL after the first reports, in the midst, and near the end of 200; each comes back and goes on."""
+    """SIGKILL at four moments of 200 events, the first of them before anything was reported; each comes back."""
+    seed = int(os.environ.get("XSAGENT_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
+    sys.stdout.write(f"XSAGENT_TEST_SEED={seed}\n")
+    counts = random.Random(seed).sample(range(1, 195), 3)  # noqa: S311 - moments, no secret
     vifs = burst(200)
     served.prepare(*vifs)
     served.online(*vifs)
 
-    for count in (1, 60, 150):
+    for count in (0, *sorted(counts)):
         await_connected(served, vifs, count)
         served.end("KILL")
         (served.root / "run/xsagent/ready").unlink()  # as the unit's ExecStopPost does
@@ -84,6 +90,31 @@ def test_a_dead_switch_is_an_error_that_passes_with_it() -> None:
         wait_for(lambda: connected(served, LOCKED) == 1, 30, f"it was not attached: {served.log[-2000:]}")
         assert served.read(f"{LOCKED.backend}/hotplug-error") is None
         assert_right(served, [LOCKED])
+
+
+def test_a_switch_that_hangs_and_goes_on_has_lost_nothing() -> None:
+    """It never went away, so no connection tells of it: what had its deadline meanwhile is done all the same."""
+    with running_dom0(XSAGENT_HOTPLUG_S="2") as served:
+        leaving, coming = LOCKED, GuestVif(id=VifId(8, 0))
+        served.plug(leaving)
+        served.prepare(coming)
+        served.sandbox.vswitchd.pause()
+        served.sandbox.run(["ip", "link", "del", leaving.device])
+        served.remove(leaving.backend)
+        served.sandbox.xenopsd.raise_uevents("remove", leaving)
+        served.online(coming)
+        (error,) = served.await_reports(coming)
+        assert "ovs-vswitchd does not answer" in error
+        served.await_status(
+            lambda one: one["devices"][leaving.device]["state"] == "error", "its removal was not given up"
+        )
+
+        served.sandbox.vswitchd.resume()
+
+        wait_for(lambda: connected(served, coming) == 1, 120, f"it was not attached: {served.log[-2000:]}")
+        wait_for(lambda: served.read(f"{leaving.hotplug}/hotplug") is None, 120, "the key of the other stayed")
+        served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+        assert_right(served, [coming])
 
 
 @pytest.mark.parametrize("occasion", ["restart", "fail mode", "controller", "manager gone", "emer-reset", "by hand"])
@@ -133,6 +164,22 @@ def test_a_xenstored_that_restarts_is_not_no_vifs(served: ServedDom0) -> None:
     other = GuestVif(id=VifId(8, 0))
     served.plug(other)
     assert served.ports() == {"vif7.0", "vif8.0"}
+
+
+def test_a_xenstored_that_hangs_during_a_burst_costs_time_alone(served: ServedDom0) -> None:
+    """Longer than a request waits for it: all are attached, none is reported as failed."""
+    vifs = burst(60)
+    served.prepare(*vifs)
+    process = served.sandbox.run(["cat", str(served.root / "run/xenstored/xenstored.pid")]).stdout.strip()
+    served.online(*vifs)
+    wait_for(lambda: connected(served, *vifs) >= 1, 60, "none was reported")
+
+    served.sandbox.run(["kill", "-STOP", process])
+    time.sleep(REQUEST_DEADLINE_S + 1)
+    served.sandbox.run(["kill", "-CONT", process])
+
+    assert served.await_reports(*vifs) == []
+    assert_right(served, vifs)
 
 
 def test_a_device_that_vanishes_while_it_is_attached_and_comes_again(served: ServedDom0) -> None:
