@@ -79,7 +79,7 @@ def open_boot(paths: Paths, settings: Settings, *, monitor: bool = True) -> Swit
     try:
         inventory = read_inventory(paths)
     except InputError as error:
-        inventory = Inventory(warnings=(str(error).removesuffix("; nothing was changed"),))
+        inventory = Inventory(warnings=(error.cause,))
     if not inventory.installation_uuid:
         sentence = f"{paths.inventory} names no INSTALLATION_UUID: the switch keeps, or makes up, an id of its own"
         inventory = replace(inventory, warnings=(*inventory.warnings, sentence))

@@ -31,6 +31,11 @@ class XsagentError(Exception):
     exit_code: ClassVar[int] = 1
     retry: ClassVar[Retry] = Retry.NEVER
 
+    @property
+    def cause(self) -> str:
+        """The sentence as the text of a warning: what follows is not left unchanged then."""
+        return str(self).removesuffix("; nothing was changed")
+
 
 class UsageError(XsagentError):
     """The command line is wrong; nothing was read or changed."""

@@ -12,7 +12,7 @@ from xsagent.desired.boot_set import boot_set, without_repeated_addresses
 from xsagent.desired.dns_gateway import Roles, choose_roles
 from xsagent.desired.down import build_down
 from xsagent.desired.draft import Draft
-from xsagent.desired.kind import cause_of, label
+from xsagent.desired.kind import label
 from xsagent.desired.management import management_path, with_management
 from xsagent.desired.notes import Notes
 from xsagent.desired.ownership import ownership_of
@@ -80,7 +80,7 @@ def _raise_members(scene: Scene, draft: Draft, members: list[Pif], roles: Roles)
         try:
             raise_pif(scene, draft, pif, roles)
         except (InputError, InUseError) as error:
-            draft.notes.warn("leave_out_of_boot", label(pif), cause_of(error))
+            draft.notes.warn("leave_out_of_boot", label(pif), error.cause)
             failed.add(pif.ref)
     return failed
 

@@ -9,7 +9,6 @@ from xsagent.desired.bridge import real_bridge
 from xsagent.desired.dns_gateway import Roles
 from xsagent.desired.draft import Draft
 from xsagent.desired.ip import build_ip_device
-from xsagent.desired.kind import cause_of
 from xsagent.desired.request import Action, BuildOptions, HostFacts
 from xsagent.desired.scene import Scene, ambiguous_bridges
 from xsagent.desired.siblings import drop_bridge
@@ -42,7 +41,7 @@ def build_internal_desired(
         try:
             build_ip_device(scene, draft, pif, Roles())
         except InputError as error:
-            draft.notes.warn("leave_out_address", bridge, cause_of(error))
+            draft.notes.warn("leave_out_address", bridge, error.cause)
             build_ip_device(scene, draft, _stand_in(network, with_address=False), Roles())
     return Desired(
         topology=draft.as_topology(),

@@ -16,7 +16,7 @@ from xsagent.desired.draft import Draft
 from xsagent.desired.ethtool import bridge_features, link_settings
 from xsagent.desired.ifcfg import IfcfgFacts, ifcfg_files
 from xsagent.desired.ipv6 import ipv6_gateway, ipv6_sysctls, parse_ipv6_mode, static_ipv6
-from xsagent.desired.kind import cause_of, label, refusal
+from xsagent.desired.kind import label, refusal
 from xsagent.desired.mtu import ip_device_mtu
 from xsagent.desired.notes import Notes
 from xsagent.desired.routes import static_routes
@@ -191,7 +191,7 @@ def _gateways(scene: Scene, pif: Pif, notes: Notes) -> tuple[IpAddress, ...]:
         except InputError as error:
             if scene.origin != "force":
                 raise
-            notes.warn("leave_out_gateway", label(pif), cause_of(error))
+            notes.warn("leave_out_gateway", label(pif), error.cause)
             continue
         found += [] if gateway is None else [gateway]
     return tuple(found)

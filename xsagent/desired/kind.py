@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 
-from xsagent.errors import InputError, InUseError
+from xsagent.errors import InputError
 from xsagent.model.records import UNTAGGED, Pif
 from xsagent.model.snapshot import Snapshot
 from xsagent.model.values import shown
@@ -33,11 +33,6 @@ def label(pif: Pif) -> str:
 def refusal(pif: Pif, cause: object) -> InputError:
     """The error for a PIF that cannot be used as it is."""
     return InputError(f"{label(pif)}: {cause}; nothing was changed")
-
-
-def cause_of(error: InputError | InUseError) -> str:
-    """An error's sentence as the text of a warning: what follows is not left unchanged then."""
-    return str(error).removesuffix("; nothing was changed")
 
 
 def _on_one_line(text: str) -> str:

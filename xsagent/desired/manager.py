@@ -15,7 +15,7 @@ from typing import Final
 from xsagent.desired.bond_options import bond_options
 from xsagent.desired.bridge import real_bridge
 from xsagent.desired.fail_mode import choose_disable_in_band, choose_fail_mode
-from xsagent.desired.kind import cause_of, is_tagged
+from xsagent.desired.kind import is_tagged
 from xsagent.desired.management import management_pif
 from xsagent.desired.notes import Notes
 from xsagent.desired.ownership import ownership_of
@@ -216,7 +216,7 @@ def _other_config(scene: Scene, pif: Pif, bridge: str, notes: Notes) -> Keys:
     try:
         return real_bridge(scene, pif, bridge, None, notes).other_config
     except InputError as error:
-        notes.warn("pass_over_bridge_settings", bridge, cause_of(error))
+        notes.warn("pass_over_bridge_settings", bridge, error.cause)
         return {}
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from xsagent.desired.draft import Draft
 from xsagent.desired.external_ids import network_uuids, own_network_uuid
 from xsagent.desired.ip import ip_device_routes
-from xsagent.desired.kind import PifKind, cause_of, kind_of, label
+from xsagent.desired.kind import PifKind, kind_of, label
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.request import BuildOptions, HostFacts
 from xsagent.desired.scene import Scene, ambiguous_bridges, has_ip
@@ -45,7 +45,7 @@ def build_rewrite_desired(
             if with_routes and pif.currently_attached and has_ip(pif):
                 _put_routes(scene, draft, pif)
         except InputError as error:
-            draft.notes.warn("skip_rewrite", label(pif), cause_of(error))
+            draft.notes.warn("skip_rewrite", label(pif), error.cause)
     return Desired(topology=draft.as_topology(), ownership=ownership_of(snapshot), reasons=draft.notes.as_reasons())
 
 

@@ -11,7 +11,7 @@ from xsagent.desired.dns_gateway import Roles, roles_before
 from xsagent.desired.draft import Draft
 from xsagent.desired.ifcfg import SYSCONFIG_NETWORK, role_holders, set_role
 from xsagent.desired.ip import build_ip_configuration
-from xsagent.desired.kind import cause_of, label
+from xsagent.desired.kind import label
 from xsagent.desired.scene import Scene
 from xsagent.errors import InputError
 from xsagent.model.records import Pif
@@ -39,7 +39,7 @@ def build_other_holders(scene: Scene, draft: Draft, roles: Roles) -> None:
                 build_ip_configuration(scene, draft, pif, roles)
                 draft.notes.decide("move_role", label(pif), "DNS or the default gateway moves from or to it")
         except InputError as error:
-            draft.notes.warn("move_role", label(pif), f"it cannot be adapted to its role: {cause_of(error)}")
+            draft.notes.warn("move_role", label(pif), f"it cannot be adapted to its role: {error.cause}")
 
 
 def build_role_file(scene: Scene, draft: Draft, roles: Roles) -> None:

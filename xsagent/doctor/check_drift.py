@@ -131,7 +131,7 @@ def _refused(wanted: Wanted, error: XsagentError) -> Finding:
         id="cannot-be-brought-up",
         severity=_severity(wanted),
         subject=label(wanted.pif),
-        problem=str(error).removesuffix("; nothing was changed"),
+        problem=error.cause,
         reason="interface-reconfigure refuses it",
         by_hand="remove what is in the way",
     )

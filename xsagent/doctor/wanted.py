@@ -50,4 +50,4 @@ def _wanted(snapshot: Snapshot, pif: Pif, host: HostFacts, options: BuildOptions
     try:
         return Wanted(pif=pif, desired=build_desired(snapshot, request, host, options))
     except XsagentError as error:
-        return Wanted(pif=pif, problem=str(error).removesuffix("; nothing was changed"))
+        return Wanted(pif=pif, problem=error.cause)

@@ -41,7 +41,7 @@ def _first(paths: Paths, sources: tuple[_Source, ...], *warnings: str) -> Snapsh
         try:
             snapshot = _with_pifs(read(paths))
         except CacheError as error:
-            passed_over.append(_fragment(error))
+            passed_over.append(error.cause)
             continue
         return dataclasses.replace(
             snapshot, warnings=(*warnings, *_used_instead(passed_over, snapshot.source), *snapshot.warnings)
@@ -58,11 +58,6 @@ def _with_pifs(snapshot: Snapshot) -> Snapshot:
 
 def _used_instead(passed_over: list[str], source: str) -> tuple[str, ...]:
     return (f"{'; '.join(passed_over)}; {source} is used instead",) if passed_over else ()
-
-
-def _fragment(error: CacheError) -> str:
-    """The reason without the assurance that ends it: something else is tried now."""
-    return str(error).removesuffix("; nothing was changed")
 
 
 _NORMAL: Final[tuple[_Source, ...]] = (

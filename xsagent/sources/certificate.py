@@ -51,7 +51,7 @@ def check_tls_files(tls: TlsFiles, now: float | None = None) -> tuple[str, ...]:
     try:
         _load(tls, None)
     except InputError as error:
-        warnings.append(str(error).removesuffix("; nothing was changed"))
+        warnings.append(error.cause)
     return tuple(warnings)
 
 

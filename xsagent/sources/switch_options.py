@@ -29,8 +29,7 @@ def read_switch_options(paths: Paths) -> SwitchOptions:
     try:
         text = read_text(path) or ""
     except InputError as error:
-        sentence = str(error).removesuffix("; nothing was changed")
-        return SwitchOptions(warnings=(f"{sentence}; the defaults are used",))
+        return SwitchOptions(warnings=(f"{error.cause}; the defaults are used",))
     return parse_switch_options(text, str(path))
 
 
