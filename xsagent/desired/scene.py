@@ -13,11 +13,8 @@ from xsagent.desired.kind import refusal
 from xsagent.desired.request import BuildOptions, HostFacts, Origin
 from xsagent.errors import InputError
 from xsagent.model.records import Bond, IpMode, Ipv6Mode, Network, Pif, Ref
-from xsagent.model.snapshot import Snapshot
+from xsagent.model.snapshot import XAPI_SOURCE, Snapshot
 from xsagent.model.values import parse_device_name, parse_vlan_tag, shown
-
-XAPI_SOURCE = "xapi"
-"""Snapshot.source of records that XAPI itself just gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

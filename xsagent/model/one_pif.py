@@ -14,7 +14,7 @@ from xsagent.model.records import UNTAGGED, AddressType, Bond, IpMode, Ipv6Mode,
 from xsagent.model.snapshot import Snapshot
 
 MANAGEMENT_NETWORK_UUID: Final = "InitialManagementNetwork"
-"""A reader knows by it that the snapshot is not of the whole host."""
+"""A reader of the cache knows by it that the snapshot is not of the whole host."""
 _CARRIER_NETWORK_UUID: Final = "InitialCarrierNetwork"
 _SPARE_BRIDGE: Final = "xentemp"
 """What xcp-networkd calls a bridge whose name XAPI has not said yet."""

@@ -10,10 +10,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Final, NewType
 
 Ref = NewType("Ref", str)
 """An opaque reference, for example ``OpaqueRef:3f0c1b9e-...``."""
+
+NULL_REF: Final = "OpaqueRef:NULL"
+"""XAPI's reference to nothing."""
 
 UNTAGGED = -1
 """PIF.VLAN of a PIF that is no VLAN."""

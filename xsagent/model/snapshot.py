@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from xsagent.errors import InputError, NotFoundError
 from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
+
+XAPI_SOURCE: Final = "xapi"
+"""Snapshot.source of records that XAPI itself just gave."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,7 @@ class Snapshot:
     """Records of this host by reference.
 
     Attributes:
-        source: where it came from, for messages: ``xapi``, or the path of the file.
+        source: where it came from: XAPI_SOURCE, or the path of the file.
         host_uuid: host.uuid (INSTALLATION_UUID); empty where the source has none.
         complete: every record of this host is there, so absence means absence (prune only then).
         unusable: references of records that could not be parsed, with the reason.

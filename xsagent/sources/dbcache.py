@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
 from xsagent.errors import CacheError, InputError
+from xsagent.model.one_pif import MANAGEMENT_NETWORK_UUID
 from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
 from xsagent.model.references import check_references
 from xsagent.model.snapshot import Snapshot
@@ -27,7 +28,7 @@ from xsagent.sources.dbcache_fields import (
     parse_json_object,
     read_elements,
 )
-from xsagent.sources.dbcache_layout import EXTRA, INITIAL_NETWORK_UUID, LAYOUTS, RawRecord, Record
+from xsagent.sources.dbcache_layout import EXTRA, LAYOUTS, RawRecord, Record
 from xsagent.sources.dbcache_xml import DEFAULT_LIMITS, Limits, RecordStream
 
 _T = TypeVar("_T")
@@ -180,7 +181,7 @@ class _Collector:
 
     def snapshot(self, source: str) -> Snapshot:
         """Everything taken so far."""
-        initial = any(network.uuid == INITIAL_NETWORK_UUID for network in self.networks.values())
+        initial = any(network.uuid == MANAGEMENT_NETWORK_UUID for network in self.networks.values())
         whole = not initial and not self.unusable
         return Snapshot(
             source=source,

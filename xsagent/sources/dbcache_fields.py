@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from xsagent.errors import InputError
-from xsagent.model.records import UNTAGGED, Bond, Pif, Ref, Sriov, Tunnel, Vlan
+from xsagent.model.records import NULL_REF, UNTAGGED, Bond, Pif, Ref, Sriov, Tunnel, Vlan
 from xsagent.model.values import parse_integer, shown
-from xsagent.sources.dbcache_layout import LAYOUTS, NULL_REF, Element, Form, RawElement, RawRecord
+from xsagent.sources.dbcache_layout import LAYOUTS, Element, Form, RawElement, RawRecord
 
 Fields = dict[str, Any]
 """A record's fields by name, each checked to be of the field's type."""

@@ -15,14 +15,11 @@ from typing import Final
 from xsagent.model.records import Bond, Network, Pif, Pool, Tunnel, Vlan
 
 ROOT: Final = "xenserver-network-configuration"
-NULL_REF: Final = "OpaqueRef:NULL"
 EXTRA: Final = "xsagent"
 """Our child element of a record, and our attribute of the root: a JSON object of what the layout cannot say.
 
 Not an element of its own beside the records: a legacy reader stops at an unknown element there.
 """
-INITIAL_NETWORK_UUID: Final = "InitialManagementNetwork"
-"""The network's uuid in a cache that the installer or a forced rewrite made: such a cache knows one PIF only."""
 
 
 class Form(enum.Enum):

@@ -13,13 +13,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from xsagent.model.records import UNTAGGED, Pif, Sriov, Vlan
+from xsagent.model.records import NULL_REF, UNTAGGED, Pif, Sriov, Vlan
 from xsagent.model.snapshot import Snapshot
 from xsagent.sources.dbcache_fields import complete_fields, is_plain_nic, json_value, read_elements
 from xsagent.sources.dbcache_layout import (
     EXTRA,
     LAYOUTS,
-    NULL_REF,
     ROOT,
     Element,
     Form,

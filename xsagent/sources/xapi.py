@@ -22,7 +22,7 @@ from typing import Final, TypeVar
 
 from xsagent.errors import InputError, XapiError
 from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
-from xsagent.model.snapshot import Snapshot
+from xsagent.model.snapshot import XAPI_SOURCE, Snapshot
 from xsagent.sources.xapi_records import (
     parse_bond,
     parse_network,
@@ -87,7 +87,7 @@ class _Reading:
         for pif in pifs.values():
             self._warn_of_dangling(pif, known)
         return Snapshot(
-            source="xapi",
+            source=XAPI_SOURCE,
             host_uuid=host_uuid,
             complete=not self.unusable,
             pifs=pifs,

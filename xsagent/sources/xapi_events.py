@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xsagent.errors import XapiError
-from xsagent.model.records import Ref
-from xsagent.sources.xapi_records import NULL_REF
+from xsagent.model.records import NULL_REF, Ref
 from xsagent.sources.xapi_session import RawRecord, XapiSession
 
 EVENTS_LOST: Final = frozenset({"EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE"})

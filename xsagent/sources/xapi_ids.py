@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from xsagent.errors import InputError
-from xsagent.model.records import Ref
+from xsagent.model.records import NULL_REF, Ref
 from xsagent.model.values import parse_controller_id
 from xsagent.model.xapi_ids import Guests, GuestVif, GuestVm
-from xsagent.sources.xapi_records import NULL_REF
 from xsagent.sources.xapi_session import RawRecord, XapiSession
 
 IFACE_ID_KEY: Final = "nicira-iface-id"

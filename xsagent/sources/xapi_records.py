@@ -11,10 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from xsagent.errors import InputError
-from xsagent.model.records import UNTAGGED, Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
+from xsagent.model.records import NULL_REF, UNTAGGED, Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
 from xsagent.model.values import parse_integer, shown
 
-NULL_REF: Final = "OpaqueRef:NULL"
 _INT64: Final = 1 << 63
 
 
