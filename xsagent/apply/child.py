@@ -57,16 +57,20 @@ def find_program(name: str, default: str) -> str:
     return found
 
 
+def package_directory() -> str:
+    """The directory that has the package which runs now, installed or not."""
+    return str(Path(xsagent.__file__).resolve().parent.parent)
+
+
 def own_command(module: str) -> list[str]:
     """Words that start the ``main`` of a module of ours as a process of its own; its arguments go behind them.
 
-    The interpreter finds the package that runs now, installed or not; it is started as ours was, without `site` for
-    example, which has a process that somebody waits for there much sooner.
+    The interpreter finds the package that runs now; it is started as ours was, without `site` for example, which has a
+    process that somebody waits for there much sooner.
     """
-    package = str(Path(xsagent.__file__).resolve().parent.parent)
     main = f"import sys; sys.path.insert(0, sys.argv.pop(1)); from {module} import main; sys.exit(main())"
     isolated, no_site = "-I" * sys.flags.isolated, "-S" * sys.flags.no_site
-    return [sys.executable, *filter(None, (isolated, no_site)), "-c", main, package]
+    return [sys.executable, *filter(None, (isolated, no_site)), "-c", main, package_directory()]
 
 
 def minimal_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

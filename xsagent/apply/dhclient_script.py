@@ -17,7 +17,6 @@ import os
 import socket
 import sys
 import syslog
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -30,9 +29,10 @@ from xsagent.apply.dhclient_environment import (
     parse_lease6,
     requested_options,
 )
-from xsagent.apply.packet_socket import usable_ipv6
+from xsagent.apply.packet_socket import await_link_local
 from xsagent.apply.probe import probe_gateway
 from xsagent.apply.resolver import merge_leases
+from xsagent.apply.run_dir import write_run_file
 from xsagent.apply.secondaries import promoted_secondaries
 from xsagent.config import Paths
 from xsagent.errors import CommandError, XsagentError
@@ -51,7 +51,6 @@ _POINT_TO_POINT: Final = 31
 _IP_S: Final = 10.0
 _PROBE_S: Final = 2.0
 _LINK_LOCAL_S: Final = 5.0
-_POLL_S: Final = 0.1
 _SET: Final = frozenset({"BOUND", "RENEW", "REBIND", "REBOOT", "TIMEOUT"})
 _UNSET: Final = frozenset({"EXPIRE", "FAIL"})
 
@@ -83,7 +82,7 @@ def run_reason(environment: Mapping[str, str]) -> int:
     elif stem in _UNSET:
         _unset_lease(environment, paths, files, device, family)
     elif reason == "PREINIT6":
-        _wait_link_local(device)
+        await_link_local(device, _LINK_LOCAL_S)
     elif stem == "DEPREF":
         _deprecate(environment, device)
     return 0
@@ -116,10 +115,10 @@ def _set_lease(environment: Mapping[str, str], paths: Paths, files: ClientFiles,
             _exchange_address(paths, device, lease.interface, _former(environment, files, device, family))
             _exchange_routes(device, lease, before)
     except XsagentError as error:
-        _write_result(files, LeaseResult(interface=None, problem=str(error)))
+        write_run_file(files.result, render_lease_result(LeaseResult(interface=None, problem=str(error))))
         raise
     if lease != before:
-        _write_result(files, lease)
+        write_run_file(files.result, render_lease_result(lease))
         syslog.syslog(syslog.LOG_INFO, f"set_lease device={device} address={lease.interface}")
     if lease.resolver.servers:
         merge_leases(paths)
@@ -208,21 +207,6 @@ def _deprecate(environment: Mapping[str, str], device: str) -> None:
     old = leased_interface(environment, 6, "new") or leased_interface(environment, 6, "old")
     if old is not None and old in _addresses(device):
         _ip("-6", "address", "change", str(old), "dev", device, "preferred_lft", "0")
-
-
-def _wait_link_local(device: str) -> None:
-    """DHCPv6 speaks from the link-local address, which is not usable before duplicate detection has ended."""
-    end = time.monotonic() + _LINK_LOCAL_S
-    while not any(address.is_link_local for address in usable_ipv6(device)) and time.monotonic() < end:
-        time.sleep(_POLL_S)
-
-
-def _write_result(files: ClientFiles, result: LeaseResult) -> None:
-    """Replace the result at once; it lies on a tmpfs and concerns this boot only, so nothing is fsynced."""
-    files.result.parent.mkdir(parents=True, exist_ok=True)
-    scratch = files.result.with_suffix(".new")
-    scratch.write_text(render_lease_result(result), encoding="utf-8")
-    scratch.replace(files.result)
 
 
 def _addresses(device: str) -> set[IpInterface]:

@@ -16,11 +16,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import xsagent
 from xsagent.apply import netlink
-from xsagent.apply.child import find_program, run_child
+from xsagent.apply.child import find_program, package_directory, run_child
 from xsagent.apply.dhclient_script import ROOT_VARIABLE
-from xsagent.apply.packet_socket import require_device, usable_ipv6
+from xsagent.apply.packet_socket import await_link_local, require_device
 from xsagent.apply.routes import apply_routes
 from xsagent.apply.scope import scoped
 from xsagent.config import Paths
@@ -79,7 +78,7 @@ def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResul
         _end(lambda: find_others(device, family, paths.proc), device)
         _write_files(files, step.client.configuration, paths)
         if family == IPV6:
-            _wait_link_local(device)
+            await_link_local(device, _LINK_LOCAL_S)  # without it dhclient -6 gives up, and says so
         _start(_command(files, device, family, ifindex, paths), paths)
     return _wait_lease(files, device, ifindex, paths.proc, wait_s)
 
@@ -158,8 +157,7 @@ def _write_files(files: ClientFiles, configuration: str, paths: Paths) -> None:
     python = sys.executable
     if len(python) > _LONGEST_SHEBANG:
         raise CommandError(f"the path of the Python interpreter is too long to start scripts by: {python}")
-    package = str(Path(xsagent.__file__).resolve().parent.parent)
-    _write(_launcher(paths), _LAUNCHER.format(python=python, package=package), 0o755)
+    _write(_launcher(paths), _LAUNCHER.format(python=python, package=package_directory()), 0o755)
 
 
 def _launcher(paths: Paths) -> Path:
@@ -211,11 +209,4 @@ def _wait_lease(files: ClientFiles, device: str, ifindex: int, proc: Path, wait_
             raise CommandError(f"the DHCP client of {device} ended by itself; the device has no lease")
         if waited >= wait_s:
             raise DhcpSilentError(f"no DHCP server answered on {device} within {wait_s:g} s; the client keeps asking")
-        time.sleep(_POLL_S)
-
-
-def _wait_link_local(device: str) -> None:
-    """Wait, since dhclient -6 gives up where the device has no usable link-local address (and says so)."""
-    end = time.monotonic() + _LINK_LOCAL_S
-    while not any(address.is_link_local for address in usable_ipv6(device)) and time.monotonic() < end:
         time.sleep(_POLL_S)

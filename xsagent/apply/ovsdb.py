@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from xsagent.apply.ovsdb_guards import Guard, describe_relied
+from xsagent.apply.ovsdb_guards import Guard
 from xsagent.apply.ovsdb_render import Transaction, render_step
 from xsagent.apply.ovsdb_resolve import parse_rows, resolve_selects
 from xsagent.errors import ConflictError, OvsdbUnavailableError, SwitchDeadError, SwitchRefusedError
 from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, TransactionRefusedError, rows_of
 from xsagent.observed.ovsdb_json import EMPTY_SET, Row
+from xsagent.plan.describe_operation import describe_relied
 from xsagent.plan.steps import OvsdbStep
 from xsagent.topology.values import Json
 
@@ -94,8 +95,7 @@ def _commit(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -> in
                     raise
             elif guard.relied is not None:
                 raise ConflictError(
-                    f"the plan relies on that {describe_relied(guard.relied)}, which is no longer so; "
-                    "nothing was changed"
+                    f"the plan relies on {describe_relied(guard.relied)}, which is no longer so; nothing was changed"
                 ) from refused
             if time.monotonic() + _RETRY_PAUSE_S > deadline:
                 raise ConflictError("the Open vSwitch database kept changing; nothing was changed") from refused

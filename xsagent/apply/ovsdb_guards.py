@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from xsagent.apply.ovsdb_resolve import MEMBERS, FoundRow, Reference, Rows, reference_set
 from xsagent.errors import ConflictError
 from xsagent.observed.ovsdb_connection import Operation
+from xsagent.plan.describe_operation import describe_relied
 from xsagent.plan.steps import Relied
 from xsagent.topology.values import Json
 
@@ -64,7 +65,7 @@ class GuardList:
             part = self._rows.find(part_table, str(name))
             if part is None:
                 raise ConflictError(
-                    f"the plan relies on that {describe_relied(entry)}, but {name} is gone; nothing was changed"
+                    f"the plan relies on {describe_relied(entry)}, but {name} is gone; nothing was changed"
                 )
             known.add(part.reference)
             where: list[Json] = [*where_name(entry.table, entry.record), [column, "includes", list(part.reference)]]
@@ -111,15 +112,6 @@ class GuardList:
         if repr(operation) not in self._seen:
             self._seen.add(repr(operation))
             self.guards.append(Guard(operation=operation, relied=relied))
-
-
-def describe_relied(entry: Relied) -> str:
-    """What was relied on, in words."""
-    if entry.column == "name":
-        return f"{entry.table} {entry.record} {'is there' if entry.value else 'is not there'}"
-    if _is_about_members(entry) and isinstance(entry.value, list):
-        return f"{entry.column} of {entry.table} {entry.record} are {', '.join(map(str, entry.value))}"
-    return f"{entry.column} of {entry.table} {entry.record} is {entry.value}"
 
 
 def _is_about_members(entry: Relied) -> bool:

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -24,6 +25,7 @@ _IF_INET6: Final = Path("/proc/self/net/if_inet6")
 
 _IFF_RUNNING: Final = 0x40
 _TENTATIVE: Final = 0x40
+_POLL_S: Final = 0.05
 
 
 @contextlib.contextmanager
@@ -76,6 +78,16 @@ def usable_ipv6(device: str) -> list[IPv6Address]:
         if name == device and not int(flags, 16) & _TENTATIVE:
             found.append(IPv6Address(bytes.fromhex(address)))
     return sorted(found, key=lambda item: (not item.is_link_local, item))
+
+
+def await_link_local(device: str, deadline_s: float) -> None:
+    """Wait until the device has a usable link-local address, at most `deadline_s`; returns either way.
+
+    DHCPv6 speaks from it, and it is not usable before duplicate detection has ended.
+    """
+    end = time.monotonic() + deadline_s
+    while not any(address.is_link_local for address in usable_ipv6(device)) and time.monotonic() < end:
+        time.sleep(_POLL_S)
 
 
 def _ioctl(device: str, request: int) -> bytes:

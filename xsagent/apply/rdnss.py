@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import select
 import time
-from pathlib import Path
 from typing import Final
 
 from xsagent.apply.advertisement import parse_advertisement
@@ -17,6 +16,7 @@ from xsagent.apply.dhclient_environment import requested_options
 from xsagent.apply.frames import ETH_P_IPV6
 from xsagent.apply.packet_socket import packet_socket
 from xsagent.apply.resolver import merge_leases
+from xsagent.apply.run_dir import write_run_file
 from xsagent.config import Paths
 from xsagent.observed.lease_results import LeaseResult, learnt_path, read_lease_result, render_lease_result
 from xsagent.topology.desired import Desired
@@ -61,7 +61,7 @@ def learn_servers(device: str, paths: Paths, deadline_s: float) -> Resolver | No
             other.unlink(missing_ok=True)
     before = read_lease_result(path)
     if before is None or before.resolver != resolver:
-        _write(path, LeaseResult(interface=None, resolver=resolver))
+        write_run_file(path, render_lease_result(LeaseResult(interface=None, resolver=resolver)))
     merge_leases(paths)
     return resolver
 
@@ -81,10 +81,3 @@ def _listen(device: str, deadline_s: float) -> Resolver | None:
                 return found.resolver
             if time.monotonic() >= end:
                 return None
-
-
-def _write(path: Path, result: LeaseResult) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".new")
-    scratch.write_text(render_lease_result(result), encoding="utf-8")
-    scratch.replace(path)

@@ -1,4 +1,4 @@
-"""What the daemon keeps below /run: its socket, its pid files and the file that says it hears udev's events. Effects.
+"""Files below /run: the daemon's socket, its pid files, whether it hears udev's events; what leases gave. Effects.
 
 Nothing here outlives a boot, so nothing is synced to a disk. Each writer has its remover; all are idempotent.
 """

@@ -1,6 +1,7 @@
 """Operations of the OVSDB transaction -> lines in the words and the notation of ovs-vsctl(8). Pure.
 
-`plan/render.py` puts them below the transaction's step. Complete: every column that an operation sets is named.
+`plan/render.py` puts them below the transaction's step, `apply/` into what it says of a conflict. Complete: every
+column that an operation sets is named.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def _(operation: SetKeys) -> list[str]:
 
 
 def describe_relied(relied: Relied) -> str:
-    """What a transaction relies on, as a clause after "relies on"."""
+    """What a transaction relies on, as a clause after "relies on"; also what a conflict says of it."""
     row = f"{relied.table} {relied.record}"
     if relied.column == "name":
         return f"{row} being {'there' if relied.value else 'absent'}"

@@ -277,6 +277,7 @@ def test_an_operation_is_written_as_ovs_vsctl_would(operation: OvsdbOperation, l
     ("relied", "text"),
     [
         (Relied(table="Port", record="eth0", column="name", value=True), "Port eth0 being there"),
+        (Relied(table="Port", record="eth0", column="name", value=False), "Port eth0 being absent"),
         (
             Relied(table="Bridge", record="xenbr0", column="ports", value=["eth0", "vif1.0"]),
             "Bridge xenbr0 having ports eth0 vif1.0",
