@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import wait
+from typing import Final
 
 from xsagent.apply.xenstore import write_failed
+from xsagent.config import Settings
 from xsagent.errors import BackendError, XsagentError
 from xsagent.hotplug.attempt import attempt, end_removals
 from xsagent.hotplug.event import Event, Want
@@ -21,12 +23,14 @@ from xsagent.observed.netdev import read_netdevs
 from xsagent.sources.host_files import check_backend
 from xsagent.sources.vif_reader import DISABLE_UDEV, read_backend_state
 
+UDEVS_PATIENCE_S: Final = 150
+"""udev kills what a rule started after 180 s (systemd-udevd.service(8)): the failure is to be reported by then."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _LOG = get_logger()
 
 
 def handle_event(peers: Peers, event: Event) -> Outcome:
-    """Have the event done; blocks until it is, or until ``hotplug_s`` seconds have passed.
+    """Have the event done; blocks until it is, or until `patience_s` seconds have passed.
 
     Idempotent: an event that comes twice finds everything right. DONE means verified (DESIGN.md section 6); WAITING
     never comes out: past the deadline it is FAILED, and xenstore holds the text where the device still exists.
@@ -37,7 +41,7 @@ def handle_event(peers: Peers, event: Event) -> Outcome:
     check_hotplug_backend(peers)
     if event.want is Want.NOTHING:
         return Outcome(event=event, result=Result.IGNORED, text=f"{event.action} asks for nothing")
-    deadline, pause = time.monotonic() + peers.settings.hotplug_s, _FIRST_PAUSE_S
+    deadline, pause = time.monotonic() + patience_s(event, peers.settings), _FIRST_PAUSE_S
     while True:
         outcome = _try_once(peers, event)
         if outcome.result in {Result.DONE, Result.IGNORED}:
@@ -50,6 +54,11 @@ def handle_event(peers: Peers, event: Event) -> Outcome:
         _LOG.debug("wait_hotplug", device=event.device, text=outcome.text)
         time.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def patience_s(event: Event, settings: Settings) -> int:
+    """Until a failure that may pass counts as final, seconds."""
+    return min(settings.hotplug_s, UDEVS_PATIENCE_S) if event.from_udev else settings.hotplug_s
 
 
 def _try_once(peers: Peers, event: Event) -> Outcome:
