@@ -100,11 +100,6 @@ class Paths:
         return self.below("/etc/xensource/network.conf")
 
     @property
-    def pool_conf(self) -> Path:
-        """Role of this host in its pool."""
-        return self.below("/etc/xensource/pool.conf")
-
-    @property
     def settings_file(self) -> Path:
         """Our own settings (TOML, flat)."""
         return self.below("/etc/xsagent/xsagent.conf")

@@ -15,7 +15,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -193,19 +193,6 @@ def hide(text: str) -> None:
         _state.hidden.add(text)
 
 
-@contextlib.contextmanager
-def run_scope(run_id: str | None = None) -> Iterator[str]:
-    """Events inside carry this run id instead of the process's: one request of a daemon.
-
-    Follows the flow of control (a contextvar), so requests in other threads and tasks keep theirs.
-    """
-    import structlog.contextvars  # noqa: PLC0415 - costs 45 ms, see the module's head
-
-    chosen = run_id or secrets.token_hex(4)
-    with structlog.contextvars.bound_contextvars(run_id=chosen):
-        yield chosen
-
-
 def log_reasons(logger: Logger, reasons: Iterable[Reason]) -> None:
     """One event for each decision that pure code reports: INFO, or WARNING where a person should look."""
     for reason in reasons:
@@ -218,7 +205,7 @@ def _structlog_logger(sink: _Sink) -> Any:  # noqa: ANN401 - structlog's proxy i
 
     return structlog.wrap_logger(
         sink,
-        processors=[structlog.contextvars.merge_contextvars, _complete, _redact, _render],
+        processors=[_complete, _redact, _render],
         wrapper_class=structlog.BoundLogger,
         cache_logger_on_first_use=True,
     )

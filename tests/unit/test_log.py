@@ -178,19 +178,6 @@ def test_a_reason_becomes_one_event(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_a_run_scope_gives_its_events_an_id_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
-    """The daemon serves many requests; each has its own run id, and afterwards the process's own is back."""
-    _to_stderr()
-    logger = log.get_logger()
-
-    with log.run_scope() as first, log.run_scope("r9"):
-        logger.info("inner")
-    logger.info("outer")
-
-    assert first not in {"r1", "r9"}
-    assert _lines(capsys) == ["level=info run_id=r9 event=inner", "level=info run_id=r1 event=outer"]
-
-
 def test_each_run_has_an_id_of_its_own() -> None:
     """Without an id from a caller a new one is made and returned."""
     first = log.configure(syslog=False, level="info", program="t")

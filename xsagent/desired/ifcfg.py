@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from xsagent.desired.ethtool import OFFLOADS
+from xsagent.topology.network_scripts import ifcfg_paths
 from xsagent.topology.values import IPV4, IPV6, IpAddress, IpDevice, Route
 
-SCRIPTS: Final = "/etc/sysconfig/network-scripts"
 SYSCONFIG_NETWORK: Final = "/etc/sysconfig/network"
 _FIRST_BOOT_TIMEOUT_S: Final = 240
 _ETHTOOL_S: Final = ("speed", "duplex", "autoneg", "advertise", "wol")
@@ -48,11 +48,6 @@ def ifcfg_files(facts: IfcfgFacts) -> dict[str, str | None]:
     paths = ifcfg_paths(facts.device.device)
     routes6 = _route_text(facts.device, IPV6)
     return dict(zip(paths, (_ifcfg_text(facts), _route_text(facts.device, IPV4), routes6 or None), strict=True))
-
-
-def ifcfg_paths(device: str) -> tuple[str, str, str]:
-    """Paths of a device's ifcfg, route and route6 files."""
-    return (f"{SCRIPTS}/ifcfg-{device}", f"{SCRIPTS}/route-{device}", f"{SCRIPTS}/route6-{device}")
 
 
 def set_role(text: str, key: str, device: str | None) -> str:

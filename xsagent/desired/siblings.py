@@ -7,13 +7,13 @@ everything that a bridge leaves behind.
 from __future__ import annotations
 
 from xsagent.desired.draft import Draft
-from xsagent.desired.ifcfg import ifcfg_paths
 from xsagent.desired.kind import label
 from xsagent.desired.nic import nic_name
 from xsagent.desired.scene import Scene
 from xsagent.errors import InputError, InUseError
 from xsagent.model.records import Bond, Pif
 from xsagent.model.values import parse_device_name
+from xsagent.topology.network_scripts import ifcfg_paths
 from xsagent.topology.values import ObjectKind
 
 

@@ -298,7 +298,7 @@ class _Attach:
             "xs-network-uuid": vif.network_uuid,
             "attached-mac": vif.mac,
             "iface-id": vif.nicira_iface_id or vif.vif_uuid,
-            "vm-id": vif.nicira_vm_id or vif.vm_uuid,
+            "vm-id": vif.vm_uuid,
         }
         status = decide_iface_status(frozenset(self._beside) | {self._event.kind})
         known: dict[str, str | None] = {key: value for key, value in keys.items() if value}
@@ -346,7 +346,7 @@ class _Attach:
 
         At a resync even where xenstore names another: its copy is from the time when the VIF was plugged.
         """
-        named = {"iface-id": self._vif.nicira_iface_id, "vm-id": self._vif.nicira_vm_id}
+        named = {"iface-id": self._vif.nicira_iface_id, "vm-id": ""}
         if key not in named or key not in now or now.get("xs-vif-uuid") != self._vif.vif_uuid:
             return False
         return not named[key] or self._event.action is Action.REPAIR

@@ -32,13 +32,6 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolRole:
-    """What this host is in its pool: `coordinator` is the coordinator's address, empty on the coordinator itself."""
-
-    coordinator: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """Plain values from the host.
 

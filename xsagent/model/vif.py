@@ -104,7 +104,7 @@ class Vif:
         trunks: VLANs let through; None when not spoken about, empty for all.
         ethtool: offloads by ethtool's short names.
         offloaded: an SR-IOV virtual function carries it: no hotplug work at all.
-        nicira_iface_id, nicira_vm_id: XAPI's overrides of iface-id and vm-id; empty for none.
+        nicira_iface_id: XAPI's override of iface-id; empty for none.
     """
 
     id: VifId
@@ -122,4 +122,3 @@ class Vif:
     locking: Locking = field(default_factory=Locking)
     offloaded: bool = False
     nicira_iface_id: str = ""
-    nicira_vm_id: str = ""

@@ -12,24 +12,8 @@ from dataclasses import replace
 from xsagent.plan.ip import remove_ip_device
 from xsagent.plan.remade import restore_ip, restore_riders
 from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, LinkStep, Step
+from xsagent.topology.network_scripts import ifcfg_path, ifcfg_paths
 from xsagent.topology.values import IpDevice, Origin, Topology
-
-SCRIPTS = "/etc/sysconfig/network-scripts"
-
-
-def ifcfg_path(device: str) -> str:
-    """Path of a device's ifcfg file."""
-    return f"{SCRIPTS}/ifcfg-{device}"
-
-
-def route_path(device: str) -> str:
-    """Path of a device's static IPv4 routes file."""
-    return f"{SCRIPTS}/route-{device}"
-
-
-def route6_path(device: str) -> str:
-    """Path of a device's static IPv6 routes file."""
-    return f"{SCRIPTS}/route6-{device}"
 
 
 def diff_ifcfg_device(
@@ -40,7 +24,7 @@ def diff_ifcfg_device(
     The files themselves are steps of `diff_files`, between the two.
     """
     name = desired.device
-    paths = [path for path in (ifcfg_path(name), route_path(name), route6_path(name)) if path in topology.files]
+    paths = [path for path in ifcfg_paths(name) if path in topology.files]
     changed = any(_must_restart(topology.files[path], observed.files.get(path)) for path in paths)
     configured = observed.files.get(ifcfg_path(name)) is not None and _is_up(name, observed)
     if not changed and is_configured(desired, observed):

@@ -1,4 +1,4 @@
-"""Small files of the host to typed values: inventory, backend, pool role, boot markers, NIC addresses.
+"""Small files of the host to typed values: inventory, backend, boot markers, NIC addresses.
 
 Reads only, afresh at each call (XAPI rewrites the inventory at any time). The commands pass the values on to
 `desired/`; which network state to start from is decided in `boot`.
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from xsagent.config import Paths
 from xsagent.errors import BackendError, InputError
-from xsagent.model.host import HostFacts, Inventory, PoolRole
+from xsagent.model.host import HostFacts, Inventory
 from xsagent.model.values import parse_device_name, parse_mac, shown
 from xsagent.sources.shell_assignments import parse_assignments
 
@@ -94,23 +94,6 @@ def read_backend(paths: Paths) -> str | None:
     if text is None:
         return None
     return "\n".join(line.partition("#")[0].strip() for line in text.splitlines()).strip()
-
-
-def read_pool_role(paths: Paths) -> PoolRole | None:
-    """What pool.conf says: None when there is no such file.
-
-    Raises:
-        InputError: it says neither ``master`` nor ``slave:ADDRESS``.
-    """
-    text = read_text(paths.pool_conf)
-    if text is None:
-        return None
-    word, _, address = text.strip().partition(":")
-    if word == "master" and not address:
-        return PoolRole()
-    if word == "slave" and address.strip():
-        return PoolRole(coordinator=address.strip())
-    raise InputError(f"{paths.pool_conf} names no role: {shown(text.strip())}; nothing was changed")
 
 
 def read_host_facts(paths: Paths) -> HostFacts:

@@ -96,14 +96,6 @@ def parse_read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: s
     return parse_vif(replace(keys, file=_read_file(paths, keys, vm_uuid)))
 
 
-def read_paths(store: Xenstore, vif: VifId) -> VifPaths:
-    """Where the VIF's keys lie; works when ``/local/domain/D`` is gone already. Errors as `read_vif`."""
-    [found] = store.transact(lambda transaction: _run(store, transaction, [_find_paths(vif)]))
-    if isinstance(found, InputError):
-        raise found
-    return found[0]
-
-
 def read_backend_state(store: Xenstore, paths: VifPaths) -> BackendState:
     """What the backend directory and HOTPLUG say now. Errors as `Xenstore.read`."""
     [found] = store.transact(lambda transaction: _run(store, transaction, [_read_backend(paths)]))

@@ -158,10 +158,6 @@ class Xenstore:
         """Ask for events of a node and all below it. xenstored sends one at once. Errors as `read`."""
         self.request(Operation.WATCH, encode_path(path), token.encode("ascii") + b"\0")
 
-    def unwatch(self, path: str, token: str) -> None:
-        """End a watch; events that are on their way may still come."""
-        self.request(Operation.UNWATCH, encode_path(path), token.encode("ascii") + b"\0")
-
     def take_event(self, deadline_s: float) -> WatchEvent | None:
         """The next watch event, waiting at most `deadline_s` seconds; None when there was none.
 

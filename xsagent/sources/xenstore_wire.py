@@ -28,7 +28,6 @@ class Operation(enum.IntEnum):
     DIRECTORY = 1
     READ = 2
     WATCH = 4
-    UNWATCH = 5
     TRANSACTION_START = 6
     TRANSACTION_END = 7
     WRITE = 11

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from xsagent.plan.ifcfg import diff_ifcfg_device, ifcfg_path, remove_ifcfg_device
+from xsagent.plan.ifcfg import diff_ifcfg_device, remove_ifcfg_device
 from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, RouteStep
+from xsagent.topology.network_scripts import ifcfg_path
 from xsagent.topology.values import Address, IpDevice, Link, Route, Topology
 
 RIDER = Link(name="xenbr0.7", kind="vlan", parent="xenbr0", vlan=7, up=True)

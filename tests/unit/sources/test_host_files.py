@@ -8,7 +8,7 @@ import pytest
 
 from xsagent.config import Paths
 from xsagent.errors import BackendError, InputError
-from xsagent.model.host import HostFacts, Inventory, PoolRole
+from xsagent.model.host import HostFacts, Inventory
 from xsagent.sources.host_files import (
     check_backend,
     is_high_availability_running,
@@ -18,7 +18,6 @@ from xsagent.sources.host_files import (
     read_inventory,
     read_mac,
     read_network_boot_mac,
-    read_pool_role,
     read_root_macs,
 )
 
@@ -112,28 +111,6 @@ def test_a_missing_backend_is_refused(tmp_path: Path) -> None:
     """It was a traceback of the legacy scripts (legacy-faults.md F21)."""
     with pytest.raises(BackendError, match="does not exist"):
         check_backend(Paths(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("text", "role"),
-    [
-        ("master", PoolRole()),
-        ("master\n", PoolRole()),
-        ("slave:192.0.2.1", PoolRole(coordinator="192.0.2.1")),
-        ("slave:2001:db8::1\n", PoolRole(coordinator="2001:db8::1")),
-    ],
-)
-def test_the_pool_role_is_read(tmp_path: Path, text: str, role: PoolRole) -> None:
-    """An IPv6 address stands bare."""
-    assert read_pool_role(write(tmp_path, "etc/xensource/pool.conf", text)) == role
-
-
-def test_a_role_that_is_none_is_refused(tmp_path: Path) -> None:
-    """A missing file is no error: there is no role."""
-    assert read_pool_role(Paths(tmp_path)) is None
-    for text in ("", "slave:", "slave", "master:x", "broken"):
-        with pytest.raises(InputError):
-            read_pool_role(write(tmp_path, "etc/xensource/pool.conf", text))
 
 
 def test_the_mac_of_a_network_booted_host_is_read(tmp_path: Path) -> None:
