@@ -1,8 +1,8 @@
-"""The toolstack's udev rules -> the same without its two network lines. Pure.
+"""The toolstack's udev rules -> the same without what they run for guests' network devices. Pure.
 
 udev runs every rule that matches, so while xen-backend.rules still has its lines for vif and tap, the toolstack's
 script would run beside ours. `cli/udev_rules` does this at installation; udev/65-xsagent.rules is what stands for
-the lines. All others (vbd, tap-ctl, evtchn ...) stay byte for byte.
+the lines. All others (vbd, tap-ctl, evtchn ...) stay byte for byte; a line for vif and others stays for the others.
 """
 
 from __future__ import annotations
@@ -10,24 +10,45 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 MARK: Final = "# xsagent: "
 """Put before each physical line that is taken out; removing it brings the file back."""
+_KEPT: Final = "# xsagent, what is left of the next rule:\n"
+"""Stands before a rule that goes on for other devices alone; putting the file back drops both."""
 
-_MATCH = re.compile(r'\b(SUBSYSTEM|KERNEL|RUN)\s*(==|\+=|:=|=)\s*"([^"]*)"', re.ASCII)
-_NETWORK: Final = (("xen-backend", "vif-5-0"), ("net", "tap5.0"))
-"""Subsystem and kernel name of the two devices that are ours now (udev-xen.md)."""
+_MATCH = re.compile(r'\b(SUBSYSTEM|KERNEL|RUN)\s*(==|!=|\+=|:=|=)\s*"([^"]*)"', re.ASCII)
+_KERNEL = re.compile(r'\bKERNEL\s*==\s*"[^"]*"', re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Devices:
+    """A kind of device that is ours now (udev-xen.md): its subsystem, the kernel name of one, the beginning of all."""
+
+    subsystem: str
+    name: str
+    prefix: str
+
+
+_NETWORK: Final = (_Devices("xen-backend", "vif-5-0", "vif"), _Devices("net", "tap5.0", "tap"))
 
 
 def take_out_network_lines(text: str) -> str:
     """The rules with the lines that run a program for vif or tap commented out; idempotent."""
-    return "".join(_commented(rule) if _is_network(rule) else rule for rule in _rules(text))
+    return "".join(_without_network(rule) for rule in _rules(text))
 
 
 def put_back_network_lines(text: str) -> str:
     """What `take_out_network_lines` was given."""
-    return "".join(line.removeprefix(MARK) for line in text.splitlines(keepends=True))
+    original = []
+    rules = _rules(text)
+    for rule in rules:
+        if rule == _KEPT:
+            next(rules, "")
+        else:
+            original += [line.removeprefix(MARK) for line in rule.splitlines(keepends=True)]
+    return "".join(original)
 
 
 def _rules(text: str) -> Iterator[str]:
@@ -42,17 +63,38 @@ def _rules(text: str) -> Iterator[str]:
         yield rule
 
 
-def _commented(rule: str) -> str:
-    return "".join(MARK + line for line in rule.splitlines(keepends=True))
+def _without_network(rule: str) -> str:
+    """The rule commented out; before it, where it is for other devices too, a copy for those."""
+    ours = _ours(rule)
+    if not ours:
+        return rule
+    kernel = _keys(rule)["KERNEL", "=="]
+    others = [one for one in kernel.split("|") if not one.startswith(tuple(devices.prefix for devices in ours))]
+    commented = "".join(MARK + line for line in rule.splitlines(keepends=True))
+    if not others:
+        return commented
+    but_ours = f'KERNEL!="{"|".join(f"{devices.prefix}*" for devices in ours)}"'
+    narrowed = _KERNEL.sub(lambda found: f"{found[0]}, {but_ours}", rule, count=1)
+    return "".join((_KEPT, narrowed.removesuffix("\n"), "\n", commented))
 
 
-def _is_network(rule: str) -> bool:
-    if rule.lstrip().startswith("#"):
-        return False
-    found = {(key, operator): value for key, operator, value in _MATCH.findall(rule.replace("\\\n", " "))}
-    subsystem, kernel = found.get(("SUBSYSTEM", "=="), ""), found.get(("KERNEL", "=="), "")
-    runs = any(key == "RUN" for key, _ in found)
-    return runs and any(_matches(subsystem, wanted) and _matches(kernel, name) for wanted, name in _NETWORK)
+def _keys(rule: str) -> dict[tuple[str, str], str]:
+    """Value by key and operator, of the keys that matter here."""
+    return {(key, operator): value for key, operator, value in _MATCH.findall(rule.replace("\\\n", " "))}
+
+
+def _ours(rule: str) -> tuple[_Devices, ...]:
+    """The kinds of our devices that a rule runs a program for."""
+    keys = {} if rule.lstrip().startswith("#") else _keys(rule)
+    if not any(key == "RUN" for key, _ in keys):
+        return ()
+    return tuple(
+        devices
+        for devices in _NETWORK
+        if _matches(keys.get(("SUBSYSTEM", "=="), ""), devices.subsystem)
+        and _matches(keys.get(("KERNEL", "=="), ""), devices.name)
+        and not _matches(keys.get(("KERNEL", "!="), ""), devices.name)
+    )
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -40,7 +40,7 @@ def test_a_second_time_changes_nothing_and_it_can_be_put_back() -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        'SUBSYSTEM=="xen-backend", KERNEL=="vif*|vbd*", RUN+="/x"\n',
+        'SUBSYSTEM=="xen-backend", KERNEL=="vif*|vif-*", RUN+="/x"\n',
         'KERNEL=="vif-*", RUN="/etc/xensource/scripts/vif $env{ACTION} vif", SUBSYSTEM=="xen-backend"',
         'SUBSYSTEM=="xen-backend", \\\n  KERNEL=="vif*", \\\n  RUN:="/x"\n',
     ],
@@ -50,4 +50,27 @@ def test_other_spellings_of_the_lines_are_known(rule: str) -> None:
     taken = take_out_network_lines(rule)
 
     assert all(line.startswith(MARK) for line in taken.splitlines())
+    assert put_back_network_lines(taken) == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        (
+            'SUBSYSTEM=="xen-backend", KERNEL=="vif*|vbd*", RUN+="/x"\n',
+            'SUBSYSTEM=="xen-backend", KERNEL=="vif*|vbd*", KERNEL!="vif*", RUN+="/x"\n',
+        ),
+        ('KERNEL=="*", RUN+="/x", SUBSYSTEM=="net|xen-backend"', None),
+        ('SUBSYSTEM=="net", \\\n  KERNEL=="tap*|eth*", \\\n  RUN:="/x"\n', None),
+    ],
+)
+def test_a_rule_for_other_devices_too_stays_for_those(rule: str, left: str | None) -> None:
+    """One line for vif and vbd: block devices go on, ours are excluded from it; it can be put back."""
+    taken = take_out_network_lines(rule)
+    active = "".join(line for line in taken.splitlines(keepends=True) if not line.startswith("#"))
+
+    assert active == (left or active)
+    assert 'KERNEL!="' in active
+    assert "RUN" in active
+    assert take_out_network_lines(taken) == taken
     assert put_back_network_lines(taken) == rule
