@@ -48,13 +48,13 @@ class Link:
 
     Attributes:
         path: of the host.
-        target: absolute; below LIBRARY, a unit of ours, or NOWHERE.
-        where_present: made only where the path exists (another release's place for the same thing).
+        target: absolute; below LIBRARY, another link of ours, or NOWHERE.
+        beside: a path without which it is not made; empty: always made.
     """
 
     path: str
     target: str
-    where_present: bool = False
+    beside: str = ""
 
 
 def links(profile: Profile, init_scripts: Mapping[str, str]) -> tuple[Link, ...]:
@@ -94,7 +94,8 @@ def _hotplug_links() -> Iterator[Link]:
     yield Link(path=f"{_SCRIPTS}/vif", target=_HOOK)
     for name in _HOOK_NAMES:
         yield Link(path=f"{_XENOPSD}/{name}", target=_HOOK)
-        yield Link(path=f"{_LIBEXEC}/{name}", target=_HOOK, where_present=True)
+        other_release = f"{_LIBEXEC}/{name}"
+        yield Link(path=other_release, target=_HOOK, beside=other_release)
     for name in ("openvswitch-cfg-update", "openvswitch-config-update"):
         yield Link(path=f"{_PLUGINS}/{name}", target=f"{LIBRARY}/plugins/openvswitch-cfg-update")
     yield Link(path=UDEV_RULES, target=OUR_UDEV_RULES)
@@ -111,6 +112,12 @@ def _full_links() -> Iterator[Link]:
     yield Link(path=f"{_LIBEXEC}/interface-reconfigure", target=f"{BIN}/interface-reconfigure")
     yield Link(path="/usr/bin/networkd_db", target=f"{BIN}/networkd_db")
     yield from _masks("xcp-networkd.service")
+    # Debian's name for what starts both daemons: not masked, since others' units require it, but a name of ours.
+    yield Link(
+        path=f"{UNIT_OVERRIDES}/openvswitch-switch.service",
+        target=f"{UNIT_OVERRIDES}/openvswitch.service",
+        beside="/usr/lib/systemd/system/openvswitch-switch.service",
+    )
 
 
 def _masks(*units: str) -> Iterator[Link]:

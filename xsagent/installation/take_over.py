@@ -50,7 +50,7 @@ def take_over(paths: Paths, profile: Profile) -> tuple[str, ...]:
     wanted_links = {
         link.path: link.target
         for link in links(profile, _read_init_scripts(paths))
-        if not link.where_present or os.path.lexists(paths.below(link.path))
+        if not link.beside or os.path.lexists(paths.below(link.beside))
     }
     rules = wanted_rules(paths, earlier.texts)
     missing = _missing_directories(paths, (*wanted_links, *rules))

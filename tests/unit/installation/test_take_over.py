@@ -85,6 +85,22 @@ def test_our_links_lead_into_the_private_folder_below_any_root(host: Paths) -> N
     assert str(host.below("/etc/systemd/system/xcp-networkd.service").readlink()) == "/dev/null"
 
 
+def test_another_name_of_the_switch_becomes_one_of_ours(host: Paths) -> None:
+    """Debian's openvswitch-switch.service, where it is: others' units may require it, so it is not masked."""
+    other, ours = (host.below(f"/etc/systemd/system/openvswitch{end}.service") for end in ("-switch", ""))
+    take_over(host, "full")
+    assert not other.is_symlink()
+    host.below("/usr/lib/systemd/system").mkdir(parents=True)
+    host.below("/usr/lib/systemd/system/openvswitch-switch.service").touch()
+
+    take_over(host, "full")
+
+    assert str(other.readlink()) == "openvswitch.service"
+    assert other.samefile(ours)
+    give_back(host)
+    assert not other.is_symlink()
+
+
 def test_rules_in_usr_lib_are_shadowed_and_those_in_etc_changed(host: Paths) -> None:
     """No second rule for guests' devices is active; all other lines are."""
     take_over(host, "hotplug")
