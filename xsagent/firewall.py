@@ -33,10 +33,10 @@ _log = get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirewallResult:
-    """What a run came to.
+    """What a run came to, or would come to.
 
     Attributes:
-        changes: what was done, or would be in a dry run.
+        changes: what was done, or is to be done.
         warnings: what could not be read or done.
     """
 
@@ -44,14 +44,11 @@ class FirewallResult:
     warnings: tuple[str, ...] = ()
 
 
-def reconcile_firewall(
-    paths: Paths, settings: Settings, snapshot: Snapshot | None = None, *, dry_run: bool = False
-) -> FirewallResult:
+def reconcile_firewall(paths: Paths, settings: Settings, snapshot: Snapshot | None = None) -> FirewallResult:
     """Make the firewall let in what the tunnels of this host need, and nothing more of ours. Idempotent.
 
     Arguments:
         snapshot: XAPI's records; None: the cache's. Which tunnels are attached, the switch's bridges say.
-        dry_run: only tell.
 
     Raises:
         OvsdbUnavailableError, OvsdbError: the switch does not say which tunnels there are; nothing was changed.
@@ -60,13 +57,21 @@ def reconcile_firewall(
     if settings.firewall == "off":
         return FirewallResult()
     with hold_lock(paths.run_dir / _LOCK_NAME, "xsagent firewall", _LOCK_S):
-        wanted = _wanted(paths, settings, snapshot)
-        found = read_firewall(paths)
-        changes = diff_firewall(wanted, found.chains)
-        failures = () if dry_run else tuple(filter(None, map(_apply, changes)))
-    for sentence in (*found.warnings, *failures):
+        planned = plan_firewall(paths, settings, snapshot)
+        failures = tuple(filter(None, map(_apply, planned.changes)))
+    warnings = planned.warnings + failures
+    for sentence in warnings:
         _log.warning("reconcile_firewall", reason=sentence)
-    return FirewallResult(changes=changes, warnings=found.warnings + failures)
+    return FirewallResult(changes=planned.changes, warnings=warnings)
+
+
+def plan_firewall(paths: Paths, settings: Settings, snapshot: Snapshot | None = None) -> FirewallResult:
+    """What `reconcile_firewall` would do now; arguments and errors as there, reads only."""
+    if settings.firewall == "off":
+        return FirewallResult()
+    wanted = _wanted(paths, settings, snapshot)
+    found = read_firewall(paths)
+    return FirewallResult(changes=diff_firewall(wanted, found.chains), warnings=found.warnings)
 
 
 def _wanted(paths: Paths, settings: Settings, snapshot: Snapshot | None) -> frozenset[FirewallRule]:

@@ -6,11 +6,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from xsagent.config import Paths, read_settings
+from xsagent.config import Paths, Settings, read_settings
 from xsagent.errors import XsagentError
-from xsagent.firewall import FirewallResult, reconcile_firewall
+from xsagent.firewall import FirewallResult, plan_firewall, reconcile_firewall
 from xsagent.log import configure
 from xsagent.plan.firewall import render_change
 
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
         XsagentError: the switch does not say which tunnels there are; nothing was changed.
     """
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
-    result = _reconcile(paths, dry_run=arguments.dry_run)
+    result = _run(paths, plan_firewall if arguments.dry_run else reconcile_firewall)
     for change in result.changes:
         for line in render_change(change):
             print(line)
@@ -33,17 +33,17 @@ def main(words: Sequence[str]) -> int:
     """Reconcile once for the daemon; prints what it cost, seconds of a processor, as JSON."""
     began = sum(os.times()[:4])
     try:
-        result = _reconcile(Paths.from_environ("".join(words[:1]), os.environ))
+        result = _run(Paths.from_environ("".join(words[:1]), os.environ), reconcile_firewall)
     except (XsagentError, OSError) as error:
         return _complain(str(error))
     sys.stdout.write(json.dumps({"cpu_s": sum(os.times()[:4]) - began}))
     return _complain(*result.warnings)
 
 
-def _reconcile(paths: Paths, *, dry_run: bool = False) -> FirewallResult:
+def _run(paths: Paths, flow: Callable[[Paths, Settings], FirewallResult]) -> FirewallResult:
     settings = read_settings(paths, os.environ)
     configure(syslog=True, level=settings.log_level, program="xsagent-firewall", device=paths.below("/dev/log"))
-    return reconcile_firewall(paths, settings, dry_run=dry_run)
+    return flow(paths, settings)
 
 
 def _complain(*sentences: str) -> int:
