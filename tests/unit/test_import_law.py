@@ -47,7 +47,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "reconcile": _FLOW | _ENTRIES,
     "daemon": _FLOW | _ENTRIES | {"reconcile"},
     # facts -> findings; only its read*.py do I/O, and ask the peers that everything else asks
-    "doctor": _FLOW | _ENTRIES | {"reconcile"},
+    "doctor": _FLOW | _ENTRIES | {"reconcile", "installation"},
     # an observed topology -> a picture of it
     "picture": frozenset({"errors", "topology"}),
     # a stand-in for a host and its peers: nothing of the product but the values and files that it must agree on

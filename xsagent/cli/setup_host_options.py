@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from xsagent import __version__
 from xsagent.installation.layout import PROFILES
@@ -18,14 +19,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"xsagent-setup {__version__}")
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
     parser.add_argument("--no-syslog", action="store_true", help="log to stderr")
+    anywhere = argparse.ArgumentParser(add_help=False)  # behind the verb too, without undoing one before it
+    anywhere.add_argument("--root-prefix", default=argparse.SUPPRESS, metavar="DIR", help=argparse.SUPPRESS)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    check = verbs.add_parser("check", help="whether a profile may be installed here; full writes the cache first")
-    take = verbs.add_parser("take-over", help="put our links in place, with the originals saved")
+    add = partial(verbs.add_parser, parents=[anywhere])
+    check = add("check", help="whether a profile may be installed here; full writes the cache first")
+    take = add("take-over", help="put our links in place, with the originals saved")
     for verb in (check, take):
         verb.add_argument("profile", nargs="?", choices=PROFILES, help="default: the one that is installed")
     check.add_argument("--upgrade", action="store_true", help="it is installed already: XAPI may be away")
-    back = verbs.add_parser("give-back", help="put every original back")
+    back = add("give-back", help="put every original back")
     back.add_argument("--purge", action="store_true", help="remove what we remember in /var/lib/xsagent too")
-    verbs.add_parser("status", help="the profile, and which paths are ours")
-    verbs.add_parser("restart-daemon", help="after an upgrade: a running xsagentd goes on with the new code")
+    add("status", help="the profile, and which paths are ours")
+    add("restart-daemon", help="after an upgrade: a running xsagentd goes on with the new code")
     return parser

@@ -10,15 +10,17 @@ from xsagent.doctor.facts import Facts
 from xsagent.doctor.findings import Finding, Severity
 from xsagent.doctor.mend import command
 from xsagent.model.records import IpMode, Pif
-from xsagent.topology.values import Address, IpAddress, IpDevice, Origin
+from xsagent.topology.values import IPV4, IPV6, Address, IpAddress, IpDevice, Origin, Route
 
 
 def check_addresses(facts: Facts) -> Iterator[Finding]:
-    """One address on two devices, in two records, or on another host; gateways without an answer."""
+    """One address on two devices, in two records, or on another host; gateways without an answer, or one too many."""
     yield from _on_two_devices(facts)
     yield from _in_two_records(facts)
     yield from _elsewhere(facts)
     yield from _gateways(facts)
+    for version in (IPV4, IPV6):
+        yield from _default_routes(facts, version)
 
 
 def _on_two_devices(facts: Facts) -> Iterator[Finding]:
@@ -104,7 +106,41 @@ def _gateways(facts: Facts) -> Iterator[Finding]:
             id="gateway-silent",
             severity=Severity.ERROR if is_management and is_default else Severity.WARNING,
             subject=str(gateway),
-            problem=f"it does not answer {'ARP' if gateway.version == 4 else 'neighbour discovery'} on {device}",  # noqa: PLR2004 - IPv4
+            problem=f"it does not answer {'ARP' if gateway.version == IPV4 else 'neighbour discovery'} on {device}",
             reason="whatever lies behind it cannot be reached",
             by_hand="check the gateway, the VLAN of the switch's port and the netmask",
         )
+
+
+def _default_routes(facts: Facts, version: int) -> Iterator[Finding]:
+    """A default route that wins over the one that is wanted (pains.md 8)."""
+    found = {
+        name: min(route.metric for route in routes)
+        for name, device in facts.topology.ip_devices.items()
+        if (routes := [route for route in device.routes if _is_default(route, version)])
+    }
+    keeper = _gateway_device(facts, version)
+    winners = sorted(name for name, metric in found.items() if keeper in found and metric <= found[keeper])
+    if len(winners) > 1:
+        others = [name for name in winners if name != keeper]
+        yield Finding(
+            id="default-route-twice",
+            severity=Severity.ERROR if keeper == facts.management_device() else Severity.WARNING,
+            subject=f"IPv{version}",
+            problem=f"default routes lead through {' and '.join(winners)}; {keeper} should have it",
+            reason="answers of this host leave by the wrong device",
+            mend=tuple(command("ip", f"-{version}", "route", "del", "default", "dev", name) for name in others),
+        )
+
+
+def _is_default(route: Route, version: int) -> bool:
+    return route.destination.prefixlen == 0 and route.destination.version == version
+
+
+def _gateway_device(facts: Facts, version: int) -> str:
+    """The device that a record gives a default route to; else management's, whose lease or router names one."""
+    for wanted in facts.wanted:
+        for name, device in wanted.desired.topology.ip_devices.items() if wanted.desired is not None else ():
+            if any(_is_default(route, version) for route in device.routes):
+                return name
+    return facts.management_device()

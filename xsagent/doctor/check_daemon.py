@@ -7,7 +7,7 @@ from typing import Final
 
 from xsagent.doctor.facts import Facts
 from xsagent.doctor.findings import Finding, Severity
-from xsagent.doctor.mend import RESTART_DAEMON, command
+from xsagent.doctor.mend import RESTART_DAEMON, command, prefixed
 
 _RIVALS: Final = {
     "ovs-xapi-sync": "it writes the same external-ids as xsagentd, from older values",
@@ -16,36 +16,10 @@ _RIVALS: Final = {
 
 
 def check_daemon(facts: Facts) -> Iterator[Finding]:
-    """A daemon that is down, a ready file that outlived it, keys that keep failing, rivals."""
-    daemon = facts.daemon
-    if daemon.ready and not daemon.answers:
-        restart = (RESTART_DAEMON,) if daemon.installed else ()
-        yield Finding(
-            id="ready-without-daemon",
-            severity=Severity.ERROR,
-            subject=facts.paths.get("ready", ""),
-            problem="the ready file is there and xsagentd does not answer",
-            reason="udev's rules start nothing while it is there, so no guest's device is plugged",
-            mend=(command("rm", "-f", facts.paths.get("ready", "")), *restart),
-        )
-    elif not daemon.answers and daemon.installed and facts.daemon_used:
-        yield Finding(
-            id="daemon-down",
-            severity=Severity.ERROR,
-            subject="xsagentd",
-            problem="it does not answer on its socket",
-            reason="drift is not repaired and each device is plugged by a process of its own",
-            mend=(RESTART_DAEMON,),
-        )
-    elif not daemon.answers:
-        yield Finding(
-            id="daemon-absent",
-            severity=Severity.INFO,
-            subject="xsagentd",
-            problem="it is not installed, or not used",
-            reason="commands do their work themselves",
-        )
-    for key, sentence in daemon.failing:
+    """A daemon that is down, a ready file that outlived it, keys that keep failing, what displaced us, rivals."""
+    if not facts.daemon.answers:
+        yield _silent(facts)
+    for key, sentence in facts.daemon.failing:
         yield Finding(
             id="daemon-key-failing",
             severity=Severity.WARNING,
@@ -54,16 +28,66 @@ def check_daemon(facts: Facts) -> Iterator[Finding]:
             reason="xsagentd keeps trying and does not get it right",
             by_hand="xsagent status says since when",
         )
-    for unit in daemon.masked:
+    yield from _displaced(facts)
+    yield from _rivals(facts)
+
+
+def _silent(facts: Facts) -> Finding:
+    """Why nobody answers on the daemon's socket, and what that costs."""
+    daemon, ready = facts.daemon, facts.paths.get("ready", "")
+    restart = (RESTART_DAEMON,) if daemon.installed else ()
+    if daemon.ready:
+        return Finding(
+            id="ready-without-daemon",
+            severity=Severity.ERROR,
+            subject=ready,
+            problem="the ready file is there and xsagentd does not answer",
+            reason="udev's rules start nothing while it is there, so no guest's device is plugged",
+            mend=(command("rm", "-f", ready), *restart),
+        )
+    if daemon.installed and facts.daemon_used:
+        return Finding(
+            id="daemon-down",
+            severity=Severity.ERROR,
+            subject="xsagentd",
+            problem="it does not answer on its socket",
+            reason="drift is not repaired and each device is plugged by a process of its own",
+            mend=restart,
+        )
+    return Finding(
+        id="daemon-absent",
+        severity=Severity.INFO,
+        subject="xsagentd",
+        problem="it is not installed, or not used",
+        reason="commands do their work themselves",
+    )
+
+
+def _displaced(facts: Facts) -> Iterator[Finding]:
+    """Units of ours that are masked, and other paths that somebody took from us."""
+    for unit in facts.daemon.masked:
         yield Finding(
             id="unit-masked",
             severity=Severity.ERROR,
             subject=unit,
             problem="the unit is masked",
             reason="systemd does not start it, at the next boot neither",
-            mend=(command("systemctl", "unmask", unit), command("systemctl", "start", unit)),
+            mend=(command("systemctl", "unmask", unit), *_take_over(facts), command("systemctl", "start", unit)),
         )
-    yield from _rivals(facts)
+    for path in facts.daemon.displaced:
+        yield Finding(
+            id="path-displaced",
+            severity=Severity.ERROR,
+            subject=path,
+            problem="xsagent had taken it over, and another file is in its place, or none",
+            reason="whoever uses it runs something else, and a unit that is missing does not start at the next boot",
+            mend=_take_over(facts),
+        )
+
+
+def _take_over(facts: Facts) -> tuple[str, ...]:
+    """Put our links in place again, where a package had put them."""
+    return (prefixed(facts, "xsagent-setup", "take-over"),) if facts.daemon.profile else ()
 
 
 def _rivals(facts: Facts) -> Iterator[Finding]:
@@ -86,7 +110,8 @@ def _rivals(facts: Facts) -> Iterator[Finding]:
             subject=facts.daemon.foreign_rules,
             problem="its lines for vif and tap are still there beside xsagent's rules",
             reason="two scripts handle each guest's device, and the slower one has the last word",
-            mend=(
+            mend=_take_over(facts)
+            or (
                 command("python3", "-m", "xsagent.cli.udev_rules", facts.daemon.foreign_rules),
                 command("udevadm", "control", "--reload"),
             ),

@@ -11,7 +11,8 @@ from xsagent.doctor.findings import Finding, Severity
 from xsagent.doctor.lookup import pif_on_bridge
 from xsagent.doctor.mend import command, up
 from xsagent.hotplug.event import parse_device
-from xsagent.hotplug.places import find_place, find_port
+from xsagent.hotplug.places import PlacedPort, find_place, find_port
+from xsagent.model.values import shown
 from xsagent.model.vif import LockingMode, Vif
 from xsagent.topology.ownership import is_vif_port
 
@@ -28,18 +29,15 @@ def check_vifs(facts: Facts) -> Iterator[Finding]:
 
 
 def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
-    if one.problem:
-        yield _finding(one, "vif-keys-unusable", one.problem, "it cannot be plugged again", ())
+    yield from _xenstore(facts, one)
     port = find_port(facts.topology.bridges, one.device)
-    disabled = one.vif is not None and one.vif.locking.mode is LockingMode.DISABLED
     if one.vif is not None and one.vif.offloaded:
         return
-    if disabled:
+    if one.vif is not None and one.vif.locking.mode is LockingMode.DISABLED:
         if port is not None:
             problem = f"its locking mode is disabled and it is on bridge {port.place.name}"
-            yield _finding(
-                one, "vif-disabled-on-bridge", problem, "the guest sends although it must not", _again(facts, one)
-            )
+            reason = "the guest sends although it must not"
+            yield _finding(one, "vif-disabled-on-bridge", problem, reason, _again(facts, one))
         return
     if one.vif is not None and find_place(facts.topology.bridges, one.vif.bridge, bond_aliases(facts)) is None:
         yield _without_bridge(facts, one, one.vif)
@@ -47,7 +45,7 @@ def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
         wanted = f" (it belongs on {one.vif.bridge})" if one.vif is not None else ""
         yield _finding(one, "vif-off-bridge", f"it is on no bridge{wanted}", "the guest is cut off", _again(facts, one))
     elif one.vif is not None:
-        yield from _placed(facts, one, one.vif, port.place.name)
+        yield from _placed(facts, one, one.vif, port)
     link = facts.topology.links.get(one.device)
     if link is not None and link.up is False and port is not None:
         yield link_down(link, Severity.ERROR, "the guest is cut off")
@@ -55,6 +53,15 @@ def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
         problem = f"{one.flows_missing} of its locking flows are missing or wrong"
         reason = "the guest can send with addresses that are not its own, or not send at all"
         yield _finding(one, "locking-flows", problem, reason, _again(facts, one))
+
+
+def _xenstore(facts: Facts, one: VifFacts) -> Iterator[Finding]:
+    """What the toolstack wrote and cannot be followed, and what it was told."""
+    if one.problem:
+        yield _finding(one, "vif-keys-unusable", one.problem, "it cannot be plugged again", ())
+    if one.error:
+        problem = f"the toolstack was told {shown(one.error)}"
+        yield _finding(one, "vif-hotplug-error", problem, "it gives up the VM's start for that", _again(facts, one))
 
 
 def _without_bridge(facts: Facts, one: VifFacts, vif: Vif) -> Finding:
@@ -71,17 +78,25 @@ def _without_bridge(facts: Facts, one: VifFacts, vif: Vif) -> Finding:
     )
 
 
-def _placed(facts: Facts, one: VifFacts, vif: Vif, present: str) -> Iterator[Finding]:
-    aliases = bond_aliases(facts)
-    wanted = find_place(facts.topology.bridges, vif.bridge, aliases)
-    if wanted is not None and wanted.name != present:
+def _placed(facts: Facts, one: VifFacts, vif: Vif, present: PlacedPort) -> Iterator[Finding]:
+    wanted = find_place(facts.topology.bridges, vif.bridge, bond_aliases(facts))
+    if wanted is not None and wanted.name != present.place.name:
         yield Finding(
             id="vif-on-other-bridge",
             severity=Severity.WARNING,
             subject=one.device,
-            problem=f"it is on bridge {present}, the toolstack wants it on {wanted.name}",
+            problem=f"it is on bridge {present.place.name}, the toolstack wants it on {wanted.name}",
             reason="the guest is on another network than XAPI shows",
             mend=_again(facts, one),
+        )
+    elif present.foreign_tag:
+        yield Finding(
+            id="vif-foreign-tag",
+            severity=Severity.WARNING,
+            subject=one.device,
+            problem=f"somebody gave its port the VLAN tag {present.port.tag}",
+            reason="the guest is on another network than XAPI shows; xsagent leaves it so",
+            mend=(command("ovs-vsctl", "clear", "Port", one.device, "tag"),),
         )
 
 

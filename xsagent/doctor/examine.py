@@ -13,6 +13,7 @@ from xsagent.doctor.check_bonds import check_bonds
 from xsagent.doctor.check_bridges import check_bridges
 from xsagent.doctor.check_daemon import check_daemon
 from xsagent.doctor.check_drift import DRIFT, check_drift
+from xsagent.doctor.check_firewall import check_firewall
 from xsagent.doctor.check_leftovers import check_leftovers
 from xsagent.doctor.check_links import check_links
 from xsagent.doctor.check_manager import check_manager
@@ -35,6 +36,7 @@ CHECKS: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     check_manager,
     check_bridges,
     check_vifs,
+    check_firewall,
     check_daemon,
     check_leftovers,
     check_drift,

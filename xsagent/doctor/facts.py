@@ -142,6 +142,7 @@ class VifFacts:
         vm_uuid: under which xenopsd knows the VM now.
         backend: xenopsd's word for its backend; empty where it keeps no files.
         flows_missing: flows that its locking mode asks for and the switch lacks; None when that is not known.
+        error: ``hotplug-error``, for which the toolstack gives a VM up; empty for none.
     """
 
     device: str
@@ -150,6 +151,7 @@ class VifFacts:
     backend: str = ""
     problem: str = ""
     flows_missing: int | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +166,7 @@ class DaemonFacts:
         processes: names of running processes.
         profile: of the installation, ``full`` or ``hotplug``; empty when no package took this host over.
         masked: units of ours that are installed and masked: systemd starts them no more.
+        displaced: other paths that the installation took over and that are not ours any more.
         foreign_rules: a udev rules file that still runs the toolstack's vif script beside ours; empty for none.
     """
 
@@ -174,6 +177,7 @@ class DaemonFacts:
     processes: frozenset[str] = frozenset()
     profile: str = ""
     masked: tuple[str, ...] = ()
+    displaced: tuple[str, ...] = ()
     foreign_rules: str = ""
 
     @property
@@ -231,6 +235,7 @@ class Facts:
         paths: places by a short name (``ready``, ``settings``, ``reset``, ``resolv.conf``), below the root prefix.
         unread: why a peer (Peer) or file could not be read.
         daemon_used: the settings let commands hand their work to the daemon.
+        firewall: what is to be done to the host's firewall for the tunnels that there are, a clause each.
     """
 
     root: str = ""
@@ -248,6 +253,7 @@ class Facts:
     vifs: tuple[VifFacts, ...] = ()
     daemon: DaemonFacts = field(default_factory=DaemonFacts)
     daemon_used: bool = True
+    firewall: tuple[str, ...] = ()
     leftovers: Leftovers = field(default_factory=Leftovers)
     rooms: tuple[Room, ...] = ()
 

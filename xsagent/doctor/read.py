@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from xsagent.apply.refusals import read_refusals
 from xsagent.config import Paths, Settings, read_settings
+from xsagent.desired.firewall import is_tunnel
 from xsagent.doctor.facts import ControlFacts, Facts, Peer, SwitchFacts, Wanted
 from xsagent.doctor.read_host import read_certificate, read_daemon, read_dhcp, read_leftovers, read_rooms
 from xsagent.doctor.read_records import RecordsRead, read_records, sentence
@@ -18,6 +19,7 @@ from xsagent.doctor.read_vifs import read_vifs
 from xsagent.doctor.read_wire import probe_wire
 from xsagent.doctor.wanted import build_wanted
 from xsagent.errors import InputError, XsagentError
+from xsagent.firewall import plan_firewall
 from xsagent.observed.bridge_names import read_bridge_parents
 from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.lacp import read_lacp
@@ -26,6 +28,7 @@ from xsagent.observed.ovsdb_control import read_control
 from xsagent.observed.processes import read_handler_threads
 from xsagent.observed.switch_alive import is_switch_alive
 from xsagent.operations import build_options
+from xsagent.plan.firewall import render_change
 from xsagent.plan.options import PlanOptions
 from xsagent.reconfigure import interest_of
 from xsagent.sources.host_files import check_backend
@@ -69,6 +72,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
         vifs=vifs,
         daemon=daemon,
         daemon_used=settings.use_daemon != "never",
+        firewall=_read_firewall(paths, settings, topology),
         leftovers=read_leftovers(paths),
         rooms=read_rooms(paths),
     )
@@ -93,6 +97,18 @@ def read_drift_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
 def _plan_options(paths: Paths) -> PlanOptions:
     refusals = read_refusals(paths)
     return PlanOptions(keep_vif_ports=False, refused_features=refusals.features, refused_settings=refusals.settings)
+
+
+def _read_firewall(paths: Paths, settings: Settings, topology: Topology) -> tuple[str, ...]:
+    """What the firewall's flow would do; it is not asked where the switch has no tunnel."""
+    ports = [port for bridge in topology.bridges.values() for port in bridge.ports.values()]
+    if not any(is_tunnel(str(one.type)) for port in ports for one in port.interfaces.values()):
+        return ()
+    try:
+        changes = plan_firewall(paths, settings).changes
+    except XsagentError:  # the switch went away meanwhile, which is a finding by itself
+        return ()
+    return tuple(line for change in changes for line in render_change(change))
 
 
 def _places(paths: Paths) -> dict[str, str]:

@@ -19,6 +19,9 @@ from xsagent.doctor.facts import CertificateFacts, DaemonFacts, DhcpFacts, Lefto
 from xsagent.doctor.read_records import sentence
 from xsagent.errors import InputError
 from xsagent.hotplug.udev_rules import take_out_network_lines
+from xsagent.installation.divert import is_link_to
+from xsagent.installation.layout import NOWHERE, UNIT_OVERRIDES
+from xsagent.installation.record import Record, read_displaced, read_record
 from xsagent.observed.dhcp_clients import find_others
 from xsagent.observed.lease_results import read_learnt_resolver, read_leased_resolvers
 from xsagent.observed.processes import read_process_names
@@ -31,7 +34,6 @@ from xsagent.topology.values import IPV4, IPV6, Json, Topology
 
 _UNITS = ("/usr/lib/systemd/system", "/lib/systemd/system")
 _UNIT = "xsagentd.service"
-_INSTALLATION = "installation.json"
 _OUR_UNITS = (
     "ovsdb-server.service",
     "ovs-vswitchd.service",
@@ -50,31 +52,40 @@ def read_daemon(paths: Paths, status: Mapping[str, Json] | None) -> DaemonFacts:
     Arguments:
         status: what ``xsagent status --json`` has under ``daemon``; None when it does not answer.
     """
+    record = _read_installation(paths)
+    masked = tuple(unit for unit in _OUR_UNITS if _is_installed(paths, record, unit) and _is_masked(paths, unit))
+    masks = {f"{UNIT_OVERRIDES}/{unit}" for unit in masked}
     return DaemonFacts(
         answers=status is not None,
         ready=paths.ready.exists(),
-        installed=any(paths.below(f"{folder}/{_UNIT}").exists() for folder in _UNITS),
+        installed=_is_installed(paths, record, _UNIT),
         failing=tuple(_failing(status or {})),
         processes=read_process_names(paths.proc),
-        profile=_profile(paths),
-        masked=tuple(unit for unit in _OUR_UNITS if _is_masked(paths, unit)),
+        profile=record.profile,
+        masked=masked,
+        displaced=tuple(path for path in read_displaced(paths, record) if path not in masks),
         foreign_rules=_foreign_rules(paths),
     )
 
 
-def _is_masked(paths: Paths, unit: str) -> bool:
-    """Whether a unit that is installed is masked (systemctl(1)): a link to /dev/null stands before it."""
-    installed = any(paths.below(f"{folder}/{unit}").is_file() for folder in _UNITS)
-    mask = paths.below(f"/etc/systemd/system/{unit}")
-    return installed and mask.is_symlink() and str(mask.readlink()) == os.devnull
-
-
-def _profile(paths: Paths) -> str:
-    """The profile that the installation wrote down; empty without one."""
+def _read_installation(paths: Paths) -> Record:
+    """What the installation wrote down; an empty record where that cannot be read."""
     try:
-        return str(json.loads(read_text(paths.state_dir / _INSTALLATION) or "{}")["profile"])
-    except (ValueError, RecursionError, KeyError, TypeError, InputError):
-        return ""
+        return read_record(paths)
+    except InputError:
+        return Record()
+
+
+def _is_installed(paths: Paths, record: Record, unit: str) -> bool:
+    """Whether systemd is to have this unit of ours: by `xsagent-setup`, or by whoever put it among the host's own."""
+    return f"{UNIT_OVERRIDES}/{unit}" in record.links or any(
+        paths.below(f"{folder}/{unit}").is_file() for folder in _UNITS
+    )
+
+
+def _is_masked(paths: Paths, unit: str) -> bool:
+    """Whether a link to /dev/null stands before a unit (systemctl(1), mask)."""
+    return is_link_to(paths, f"{UNIT_OVERRIDES}/{unit}", NOWHERE)
 
 
 def _failing(status: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
@@ -99,14 +110,17 @@ def _foreign_rules(paths: Paths) -> str:
     """A file of the toolstack's that still has its lines for vif and tap, where our rules are installed too."""
     if not any(paths.below(f"{folder}/{_OUR_RULES}").exists() for folder in _RULES):
         return ""
-    for folder in _RULES:
+    files: dict[str, Path] = {}
+    for folder in _RULES:  # the first of a name counts (udev(7))
         for path in sorted(paths.below(folder).glob(_TOOLSTACK_RULES)):
-            try:
-                text = read_text(path) or ""
-            except InputError:
-                continue
-            if take_out_network_lines(text) != text:
-                return str(path)
+            files.setdefault(path.name, path)
+    for path in files.values():
+        try:
+            text = read_text(path) or ""
+        except InputError:
+            continue
+        if take_out_network_lines(text) != text:
+            return str(path)
     return ""
 
 

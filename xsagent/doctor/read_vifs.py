@@ -19,7 +19,7 @@ from xsagent.hotplug.event import parse_device
 from xsagent.hotplug.locking import render_flows
 from xsagent.hotplug.places import find_port
 from xsagent.model.vif import LockingMode
-from xsagent.sources.vif_reader import parse_read_vif, read_vif_keys
+from xsagent.sources.vif_reader import parse_read_vif, read_backend_state, read_vif_keys
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 from xsagent.topology.values import Bridge, Topology
 
@@ -60,7 +60,8 @@ def _described(store: Xenstore, paths: Paths, device: str, end: float) -> VifFac
     except InputError as error:
         return VifFacts(device=device, problem=sentence(error))
     backend = keys.private.get("xenopsd-backend", b"").decode("ascii", "replace")
-    facts = VifFacts(device=device, vm_uuid=keys.vm_uuid, backend=backend)
+    told = read_backend_state(store, keys.paths)
+    facts = VifFacts(device=device, vm_uuid=keys.vm_uuid, backend=backend, error=told.error)
     if not keys.private and not keys.backend:
         return facts
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from xsagent.config import Paths
 from xsagent.errors import InputError
+from xsagent.installation.divert import is_link_to
 from xsagent.sources.host_files import read_text
 
 
@@ -40,6 +41,11 @@ class Record:
             texts=tuple(sorted({*self.texts, *other.texts})),
             directories=tuple(sorted({*self.directories, *other.directories})),
         )
+
+
+def read_displaced(paths: Paths, record: Record) -> tuple[str, ...]:
+    """Paths that were taken over and are no links of ours now: somebody replaced or removed them since."""
+    return tuple(path for path, target in sorted(record.links.items()) if not is_link_to(paths, path, target))
 
 
 def record_path(paths: Paths) -> Path:

@@ -63,6 +63,16 @@ def test_a_default_route_that_is_gone(patient: Patient) -> None:
     assert "default via 192.0.2.1" in finding["problem"]
 
 
+def test_a_default_route_too_many(patient: Patient) -> None:
+    """Through another device, as good as management's (pains.md 8): it goes."""
+    patient.run("ip", "route", "append", "default", "via", "198.51.100.1", "dev", "xenbr1")
+
+    finding = patient.mends("default-route-twice")
+
+    assert finding["mend"] == ["ip -4 route del default dev xenbr1"]
+    assert "through xenbr0 and xenbr1" in finding["problem"]
+
+
 def test_a_resolver_without_servers(patient: Patient) -> None:
     """The record names one: up writes it down again."""
     patient.path("etc/resolv.conf").write_text("")

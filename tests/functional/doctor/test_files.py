@@ -123,6 +123,139 @@ def test_a_unit_of_ours_that_is_masked(patient: Patient) -> None:
     unit.unlink()
 
 
+def test_a_path_that_somebody_took_from_us(patient: Patient) -> None:
+    """A toolstack that came by other ways than rpm: what XAPI and udev call is not ours any more."""
+    setup = ["xsagent-setup", f"--root-prefix={patient.sandbox.root}"]
+    patient.run(*setup, "take-over", "full")
+    script = patient.path("opt/xensource/libexec/interface-reconfigure")
+    script.unlink()
+    script.write_text("#!/bin/sh\n# another's\n")
+
+    finding = patient.mends("path-displaced")
+    ours = script.is_symlink()
+    patient.run(*setup, "give-back")
+
+    assert (finding["severity"], finding["subject"]) == ("error", "/opt/xensource/libexec/interface-reconfigure")
+    assert ours
+    assert script.read_text() == "#!/bin/sh\n# another's\n"
+    script.unlink()
+
+
+def test_a_packaged_unit_that_is_masked(patient: Patient) -> None:
+    """The mask stands where our link was: it goes, and the link comes back."""
+    setup = ["xsagent-setup", f"--root-prefix={patient.sandbox.root}"]
+    scripts = patient.path("usr/lib/xsagent/initscripts")
+    scripts.mkdir(parents=True)
+    (scripts / "ovs-vswitchd.service").write_text("[Service]\n")
+    patient.run(*setup, "take-over", "full")
+    unit = patient.path("etc/systemd/system/ovs-vswitchd.service")
+    unit.unlink()
+    unit.symlink_to("/dev/null")
+
+    finding = patient.finding("unit-masked")
+    unit.unlink()  # what the first command does, which is systemctl's
+    patient.mend(finding, only="xsagent-setup")
+    again = {one["id"] for one in patient.findings()}
+    patient.run(*setup, "give-back")
+    shutil.rmtree(scripts.parent)
+
+    assert [line.split()[0] for line in finding["mend"]] == ["systemctl", "xsagent-setup", "systemctl"]
+    assert again.isdisjoint({"unit-masked", "path-displaced"})
+
+
+def test_a_rule_of_the_toolstacks_beside_ours(patient: Patient) -> None:
+    """Two scripts would handle each device; a file in /usr/lib that one in /etc stands before is no matter."""
+    rules, shadowed = patient.path("etc/udev/rules.d"), patient.path("usr/lib/udev/rules.d/xen-backend.rules")
+    line = 'SUBSYSTEM=="xen-backend", KERNEL=="vif*", RUN+="/usr/libexec/xenopsd/vif $env{ACTION}"\n'
+    for folder in (rules, shadowed.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    (rules / "65-xsagent.rules").touch()
+    for file in (rules / "xen-backend.rules", shadowed):
+        file.write_text(line)
+
+    finding = patient.mends("vif-rules-twice", only="python3")
+    text = (rules / "xen-backend.rules").read_text()
+    for file in (rules / "65-xsagent.rules", rules / "xen-backend.rules", shadowed):
+        file.unlink()
+
+    assert (finding["severity"], finding["subject"]) == ("error", str(rules / "xen-backend.rules"))
+    assert text == f"# xsagent: {line}"
+
+
+def test_management_elsewhere_in_the_inventory(patient: Patient) -> None:
+    """The next boot would follow the inventory."""
+    inventory = patient.path("etc/xensource-inventory")
+    good = inventory.read_text()
+    inventory.write_text(good.replace("xenbr0", "xenbr1"))
+
+    finding = patient.finding("inventory-differs")
+    inventory.write_text(good)
+
+    assert (finding["severity"], finding["subject"]) == ("warning", "xenbr1")
+    assert finding["mend"] == [f"xe host-management-reconfigure pif-uuid={record_uuid('pif eth0')}"]
+    assert not patient.has("inventory-differs")
+
+
+def test_an_inventory_that_cannot_be_read(patient: Patient) -> None:
+    """Who this host is to XAPI is not known."""
+    inventory = patient.path("etc/xensource-inventory")
+    inventory.rename(inventory.with_suffix(".away"))
+    inventory.mkdir()
+
+    finding = patient.finding("inventory-unreadable")
+    inventory.rmdir()
+    inventory.with_suffix(".away").rename(inventory)
+
+    assert finding["severity"] == "error"
+    assert str(inventory) in finding["problem"]
+
+
+def test_a_record_that_cannot_be_followed(patient: Patient) -> None:
+    """A static address that is none: the PIF cannot come up again, and its record says why."""
+    pif = next(one for one in patient.host.records.classes["PIF"].values() if one["uuid"] == record_uuid("pif eth1"))
+    pif["IP"] = "198.51.100.300"
+    patient.host.restart_xapi()
+
+    finding = next(one for one in patient.findings() if one["id"] == "record-unusable")
+    pif["IP"] = "198.51.100.10"
+    patient.host.restart_xapi()
+
+    assert "198.51.100.300" in finding["problem"]
+
+
+def test_what_a_driver_refused(patient: Patient) -> None:
+    """A virtual link takes no speed: it is remembered, told, and no drift."""
+    pif = next(one for one in patient.host.records.classes["PIF"].values() if one["uuid"] == record_uuid("pif eth1"))
+    pif["other_config"] = {"ethtool-speed": "100", "ethtool-duplex": "full", "ethtool-autoneg": "off"}
+    patient.host.up(pif)
+
+    finding = patient.finding("driver-refused")
+    drift = patient.has("drift")
+    pif["other_config"] = {}
+    patient.host.up(pif)
+    patient.path("var/lib/xsagent/refusals.json").unlink()
+
+    assert (finding["severity"], finding["subject"]) == ("info", "eth1")
+    assert "speed" in finding["problem"]
+    assert not drift
+
+
+def test_a_configuration_that_was_taken_back(patient: Patient) -> None:
+    """XAPI still asks for a gateway that did not answer; now it does, and the same `up` goes through."""
+    pif = next(one for one in patient.host.records.classes["PIF"].values() if one["management"])
+    pif["gateway"] = "192.0.2.99"
+    assert patient.host.run("up", pif).returncode == 1
+    patient.sandbox.far().set_addresses("192.0.2.1/24", "192.0.2.99/24", "2001:db8::1/64")
+
+    finding = patient.mends("configuration-rolled-back")
+    pif["gateway"] = "192.0.2.1"
+    patient.host.up(pif)
+    patient.sandbox.far().set_addresses("192.0.2.1/24", "2001:db8::1/64")
+
+    assert finding["severity"] == "warning"
+    assert "XAPI still asks for it" in finding["problem"]
+
+
 def test_settings_that_cannot_be_read(patient: Patient) -> None:
     """Every command refuses to run with them: the file steps aside."""
     patient.path("etc/xsagent/xsagent.conf").write_text("deadman = never\n")
@@ -211,7 +344,7 @@ def test_networkd_beside_a_full_installation(patient: Patient) -> None:
     shutil.copy(shutil.which("sleep", path="/usr/bin:/bin") or "", program)
     process = patient.sandbox.spawn(["xcp-networkd", "600"])
     pid = patient.run("sh", "-c", "until pgrep -x xcp-networkd; do sleep 0.1; done")
-    record.write_text('{"profile": "full"}')
+    record.write_text(json.dumps({"profile": "full", "links": {}, "texts": [], "directories": []}))
 
     beside = patient.finding("networkd-beside-us")
     record.unlink()

@@ -16,6 +16,7 @@ from patient import Patient
 from plugin_host import CONTROLLER, PACKAGE, PEM, PLUGIN, TARGET, PluginHost, spec
 
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.xapi_pool import ref_for
 
 XE = """#!{python}
 # Stand-in of xe(1) for the one call that the doctor names: XAPI starts the plugin with a session.
@@ -134,3 +135,31 @@ def test_a_certificate_that_has_expired(controlled: Controlled) -> None:
 
     assert finding["severity"] == "warning"
     assert finding["mend"] == ["xe host-emergency-reset-server-certificate"]
+
+
+def test_a_certificate_that_is_weak(controlled: Controlled) -> None:
+    """A key that today's OpenSSL refuses at its default strength."""
+    pem, tls = controlled.path(PEM), controlled.plugin_host.tls
+    good = pem.read_text()
+    weak = ["openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=weak", "-days", "30"]
+    files = ["-keyout", f"{tls}/weak.key", "-out", f"{tls}/weak.crt"]
+    subprocess.run([*weak, *files], check=True, capture_output=True)
+    pem.write_text(controlled.plugin_host.pem("weak.key") + controlled.plugin_host.pem("weak.crt"))
+
+    finding = controlled.finding("certificate-weak")
+    pem.write_text(good)
+
+    assert (finding["severity"], finding["subject"]) == ("warning", str(pem))
+    assert not controlled.has("certificate-weak")
+
+
+def test_a_controllers_record_that_cannot_be_followed(controlled: Controlled) -> None:
+    """The switch keeps its manager; the record is named, and where to look."""
+    controlled.plugin_host.introduce("tcp", CONTROLLER)
+
+    finding = controlled.finding("controller-record-unusable")
+    controlled.plugin_host.xapi.control("delete", name="SDN_controller", ref=ref_for("sdn"))
+
+    assert "SDN_controller" in finding["problem"]
+    assert "xe sdn-controller-list" in finding["by_hand"]
+    assert not controlled.has("controller-record-unusable")

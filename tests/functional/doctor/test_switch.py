@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from patient import Patient
 
+from xsagent.sandbox.spec import nic_mac
+
 
 def test_a_healthy_host_has_no_finding_to_act_on(patient: Patient) -> None:
     """Exit 0, one sentence, and information at the most."""
@@ -180,6 +182,51 @@ def test_a_tunnel_whose_frames_do_not_fit(patient: Patient) -> None:
 
     assert "50 bytes of vxlan" in finding["problem"]
     assert not still
+
+
+def test_a_tunnel_that_the_firewall_keeps_out(patient: Patient) -> None:
+    """Its packets are dropped (pains.md 13): the rule is set, and taken out again with the tunnel."""
+    patient.run("nft", "add table inet guard")
+    patient.run("nft", "add chain inet guard in { type filter hook input priority 0; policy drop; }")
+    patient.run("nft", "add rule inet guard in iifname != eth9 udp dport != 4789 accept")
+    patient.vsctl("add-br", "br-tun", "--", "set", "Bridge", "br-tun", "datapath_type=netdev")
+    vxlan = ["type=vxlan", "options:remote_ip=192.0.2.1"]
+    patient.vsctl("add-port", "br-tun", "vx0", "--", "set", "Interface", "vx0", *vxlan)
+
+    finding = patient.mends("tunnel-firewall")
+    rules = patient.run("nft", "list", "chain", "inet", "guard", "in")
+    patient.vsctl("del-br", "br-tun")
+    patient.run("nft", "delete table inet guard")
+
+    assert "accept udp port 4789" in finding["problem"]
+    assert "udp dport 4789 accept" in " ".join(rules.replace("counter packets 0 bytes 0 ", "").split())
+
+
+def test_another_nic_than_the_recorded_one(patient: Patient) -> None:
+    """A NIC that was swapped: both addresses are named."""
+    before = nic_mac("eth1")
+    patient.run("ip", "link", "set", "dev", "eth1", "address", "02:00:00:00:99:99")
+
+    finding = patient.finding("nic-mac-differs")
+    patient.run("ip", "link", "set", "dev", "eth1", "address", before)
+
+    assert (finding["severity"], finding["subject"]) == ("warning", "eth1")
+    assert "it has MAC 02:00:00:00:99:99" in finding["problem"]
+    assert before in finding["problem"]
+    assert not patient.has("nic-mac-differs")
+
+
+def test_a_vlan_bridge_of_others_in_the_way(patient: Patient) -> None:
+    """`up` would refuse: its own sentence says what is in the way; when that is gone, `up` mends the rest."""
+    patient.vsctl("del-br", "xapi50", "--", "add-br", "theirs", "xenbr1", "50")
+
+    finding = patient.finding("cannot-be-brought-up")
+    patient.vsctl("del-br", "theirs")
+
+    assert "VLAN bridge theirs on xenbr1 has tag 50" in finding["problem"]
+    assert "was changed" not in finding["problem"]
+    assert not patient.has("cannot-be-brought-up")
+    patient.mends("drift")
 
 
 def test_a_switch_that_died(patient: Patient) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from host_records import HostRecords, static
@@ -13,7 +14,7 @@ from xapi_host import XapiHost
 
 from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
-from xsagent.sandbox.guest_vif import GuestVif
+from xsagent.sandbox.guest_vif import GuestVif, render_file
 from xsagent.sandbox.xenopsd import guest_services
 
 LOCKED = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
@@ -97,6 +98,54 @@ def test_a_vif_whose_link_is_down(guests: Patient) -> None:
     guests.run("ip", "link", "set", "vif7.0", "down")
 
     assert guests.mends("link-down")["subject"] == "vif7.0"
+
+
+def test_a_vif_with_a_tag_that_somebody_set(guests: Patient) -> None:
+    """No VLAN bridge stands for it: it is left, and told."""
+    guests.vsctl("set", "Port", "vif7.0", "tag=77")
+
+    finding = guests.mends("vif-foreign-tag")
+
+    assert (finding["severity"], "tag 77" in finding["problem"]) == ("warning", True)
+
+
+def set_key(guests: Patient, path: str, value: str) -> None:
+    """Write a key as the toolstack does."""
+    with guests.sandbox.xenopsd.open_store() as store:
+        write_key(store, path, value)
+
+
+def test_a_vif_that_the_toolstack_was_told_of_in_vain(guests: Patient) -> None:
+    """hotplug-error stays until an attempt succeeds; the VM's start fails for it."""
+    set_key(guests, f"{guests.sandbox.xenopsd.find(LOCKED.id).backend}/hotplug-error", "no bridge")
+
+    finding = guests.mends("vif-hotplug-error")
+
+    assert "'no bridge'" in finding["problem"]
+
+
+def test_a_vif_that_is_disabled_and_sends(guests: Patient) -> None:
+    """Its locking mode became disabled and its port stayed; the vif script takes it off, and puts it back."""
+    file = guests.path(LOCKED.file)
+    file.write_text(render_file(replace(LOCKED, locking="Disabled")))
+
+    guests.mends("vif-disabled-on-bridge")
+    off = guests.vsctl("list-ports", "xenbr0").split()
+    file.write_text(render_file(LOCKED))
+    guests.mends("vif-off-bridge")
+
+    assert "vif7.0" not in off
+
+
+def test_a_vif_whose_keys_make_no_sense(guests: Patient) -> None:
+    """It could not be plugged in again: the key is named."""
+    key = f"{guests.sandbox.xenopsd.find(LOCKED.id).private}/MTU"
+    set_key(guests, key, "nonsense")
+
+    finding = guests.finding("vif-keys-unusable")
+    set_key(guests, key, str(LOCKED.mtu))
+
+    assert (finding["severity"], "nonsense" in finding["problem"]) == ("error", True)
 
 
 def test_a_vif_with_a_larger_mtu_than_its_wire(guests: Patient) -> None:
