@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from host_records import HostRecords, static
+from our_packages import build_packages, obstacle
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from package_root import BASE, PROJECT, TOOLSTACK, Built, PackageRoot, build_small
+from package_root import BASE, TOOLSTACK, Built, PackageRoot, build_small
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +23,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
     Built by the first worker that asks, for all workers of the run.
     """
-    if not (PROJECT / "build/wheels/ready").exists():
-        pytest.skip("the dependencies' wheels are not there (make build/wheels/ready)")
-    if missing := [tool for tool in ("rpm", "rpmbuild") if shutil.which(tool) is None]:
-        pytest.skip(f"this machine lacks {', '.join(missing)} (tests/setup-machine test installs it)")
+    if reason := obstacle():
+        pytest.skip(reason)
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packages"
     folder.mkdir(exist_ok=True)
@@ -41,12 +38,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Built:
 
 def build_all(folder: Path) -> None:
     """Build every package."""
-    environment = os.environ | {"BUILD": str(folder / "build"), "DIST": str(folder)}
-    options = ["--without", "check", "--define", "_binary_payload w1.gzdio", "--define", "_source_payload w1.gzdio"]
-    for release in ("1", "2"):
-        command = [PROJECT / "tests/build-rpm", release, *options]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stdout + done.stderr
+    build_packages(folder, ("1", "2"))
     build_small(BASE, folder)
     for version in ("1", "2"):
         build_small(TOOLSTACK.replace("@VERSION@", version), folder)

@@ -21,6 +21,23 @@ pytestmark = pytest.mark.timeout(900)  # the first test builds the packages
 DOCUMENTS = ("README.md", "INSTALL.md", "UNREACHABLE.md", "TROUBLESHOOTING.md", "CONTRIBUTING.md")
 ELSEWHERE = {"README.md": 1, "CONTRIBUTING.md": 1}
 """Blocks without a place to run: `make demo` and `make test`, which have tests of their own or are this very run."""
+IN_PROSE = {
+    "make test PYTEST_ARGS='tests/unit/plan -x'": "this very run, but for what it chooses",
+    "make test-system": "virtual machines, a tier of its own",
+    "make install DESTDIR=/somewhere": "the packages of these tests were filled by it",
+    "systemctl start xsagentd": "tests/system/test_boot.py, under systemd",
+    "journalctl -t interface-reconfigure -t xsagentd": "tests/system/test_boot.py, under systemd",
+    "xsagent sandbox shell": "tests/functional/sandbox/test_inside.py",
+    "xsagent sandbox vif add": "tests/functional/sandbox/test_guests.py",
+    "xe pif-list": "XAPI's own, and nobody's stand-in",
+    "xe pif-reconfigure-ip": "XAPI's own, and nobody's stand-in",
+    "xsagent firewall": "tests/functional/firewall",
+    "xsagent topology --format svg": "tests/functional/cli/test_topology.py",
+}
+"""Commands that stand in a sentence and in no block, with where they are run."""
+_PROGRAMS = r"(?:xsagent|xsagent-setup|interface-reconfigure|systemctl|journalctl|rpm|make|xe|ovs-vsctl|ip)"
+_PROSE = re.compile(rf"`({_PROGRAMS} [^`]+)`")
+_MANUAL = re.compile(r"^\.Dl (.*)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```sh *(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -77,6 +94,16 @@ def test_every_block_says_where_its_commands_run() -> None:
         assert set(places) <= {"", "host", "sandbox", "build"}
 
 
+def test_no_command_in_a_sentence_escapes() -> None:
+    """It is the beginning of one in a block, or it stands here with where it is run."""
+    texts = [(PROJECT / document).read_text("utf-8") for document in DOCUMENTS]
+    blocked = "".join(block.text for document in DOCUMENTS for block in blocks(document))
+    named = {command for text in texts for command in _PROSE.findall(_BLOCK.sub("", text))}
+
+    assert {command for command in named if command not in blocked} <= IN_PROSE.keys()
+    assert IN_PROSE.keys() <= named
+
+
 def test_installing_upgrading_and_removing_as_documented(ready: PackageRoot) -> None:
     """INSTALL.md from its first block to its last; at its end the package is there again."""
     shown = run_on_host(ready, on_host("INSTALL.md"))
@@ -103,6 +130,18 @@ def test_troubleshooting_as_documented(installed: PackageRoot) -> None:
     run_on_host(installed, on_host("TROUBLESHOOTING.md"))
 
     assert "<svg" in (installed.root / "root/host.svg").read_text()
+
+
+def test_the_manual_pages_examples_as_printed(installed: PackageRoot) -> None:
+    """On a host that is well: by the cache, from two files, and to DHCP."""
+    pages = sorted((PROJECT / "xsagent/share/man").glob("*.[58]"))
+    examples = [line for page in pages for line in _MANUAL.findall(page.read_text("utf-8"))]
+    files = "xsagent show --json >host.json; cp /var/xapi/network.dbcache .; "
+
+    run_on_host(installed, f"PATH=$PATH:/opt/xensource/libexec; {files}" + "\n".join(examples))
+
+    assert len(examples) >= 4
+    assert "192.0.2.10/" not in installed.sandbox.run(["ip", "-4", "address", "show", "dev", "xenbr0"]).stdout
 
 
 @pytest.mark.parametrize("document", [name for name in DOCUMENTS if any(b.place == "sandbox" for b in blocks(name))])
