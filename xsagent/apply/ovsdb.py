@@ -14,10 +14,11 @@ from typing import Final
 
 from xsagent.apply.ovsdb_guards import Guard
 from xsagent.apply.ovsdb_render import Transaction, render_step
-from xsagent.apply.ovsdb_resolve import parse_rows, resolve_selects
+from xsagent.apply.ovsdb_resolve import parse_rows, resolve_selects, takes_bridge
 from xsagent.errors import ConflictError, OvsdbUnavailableError, SwitchDeadError, SwitchRefusedError
 from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, TransactionRefusedError, rows_of
 from xsagent.observed.ovsdb_json import EMPTY_SET, Row
+from xsagent.observed.vif_ports import read_homes
 from xsagent.plan.describe_operation import describe_relied
 from xsagent.plan.steps import OvsdbStep
 from xsagent.topology.values import Json
@@ -106,7 +107,10 @@ def _render(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -> Tr
     schema = connection.schema(deadline)
     selects = resolve_selects(step)
     results = connection.transact(selects, deadline)
-    return render_step(step, parse_rows(selects, [rows_of(result) for result in results]), schema)
+    rows = parse_rows(selects, [rows_of(result) for result in results])
+    if not takes_bridge(step):
+        rows.place_ports(read_homes(connection, rows.uuids("Port"), deadline))
+    return render_step(step, rows, schema)
 
 
 def _send(connection: OvsdbConnection, transaction: Transaction, reason: str, deadline: float) -> int | None:

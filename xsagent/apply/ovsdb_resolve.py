@@ -33,7 +33,7 @@ MEMBERS: Final[Mapping[str, tuple[str, str]]] = {"Bridge": ("ports", "Port"), "P
 """By table the column that holds its parts, and the parts' table."""
 
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "Bridge": ("name", "ports"),
+    "Bridge": ("name",),
     "Port": ("name", "interfaces"),
     "Interface": ("name",),
 }
@@ -47,7 +47,7 @@ Reference = tuple[str, str]
 
 @dataclass(slots=True)
 class FoundRow:
-    """A row with a name; `members` are its ports or interfaces."""
+    """A row with a name; `members` are its ports or interfaces, of a bridge at least those that the step mentions."""
 
     table: str
     name: str
@@ -78,6 +78,17 @@ class Rows:
         """Whether the database has a row of this name, whatever becomes of it in the transaction."""
         return (table, name) in self._at_first
 
+    def uuids(self, table: str) -> list[str]:
+        """UUIDs of the table's rows that were found."""
+        return [row.reference[1] for row in self._by_name.values() if row.table == table]
+
+    def place_ports(self, homes: Mapping[str, str]) -> None:
+        """Put ports into their bridges: the bridge's name by the port's UUID."""
+        for uuid, name in homes.items():
+            bridge = self.find("Bridge", name)
+            if bridge is not None:
+                bridge.members.add(("uuid", uuid))
+
     def put(self, row: FoundRow) -> None:
         """Add a row."""
         self._by_name[row.table, row.name] = row
@@ -98,19 +109,26 @@ def reference_set(references: Iterable[Reference]) -> Json:
 
 
 def resolve_selects(step: OvsdbStep) -> list[Operation]:
-    """The selects that find every row the step speaks about, for `parse_rows`."""
+    """The selects that find every row the step speaks about, for `parse_rows`.
+
+    A bridge's list of ports is long and is read only where the bridge goes; else `Rows.place_ports` follows.
+    """
     mentions = [mention for operation in step.operations for mention in _mentions_of(operation)]
     mentions += _relied_mentions(step.relied)
-    selects: list[Operation] = [
-        _select(table, key) for table, key in dict.fromkeys(mentions) if table != "Open_vSwitch"
-    ]
-    if any(isinstance(operation, DeleteBridge) for operation in step.operations):
+    whole = takes_bridge(step)
+    selects = [_select(table, key, whole=whole) for table, key in dict.fromkeys(mentions) if table != "Open_vSwitch"]
+    if whole:
         # What goes with the bridge must be known by name: it may come back elsewhere in the same transaction.
         selects += [{"op": "select", "table": t, "where": [], "columns": ["_uuid", *_COLUMNS[t]]} for t in _WHOLE]
     return selects
 
 
 _WHOLE: Final = ("Port", "Interface")
+
+
+def takes_bridge(step: OvsdbStep) -> bool:
+    """Whether a bridge goes in this step, with all that is on it."""
+    return any(isinstance(operation, DeleteBridge) for operation in step.operations)
 
 
 def parse_rows(selects: Sequence[Operation], results: Sequence[Sequence[Row]]) -> Rows:
@@ -127,14 +145,16 @@ def parse_rows(selects: Sequence[Operation], results: Sequence[Sequence[Row]]) -
 
 
 def _found_row(table: str, row: Row) -> FoundRow:
-    members = {("uuid", uuid) for uuid in uuids_of(row[MEMBERS[table][0]])} if table in MEMBERS else set()
+    column = MEMBERS.get(table, ("", ""))[0]
+    members = {("uuid", uuid) for uuid in uuids_of(row[column])} if column in row else set()
     return FoundRow(table, str(row["name"]), ("uuid", uuid_of(row["_uuid"])), members)
 
 
-def _select(table: str, key: str) -> Operation:
+def _select(table: str, key: str, *, whole: bool) -> Operation:
     if table in _COLUMNS:
         where: list[Json] = [["name", "==", key]]
-        return {"op": "select", "table": table, "where": where, "columns": ["_uuid", *_COLUMNS[table]]}
+        ports = ["ports"] if whole and table == "Bridge" else []
+        return {"op": "select", "table": table, "where": where, "columns": ["_uuid", *_COLUMNS[table], *ports]}
     return {"op": "select", "table": table, "where": [["_uuid", "==", ["uuid", key]]], "columns": ["_uuid"]}
 
 

@@ -7,7 +7,7 @@ and one ovs-ofctl a bridge. Each device ends with an Outcome of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from xsagent.apply.ethtool import apply_features
@@ -27,7 +27,6 @@ from xsagent.model.vif import DeviceType, Layout, LockingMode
 from xsagent.observed.ethtool import read_features
 from xsagent.observed.netdev import read_netdevs
 from xsagent.observed.ovsdb import read_ovsdb
-from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import FeaturesStep, OvsdbStep
 from xsagent.sources.vif import VifKeys
@@ -101,7 +100,9 @@ class _Attempt:
 
     def run(self) -> None:
         works = self._works
-        for group in batched([work for work in works if work.event.want is not Want.NOTHING], _AT_ONCE):
+        if self._open():
+            self._peers.switch.ask()
+        for group in batched(self._open(), _AT_ONCE):
             for_all(group, self._read)
         for_all(self._open(), self._observe_and_decide)
         for_each(self._decided(), self._quiet)
@@ -153,12 +154,12 @@ class _Attempt:
 
     def _observe_and_decide(self, works: list[Work]) -> None:
         """Before any effect it is known that vswitchd lives; a burst's reconfiguration may keep it busy."""
-        wait_for_switch(self._rundir, SWITCH_ANSWER_S)
-        bridges = self._read_bridges(works)
+        bridges = self._read_bridges({work.event.vif.device(kind) for work in works for kind in DeviceType})
         devices = [work.event.device for work in works]
         links = read_netdevs(self._peers.paths.sys, devices)
         wanted = {work.vif.bridge for work in works if work.vif is not None and work.vif.bridge}
         aliases = self._peers.bond_aliases.find(bridges, wanted)
+        self._peers.switch.wait(SWITCH_ANSWER_S)
         observed = Observed(bridges=bridges, links=links, aliases=aliases)
         for_each(works, lambda work: self._decide(work, observed))
 
@@ -182,11 +183,10 @@ class _Attempt:
             return other.event.want is Want.ATTACHED
         return find_port(observed.bridges, name) is not None
 
-    def _read_bridges(self, works: list[Work]) -> dict[str, Bridge]:
-        """The bridges with the ports of these VIFs, both kinds."""
-        names = sorted({work.event.vif.device(kind) for work in works for kind in DeviceType})
+    def _read_bridges(self, devices: Collection[str]) -> dict[str, Bridge]:
+        """The bridges with the ports of these devices."""
         try:
-            return read_vif_ports(self._peers.database, names)
+            return read_vif_ports(self._peers.database, sorted(devices))
         except OvsdbUnavailableError:
             self._peers.drop_database()
             raise
@@ -240,7 +240,7 @@ class _Attempt:
 
     def _check_switch(self, works: list[Work]) -> None:
         """Read again: each port is where it belongs and the switch has numbered it; `disabled` is on no bridge."""
-        bridges = self._read_bridges(works)
+        bridges = self._read_bridges({work.event.device for work in works})
         for_each(works, lambda work: self._check_port(work, bridges))
 
     def _check_port(self, work: Work, bridges: Mapping[str, Bridge]) -> None:

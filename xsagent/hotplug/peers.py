@@ -12,14 +12,16 @@ from xsagent.config import Paths, Settings
 from xsagent.hotplug.aliases import BondAliases
 from xsagent.hotplug.hook import Hooks
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.observed.switch_alive import SwitchPulse
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 
 
 class Peers:
-    """xenstored and ovsdb-server.
+    """xenstored, ovsdb-server and ovs-vswitchd.
 
     Attributes:
         paths, settings: of this host.
+        switch: whether ovs-vswitchd lives.
         hooks: the host's hook; a daemon's attach does not wait for it, closing does.
         bond_aliases: which bridges the cache's records let stand for others.
     """
@@ -29,6 +31,7 @@ class Peers:
         self.settings = settings
         self.bond_aliases = BondAliases(paths)
         self.hooks = Hooks(paths)
+        self.switch = SwitchPulse(paths.ovs_rundir)
         self._store: Xenstore | None = None
         self._database: OvsdbConnection | None = None
 
@@ -61,8 +64,9 @@ class Peers:
             self._database = None
 
     def close(self) -> None:
-        """Close both, and let hooks end; idempotent."""
+        """Close all, and let hooks end; idempotent."""
         self.hooks.close()
+        self.switch.close()
         self.drop_database()
         if self._store is not None:
             self._store.close()

@@ -69,14 +69,22 @@ class JsonRpcChannel:
             RemoteError: the peer answered with an error.
             OSError: no whole answer (class docstring); whether the peer acted on the request is not known.
         """
+        return self.await_answer(self.ask(method, params, deadline), deadline)
+
+    def ask(self, method: str, params: list[Json], deadline: float) -> int:
+        """Send one request; returns its number, for `await_answer`. Raises OSError as `call`."""
         if self.fileno() < 0:
             raise ConnectionResetError("the connection is closed")
         self._next_id += 1
         self._send({"method": method, "params": params, "id": self._next_id}, deadline)
+        return self._next_id
+
+    def await_answer(self, number: int, deadline: float) -> Json:
+        """The result of the answer to a request; what answers others meanwhile is dropped. Errors as `call`."""
         while True:
             while self._answers:
                 answer = self._answers.popleft()
-                if answer.get("id") == self._next_id:
+                if answer.get("id") == number:
                     return _result(answer)
             self.receive(deadline)
 

@@ -37,7 +37,7 @@ def read_vif_ports(
     count = len(devices)
     ports = {uuid_of(row["_uuid"]): row for part in rows[1 : count + 2] for row in part}
     interfaces = {uuid_of(row["_uuid"]): row for part in rows[count + 2 :] for row in part}
-    homes = _read_homes(connection, ports, end)
+    homes = read_homes(connection, ports, end)
     return {
         str(row["name"]): Bridge(
             name=str(row["name"]),
@@ -65,12 +65,15 @@ def _select(table: str, columns: list[str], where: list[Json]) -> Operation:
     return {"op": "select", "table": table, "where": where, "columns": list(columns)}
 
 
-def _read_homes(connection: OvsdbConnection, ports: Collection[str], end: float) -> dict[str, str]:
-    """Name of the bridge of each port, by the port's UUID; the server searches, so no port list is sent."""
+def read_homes(connection: OvsdbConnection, ports: Collection[str], deadline: float) -> dict[str, str]:
+    """Name of the bridge of each port, by the port's UUID; the server searches, so no port list is sent.
+
+    Arguments and errors as `read_vif_ports`, but for the UUIDs and a deadline that must be told.
+    """
     if not ports:
         return {}
     selects = [_select("Bridge", ["name"], [["ports", "includes", ["uuid", uuid]]]) for uuid in ports]
-    results = connection.transact(selects, end)
+    results = connection.transact(selects, deadline)
     homes = {uuid: rows_of(result) for uuid, result in zip(ports, results, strict=True)}
     return {uuid: str(rows[0]["name"]) for uuid, rows in homes.items() if rows}
 

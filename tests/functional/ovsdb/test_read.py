@@ -12,7 +12,7 @@ from host_state import vsctl
 from xsagent.errors import OvsdbError, OvsdbUnavailableError, SwitchDeadError
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.observed.switch_alive import is_switch_alive, wait_for_switch
+from xsagent.observed.switch_alive import SwitchPulse, is_switch_alive, wait_for_switch
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.topology.values import Json
 
@@ -212,3 +212,35 @@ def test_other_daemon_on_a_stale_socket_is_not_the_switch(sandbox: Sandbox, rund
     (rundir / "ovs-vswitchd.7777.ctl").symlink_to(server)
 
     assert not is_switch_alive(rundir, 0.2)
+
+
+@pytest.mark.parametrize("how", ["pause", "kill", "stop"])
+def test_an_answer_from_before_says_nothing(sandbox: Sandbox, rundir: Path, how: str) -> None:
+    """A question that was asked ahead and answered, but not waited for, does not make a dead switch a living one."""
+    pulse = SwitchPulse(rundir)
+    pulse.ask()
+    wait_for_switch(rundir, 20)
+    getattr(sandbox.vswitchd, how)()
+
+    pulse.ask()
+
+    with pytest.raises(SwitchDeadError, match=r"within 0\.3 s; nothing was changed"):
+        pulse.wait(0.3)
+    pulse.close()
+
+
+def test_the_kept_connection_outlives_the_switch(sandbox: Sandbox, rundir: Path) -> None:
+    """A switch that was started anew, before the question or after it, is found alive."""
+    pulse = SwitchPulse(rundir)
+    pulse.wait(20)
+    sandbox.vswitchd.kill()
+    sandbox.vswitchd.start()
+
+    pulse.ask()
+    pulse.wait(20)
+    pulse.ask()
+    sandbox.vswitchd.kill()
+    sandbox.vswitchd.start()
+    pulse.wait(20)
+
+    pulse.close()

@@ -377,14 +377,19 @@ def test_lookup_asks_for_every_row_that_is_spoken_about_once() -> None:
         ("Interface", [["name", "==", "vif1.0"]]),
     ]
     assert [(select["table"], select["where"]) for select in deleting[1:]] == [("Port", []), ("Interface", [])]
+    assert (selects[0]["columns"], deleting[0]["columns"]) == (["_uuid", "name"], ["_uuid", "name", "ports"])
 
 
 def test_answers_of_the_lookup_become_rows() -> None:
-    """Named rows come with their members, rows without names count as present."""
-    selects: list[dict[str, Json]] = [{"table": "Port"}, {"table": "QoS"}, {"table": "QoS"}]
+    """Named rows come with their members, a bridge's as told, and rows without names count as present."""
+    selects: list[dict[str, Json]] = [{"table": name} for name in ("Port", "QoS", "QoS", "Bridge")]
     port: dict[str, Json] = {"_uuid": ["uuid", "p"], "name": "eth0", "interfaces": ["uuid", "i"]}
 
-    rows = parse_rows(selects, [[port], [{"_uuid": ["uuid", "q1"]}], []])
+    bridge: dict[str, Json] = {"_uuid": ["uuid", "b"], "name": "xenbr0"}
+
+    rows = parse_rows(selects, [[port], [{"_uuid": ["uuid", "q1"]}], [], [bridge]])
+    rows.place_ports({"p": "xenbr0", "q": "xenbr1"})
 
     assert rows.find("Port", "eth0") == FoundRow("Port", "eth0", ("uuid", "p"), {("uuid", "i")})
     assert rows.present == {"q1"}
+    assert rows.find("Bridge", "xenbr0") == FoundRow("Bridge", "xenbr0", ("uuid", "b"), {("uuid", "p")})
