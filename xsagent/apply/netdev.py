@@ -15,8 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from xsagent.apply.packet_socket import require_device
 from xsagent.errors import DeviceAbsentError, NetlinkError
 from xsagent.hotplug.decide import NetdevPrep
+from xsagent.observed.rtnetlink import attribute, open_rtnetlink
 
 DEADLINE_S: Final = 5.0
 """The kernel answers at once unless it holds the RTNL lock for somebody else."""
@@ -24,7 +26,6 @@ DEADLINE_S: Final = 5.0
 _HEADER = struct.Struct("=IHHII")
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
-_ATTRIBUTE = struct.Struct("=HH")
 # linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if.h
 _ERROR, _DONE = 2, 3
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 16, 20, 21, 22
@@ -32,7 +33,6 @@ _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _IFLA_ADDRESS, _IFLA_MTU, _IFLA_AF_SPEC, _ADDR_GEN_MODE, _NESTED = 1, 4, 26, 8, 0x8000
 _GEN_NONE = 1
 _UP, _NOARP, _MULTICAST = 0x1, 0x80, 0x1000
-_SOL_NETLINK, _STRICT = 270, 12
 _BUFFER = 1 << 18
 
 
@@ -56,10 +56,11 @@ def prepare_netdev(prep: NetdevPrep, *, bounce: bool) -> None:
         DeviceAbsentError: there is no such netdev.
         NetlinkError: the kernel refused MAC or MTU; the rest was done.
     """
-    index = _index(prep.device)
+    index = require_device(prep.device)
+    mac = attribute(_IFLA_ADDRESS, bytes.fromhex(prep.mac.replace(":", "")))
     identity = [
-        _Request(_RTM_NEWLINK, _link(index, _attribute(_IFLA_ADDRESS, _mac(prep.mac))), f"MAC {prep.mac}"),
-        _Request(_RTM_NEWLINK, _link(index, _attribute(_IFLA_MTU, struct.pack("=I", prep.mtu))), f"MTU {prep.mtu}"),
+        _Request(_RTM_NEWLINK, _link(index, mac), f"MAC {prep.mac}"),
+        _Request(_RTM_NEWLINK, _link(index, attribute(_IFLA_MTU, struct.pack("=I", prep.mtu))), f"MTU {prep.mtu}"),
     ]
     quiet = _link(index, b"", flags=_NOARP, change=_UP | _NOARP | _MULTICAST)
     with _Rtnetlink(prep.device) as kernel:
@@ -72,7 +73,7 @@ def prepare_netdev(prep: NetdevPrep, *, bounce: bool) -> None:
 def set_netdev_up(device: str, *, up: bool = True) -> None:
     """Set IFF_UP, or clear it. Errors as `prepare_netdev`; a netdev that is to go down may be gone."""
     try:
-        index = _index(device)
+        index = require_device(device)
     except DeviceAbsentError:
         if up:
             raise
@@ -82,30 +83,14 @@ def set_netdev_up(device: str, *, up: bool = True) -> None:
         kernel.send([_Request(_RTM_NEWLINK, _link(index, b"", flags=flags, change=_UP), "up" if up else "down")])
 
 
-def _index(device: str) -> int:
-    try:
-        return socket.if_nametoindex(device)
-    except OSError as error:
-        raise DeviceAbsentError(f"there is no network device {device}; nothing was changed on it") from error
-
-
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    size = _ATTRIBUTE.size + len(value)
-    return _ATTRIBUTE.pack(size, kind) + value + bytes(-size % 4)
-
-
 def _link(index: int, attributes: bytes, *, flags: int = 0, change: int = 0) -> bytes:
     return _IFINFO.pack(socket.AF_UNSPEC, 0, index, flags, change) + attributes
 
 
 def _without_identifier(index: int) -> _Request:
     """No fe80:: address when the link comes up (addrgenmode none). Refused where the kernel has no IPv6."""
-    mode = _attribute(_ADDR_GEN_MODE, bytes([_GEN_NONE]))
-    family = _attribute(_IFLA_AF_SPEC | _NESTED, _attribute(socket.AF_INET6 | _NESTED, mode))
+    mode = attribute(_ADDR_GEN_MODE, bytes([_GEN_NONE]))
+    family = attribute(_IFLA_AF_SPEC | _NESTED, attribute(socket.AF_INET6 | _NESTED, mode))
     return _Request(_RTM_NEWLINK, _link(index, family), "addrgenmode none", optional=True)
 
 
@@ -124,10 +109,9 @@ class _Rtnetlink:
         self._sequence = 0
 
     def __enter__(self) -> Self:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        with self._bounded():
+            self._socket = open_rtnetlink()
         self._socket.settimeout(DEADLINE_S)
-        self._socket.setsockopt(_SOL_NETLINK, _STRICT, 1)
-        self._socket.bind((0, 0))
         return self
 
     def __exit__(self, *_: object) -> None:
