@@ -49,6 +49,8 @@ def remember_refusals(
 ) -> None:
     """Remember which of the values tried were refused, and forget older refusals of those that were taken.
 
+    Devices that are gone are forgotten as well: each start of a guest brings some of another name.
+
     Arguments:
         kind: ``features`` or ``settings``.
 
@@ -60,7 +62,8 @@ def remember_refusals(
     if entry is None or entry["identity"] != identity:
         entry = {"identity": identity, "features": {}, "settings": {}}
     known = {name: value for name, value in entry[kind].items() if name not in tried} | dict(refused)
-    changed = entries | {device: entry | {kind: known}}
+    there = {name: one for name, one in entries.items() if _identity(name)}
+    changed = there | {device: entry | {kind: known}}
     if not changed[device]["features"] and not changed[device]["settings"]:
         del changed[device]
     if changed != entries:
