@@ -26,6 +26,7 @@ from xsagent.plan.steps import (
     Step,
     StopDhcpStep,
     SysctlStep,
+    VirtualFunctionsStep,
 )
 from xsagent.topology.desired import ManagementPath
 
@@ -98,6 +99,8 @@ def devices_of(step: Step) -> frozenset[str]:
             | DeleteLinkStep(device=device)
             | FeaturesStep(device=device)
             | LinkSettingsStep(device=device)
+            # some drivers reset the NIC for it
+            | VirtualFunctionsStep(device=device)
             # after its device's addresses, not before: what is not there yet cannot be announced
             | AnnounceStep(device=device)
         ):

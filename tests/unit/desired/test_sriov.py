@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from records_builder import Records
+from records_builder import Records, management, static
 
 from xsagent.errors import InputError
 from xsagent.topology.values import Topology
@@ -15,6 +15,16 @@ def test_a_logical_pif_wants_virtual_functions_and_nothing_else() -> None:
     desired = records.up(records.sriov(records.nic(2, currently_attached=True)))
     assert desired.virtual_functions == {"eth2"}
     assert desired.topology == Topology()
+
+
+def test_virtual_functions_of_managements_nic_are_made_under_the_deadman() -> None:
+    """Some drivers reset the NIC for them; another NIC's are nobody's risk."""
+    for number, path in ((0, ("xenbr0", "eth0")), (2, None)):
+        records = Records()
+        nics = {0: records.nic(0, **management(**static())), 2: records.nic(2, currently_attached=True)}
+        found = records.up(records.sriov(nics[number])).management
+
+        assert (found and found.ports) == path
 
 
 def test_a_logical_pif_goes_down_without_taking_virtual_functions() -> None:

@@ -7,7 +7,7 @@ import ipaddress
 import pytest
 
 from xsagent.plan.order import Phases, order_steps
-from xsagent.plan.steps import AddressStep, CreateVlanLinkStep, LinkStep, OvsdbStep, StopDhcpStep
+from xsagent.plan.steps import AddressStep, CreateVlanLinkStep, LinkStep, OvsdbStep, StopDhcpStep, VirtualFunctionsStep
 from xsagent.topology.desired import ManagementPath
 from xsagent.topology.values import Address
 
@@ -61,3 +61,12 @@ def test_a_vlan_netdev_below_management_is_made_before_it_is_set_up(*, is_up: bo
     steps = order_steps(Phases(devices=devices), PATH, (), is_up=is_up).steps
 
     assert [type(step) for step in steps if step.management] == [CreateVlanLinkStep, LinkStep]
+
+
+def test_virtual_functions_of_managements_nic_touch_its_path() -> None:
+    """Some drivers reset the NIC for them: it waits for the others, and the deadman watches."""
+    both = [VirtualFunctionsStep(device="eth0"), VirtualFunctionsStep(device="eth2")]
+
+    steps = order_steps(Phases(before=both), PATH, ()).steps
+
+    assert [(getattr(step, "device", ""), step.management) for step in steps] == [("eth2", False), ("eth0", True)]
