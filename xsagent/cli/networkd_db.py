@@ -10,31 +10,20 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
-from xsagent.errors import UsageError, XsagentError
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+from xsagent.cli.edge import run_edge
+from xsagent.cli.parser import CommandParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 no such bridge or interface, 2 usage."""
-    try:
-        arguments = _build_parser().parse_args(sys.argv[1:] if argv is None else argv)
-        return _run(arguments)
-    except UsageError as error:
-        sys.stderr.write(f"networkd_db: {error}\nFor help use --help.\n")
-        return UsageError.exit_code
-    except XsagentError as error:
-        sys.stderr.write(f"networkd_db: {error}\n")
-        return error.exit_code
+    return run_edge("networkd_db", lambda: _run(_build_parser().parse_args(argv)))
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="networkd_db", description="How a bridge is built, or how an interface gets its addresses.")
+    parser = CommandParser(
+        prog="networkd_db", description="How a bridge is built, or how an interface gets its addresses."
+    )
     parser.add_argument("-bridge", "--bridge", metavar="BRIDGE", default="", help="name of a bridge")
     parser.add_argument("-iface", "--iface", metavar="INTERFACE", default="", help="name of an IP device")
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")

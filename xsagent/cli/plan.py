@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError: one of the two files without the other.
     """
     if (arguments.from_dbcache is None) != (arguments.observed is None):
-        raise UsageError("xsagent plan: --from-dbcache and --observed go together")
+        raise UsageError("plan: --from-dbcache and --observed go together")
     desired, plan = _from_files(arguments) if arguments.from_dbcache else _on_host(arguments)
     if arguments.json:
         form = {"plan": to_json(plan), "reasons": [to_json(reason) for reason in desired.reasons]}

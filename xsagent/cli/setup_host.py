@@ -10,15 +10,19 @@ import os
 import sys
 from collections.abc import Sequence
 
+from xsagent.cli.edge import run_edge
 from xsagent.cli.setup_host_options import build_parser
 from xsagent.cli.setup_host_run import VERBS
-from xsagent.cli.vif import guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 1 refused or failed, 2 usage."""
+    return run_edge("xsagent-setup", lambda: _run(sys.argv[1:] if argv is None else argv))
+
+
+def _run(argv: Sequence[str]) -> int:
     arguments = build_parser().parse_args(argv)
-    return guarded("xsagent-setup", lambda: VERBS[arguments.verb](arguments, os.environ))
+    return VERBS[arguments.verb](arguments, os.environ)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import argparse
 from functools import partial
 
 from xsagent import __version__
+from xsagent.cli.parser import CommandParser
 from xsagent.installation.layout import PROFILES
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser; pure."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="xsagent-setup",
         description="Puts xsagent in the place of the host's network scripts, and gives their place back. Open "
         "vSwitch is never restarted.",

@@ -11,8 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from xsagent.cli.edge import run_edge
 from xsagent.cli.switch_backend_options import BACKENDS, build_get_parser, build_parser
-from xsagent.cli.vif import guarded
 from xsagent.config import Paths, read_settings
 from xsagent.errors import InputError, NotFoundError
 from xsagent.installation.backend import apply_switch, check_switch, parse_backend_word, plan_switch
@@ -21,12 +21,12 @@ from xsagent.sources.host_files import read_backend
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Switch the backend; returns 0, or 1 with one sentence on stderr."""
-    return guarded("xe-switch-network-backend", lambda: _switch(build_parser().parse_args(argv)))
+    return run_edge("xe-switch-network-backend", lambda: _switch(build_parser().parse_args(argv)))
 
 
 def main_of_get(argv: Sequence[str] | None = None) -> int:
     """Print the backend; returns 0, or 1 with one sentence on stderr."""
-    return guarded("xe-get-network-backend", lambda: _get(build_get_parser().parse_args(argv)))
+    return run_edge("xe-get-network-backend", lambda: _get(build_get_parser().parse_args(argv)))
 
 
 def _switch(arguments: argparse.Namespace) -> int:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from xsagent.cli.parser import CommandParser
+
 BACKENDS: Final = "openvswitch|vswitch|bridge"
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of xe-switch-network-backend; pure."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="xe-switch-network-backend",
         description="Makes Open vSwitch this host's network backend, from the next boot on. The backend bridge is "
         "refused: xsagent does not drive it.",
@@ -24,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def build_get_parser() -> argparse.ArgumentParser:
     """The parser of xe-get-network-backend; pure."""
-    parser = argparse.ArgumentParser(prog="xe-get-network-backend", description="Prints this host's network backend.")
+    parser = CommandParser(prog="xe-get-network-backend", description="Prints this host's network backend.")
     _add_common(parser)
     return parser
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from xsagent import __version__
 from xsagent.cli.ask_daemon import answer_of_daemon
-from xsagent.errors import UsageError, XsagentError
+from xsagent.cli.edge import run_edge
+from xsagent.errors import UsageError
 from xsagent.hotplug.event import Event, parse_call
 
 USAGE = """\
@@ -29,12 +29,15 @@ _PREFIX = "--root-prefix="
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done or nothing to do, 1 failed, 2 usage."""
     given = sys.argv[1:] if argv is None else list(argv)
+    return run_edge("vif", lambda: _run(given))
+
+
+def _run(given: Sequence[str]) -> int:
     answer = answer_of_daemon("vif", given, os.environ, again=True)
-    return run_here(given) if answer is None else answer
+    return _run_here(given) if answer is None else answer
 
 
-def run_here(given: Sequence[str]) -> int:
-    """Run the command in this process."""
+def _run_here(given: Sequence[str]) -> int:
     root, syslog, words = split_options(given)
     if "--help" in words:
         sys.stdout.write(USAGE)
@@ -47,7 +50,7 @@ def run_here(given: Sequence[str]) -> int:
     except UsageError as error:
         sys.stderr.write(f"vif: {error}\n{USAGE}")
         return UsageError.exit_code
-    return run_event("vif", event, root, syslog=syslog)
+    return run_event("vif", event, root, os.environ, syslog=syslog)
 
 
 def split_options(words: Sequence[str]) -> tuple[str, bool, list[str]]:
@@ -57,12 +60,12 @@ def split_options(words: Sequence[str]) -> tuple[str, bool, list[str]]:
     return (prefixes or [""])[-1], "--no-syslog" not in words, rest
 
 
-def run_event(program: str, event: Event, root: str, *, syslog: bool) -> int:
-    """Handle the event in this process; returns the exit code. Nothing but a person's interrupt gets past it."""
-    return guarded(program, lambda: _handle(program, event, root, os.environ, syslog=syslog))
+def run_event(program: str, event: Event, root: str, environ: Mapping[str, str], *, syslog: bool) -> int:
+    """Handle the event in this process; returns the exit code.
 
-
-def _handle(program: str, event: Event, root: str, environ: Mapping[str, str], *, syslog: bool) -> int:
+    Raises:
+        XsagentError: this host's network is not ours to handle, or the settings cannot be read.
+    """
     from xsagent.config import Paths, read_settings  # noqa: PLC0415 - usage errors need none of this
     from xsagent.hotplug.handle import handle_event  # noqa: PLC0415 - as above
     from xsagent.hotplug.peers import Peers  # noqa: PLC0415 - as above
@@ -78,26 +81,6 @@ def _handle(program: str, event: Event, root: str, environ: Mapping[str, str], *
         return 0
     sys.stderr.write(f"{program}: {outcome.text}\n")
     return 1
-
-
-def guarded(program: str, run: Callable[[], int]) -> int:
-    """The exit code of `run`, its errors turned into one sentence and a code."""
-    try:
-        return run()
-    except XsagentError as error:
-        return _fail(program, str(error), error.exit_code)
-    except OSError as error:
-        return _fail(program, f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "), 1)
-    except Exception as error:  # noqa: BLE001 - a process edge: udev and xenopsd get a sentence, the log the trace
-        from xsagent.log import get_logger  # noqa: PLC0415 - as above
-
-        get_logger().error("internal_error", error=repr(error), trace=traceback.format_exc())
-        return _fail(program, f"internal error ({type(error).__name__}: {error}); the log has the details", 1)
-
-
-def _fail(program: str, sentence: str, code: int) -> int:
-    sys.stderr.write(f"{program}: {' '.join(sentence.split())}\n")
-    return code
 
 
 if __name__ == "__main__":

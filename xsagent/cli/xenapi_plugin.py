@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.parsers import expat
 
+from xsagent.cli.edge import open_closed_streams
 from xsagent.errors import XsagentError
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -114,14 +115,9 @@ def _plain(text: str) -> str:
 def _take_stdout() -> int:
     """A descriptor of our own for stdout; from now on descriptor 1 is stderr, for children and stray prints alike.
 
-    XAPI starts plugins without stdin: a descriptor that is closed is opened on /dev/null first, since the next file
-    opened would take its number.
+    XAPI starts plugins without stdin.
     """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
+    open_closed_streams()
     stdout = os.dup(1)
     os.dup2(2, 1)
     return stdout

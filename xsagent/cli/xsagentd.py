@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from xsagent import __version__
-from xsagent.cli.vif import guarded
+from xsagent.cli.edge import run_edge
+from xsagent.cli.parser import CommandParser
 from xsagent.config import Paths, read_settings
 from xsagent.log import configure
 
@@ -28,12 +29,15 @@ _LAZY: Final = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon; returns its exit status: 0 ended in order, 1 could not start, 2 usage."""
-    parser = argparse.ArgumentParser(prog="xsagentd", description="The resident dom0 network agent (xsagentd.service).")
+    return run_edge("xsagentd", lambda: _run(_build_parser().parse_args(argv), dict(os.environ)))
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog="xsagentd", description="The resident dom0 network agent (xsagentd.service).")
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
     parser.add_argument("--no-syslog", action="store_true", help="log to stderr")
     parser.add_argument("--version", action="version", version=f"xsagentd {__version__}")
-    arguments = parser.parse_args(argv)
-    return guarded("xsagentd", lambda: _run(arguments, dict(os.environ)))
+    return parser
 
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xsagent import __version__
-from xsagent.cli.main import _internal, main
+from xsagent.cli.main import main
 
 CACHE = Path(__file__).parents[1] / "sources" / "data" / "legacy-static.dbcache"
 COMMAND = [sys.executable, "-m", "xsagent.cli.main"]
@@ -21,10 +21,10 @@ COMMAND = [sys.executable, "-m", "xsagent.cli.main"]
     ("argv", "sentence"),
     [
         ([], "xsagent: the following arguments are required: VERB"),
-        (["plan", "up"], "xsagent plan: one of the arguments --force/--force-interface --pif-uuid is required"),
+        (["plan", "up"], "xsagent: plan: one of the arguments --force/--force-interface --pif-uuid is required"),
         (
             ["plan", "--force", "xenbr0", "--from-dbcache", "x", "up"],
-            "xsagent plan: --from-dbcache and --observed go together",
+            "xsagent: plan: --from-dbcache and --observed go together",
         ),
         (["plan", "--force", "xenbr0", "--pif-uuid", "u", "up"], "not allowed with argument --force"),
         (["plan", "--force", "xenbr0", "sideways"], "argument action: invalid choice: 'sideways'"),
@@ -78,14 +78,6 @@ def test_a_sentence_with_control_characters_stays_one_line(capsys: pytest.Captur
     err = capsys.readouterr().err
     assert code == 1
     assert err == "xsagent: the cache /no \\u001b[2Jfile does not exist; nothing was changed\n"
-
-
-def test_an_internal_error_is_one_line_too(capsys: pytest.CaptureFixture[str]) -> None:
-    """A mistake of ours is named without a traceback at a user."""
-    code = _internal(KeyError("xenbr0"))
-
-    assert code == 1
-    assert capsys.readouterr().err == "xsagent: internal error (KeyError: 'xenbr0'); the log has the details\n"
 
 
 def test_a_reader_that_leaves_is_no_error_message(tmp_path: Path) -> None:
