@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 87, "type: ignore": 2},
+    "xsagent": {"noqa": 88, "type: ignore": 2},
     "tests": {"noqa": 23, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
@@ -28,7 +28,7 @@ EXEMPTIONS = {
 BROAD_EXCEPTS = {
     "xsagent/cli/edge.py": 1,
     "xsagent/cli/xenapi_plugin.py": 1,
-    "xsagent/daemon/hotplug.py": 1,
+    "xsagent/daemon/hotplug.py": 2,
     "xsagent/daemon/services.py": 1,
     "xsagent/daemon/workers.py": 2,
 }

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from xsagent.config import Paths, Settings
-from xsagent.errors import XsagentError
+from xsagent.errors import XenstoreUnavailableError, XsagentError
 from xsagent.hotplug.attempt import SWITCH_ANSWER_S, attempt, end_removals
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.handle import check_hotplug_backend, is_still_there, report_failure
@@ -283,28 +283,39 @@ class HotplugThread:
     # -- resync ----------------------------------------------------------------------------------------------
 
     def _resync(self) -> None:
-        """Look what every device needs and queue it; a peer that is away leaves it to be done later."""
-        began = time.thread_time()
+        """Look what every device needs and queue it; where that cannot be known now it is left to be done later."""
         reason = self._clock.begin(time.monotonic())
         try:
-            wait_for_switch(self._paths.ovs_rundir, SWITCH_ANSWER_S)
-            bridges = read_ovsdb(self._peers.database).bridges
-            survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
+            self._look_at_all(reason)
         except XsagentError as error:
             self._peers.drop_database()
-            _LOG.warning("put_off_resync", reason=str(error))
-            self._clock.put_off(str(error), time.monotonic())
-            return
+            self._put_off(str(error))
+        except Exception as error:  # noqa: BLE001 - as in `_do`
+            _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
+            self._peers.close()
+            self._put_off(f"internal error ({type(error).__name__}: {error})")
+
+    def _put_off(self, text: str) -> None:
+        _LOG.warning("put_off_resync", reason=text)
+        self._clock.put_off(text, time.monotonic())
+
+    def _look_at_all(self, reason: str) -> None:
+        began = time.thread_time()
+        wait_for_switch(self._paths.ovs_rundir, SWITCH_ANSWER_S)
+        bridges = read_ovsdb(self._peers.database).bridges
+        survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
+        if survey.backends is None:
+            raise XenstoreUnavailableError("xenstored stopped answering; every device was left as it was")
         events = build_resync_events(survey)
         known = {vif.device(kind) for kind, vif in survey.netdevs | survey.ports}
-        known |= {vif.device(DeviceType.VIF) for vif in survey.online | (survey.backends or frozenset())}
+        known |= {vif.device(DeviceType.VIF) for vif in survey.online | survey.backends}
         with self._changed:
             self._queue.forget_others(known)
             for event in events:
                 self._put(event, background=True)
             self._clock.end(time.time())
             self._clock.charge(time.thread_time() - began)
-        _LOG.info("resync", reason=reason, events=len(events), vifs=len(survey.backends or ()))
+        _LOG.info("resync", reason=reason, events=len(events), vifs=len(survey.backends))
 
 
 def _is_udevs(event: Event) -> bool:
