@@ -59,12 +59,20 @@ def hold_pid_file(path: Path) -> int:
     """Put a pid file in place as Open vSwitch's tools want one: locked (fcntl(2)) for as long as the process lives.
 
     Returns the descriptor that holds the lock; the caller keeps it open.
+
+    Raises:
+        OSError: it cannot be made; nothing is left of it.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    temporary.rename(path)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        temporary.rename(path)
+    except OSError:
+        os.close(descriptor)
+        temporary.unlink(missing_ok=True)
+        raise
     return descriptor
 
 

@@ -7,7 +7,6 @@ clients in a thread of its own.
 from __future__ import annotations
 
 import os
-import select
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -45,33 +44,34 @@ class ControlSocket:
         self._pid_file = paths.ovs_rundir / f"{PROGRAM}.pid"
         self._socket = paths.ovs_rundir / f"{PROGRAM}.{os.getpid()}.ctl"
         self._listening = False
-        self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # the library takes over signals at its first file, which only the main thread may do; the loop takes them back
         ovs.fatal_signal.add_file_to_unlink(str(self._socket))
         ovs.unixctl.command_register("flush-cache", "", 0, 0, _reply, flush)
         ovs.unixctl.command_register("exit", "", 0, 0, _reply, end)
 
     def run(self, stop: threading.Event) -> None:
-        """Serve until `stop` is set.
+        """Serve until `stop` is set, which is noticed when a client comes.
 
         Raises:
             CommandError: the socket cannot be made, for example because Open vSwitch has no run directory yet.
+            OSError: the pid file cannot be made.
         """
         error, server = ovs.unixctl.server.UnixctlServer.create(str(self._socket))
         if error:
             raise CommandError(f"{self._socket} cannot be made: {os.strerror(error)}")
-        pid_file = hold_pid_file(self._pid_file)
         try:
+            pid_file = hold_pid_file(self._pid_file)
             self._listening = True
-            while not stop.is_set():
-                server.run()
-                poller = ovs.poller.Poller()
-                server.wait(poller)
-                poller.fd_wait(self._wake[0], select.POLLIN)
-                poller.block()
+            try:
+                while not stop.is_set():
+                    server.run()
+                    poller = ovs.poller.Poller()
+                    server.wait(poller)
+                    poller.block()
+            finally:
+                self._listening = False
+                os.close(pid_file)
         finally:
-            self._listening = False
-            os.close(pid_file)
             server.close()
             self.remove()
 
