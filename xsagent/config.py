@@ -7,7 +7,7 @@ and ``XSAGENT_<KEY>`` say. Reads that one file, nothing else; comes before every
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -263,52 +263,72 @@ def read_settings(paths: Paths, environ: Mapping[str, str]) -> Settings:
     Raises:
         InputError: an unknown key or a bad value, named with the file or variable that holds it.
     """
+    settings, wrong = _read(paths, environ)
+    if wrong:
+        raise InputError(f"{wrong[0]}; nothing was changed")
+    return settings
+
+
+def read_usable_settings(paths: Paths, environ: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
+    """As `read_settings`, for what must go on: each mistake leaves its setting alone, and is a sentence."""
+    settings, wrong = _read(paths, environ)
+    return settings, tuple(f"{sentence}; the default is used" for sentence in wrong)
+
+
+def _read(paths: Paths, environ: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """The settings as far as they are good, and what is wrong with the others."""
     values: dict[str, str | int | None] = {}
-    for key, text in _file_values(paths.settings_file).items():
-        values[key] = _parse_setting(key, text, str(paths.settings_file))
+    wrong: list[str] = []
+    for key, value, where in _given(paths, environ, wrong):
+        try:
+            values[key] = _parse_setting(key, value, where)
+        except InputError as error:
+            wrong.append(str(error))
+    settings = dataclasses.replace(Settings(), **values)  # type: ignore[arg-type] # _PARSERS gives each its type
+    return settings, wrong
+
+
+def _given(paths: Paths, environ: Mapping[str, str], wrong: list[str]) -> Iterator[tuple[str, object, str]]:
+    """Key, value and where it stands, first of the file, then of the environment."""
+    try:
+        table = _read_file(paths.settings_file)
+    except InputError as error:
+        wrong.append(str(error))
+        table = {}
+    yield from ((key, value, str(paths.settings_file)) for key, value in table.items())
     for name, text in environ.items():
         if name.startswith(_ENVIRONMENT_PREFIX) and not name.startswith(_TEST_PREFIX):
-            values[name.removeprefix(_ENVIRONMENT_PREFIX).lower()] = _parse_setting(
-                name.removeprefix(_ENVIRONMENT_PREFIX).lower(), text, f"the environment ({name})"
-            )
-    return dataclasses.replace(Settings(), **values)  # type: ignore[arg-type] # _PARSERS gives each its type
+            yield name.removeprefix(_ENVIRONMENT_PREFIX).lower(), text, f"the environment ({name})"
 
 
-def _file_values(path: Path) -> dict[str, str]:
+def _read_file(path: Path) -> Mapping[str, object]:
     try:
         with path.open("rb") as stream:
             raw = stream.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise InputError(f"the settings file {path} cannot be read: {error.strerror}; nothing was changed") from error
+        raise InputError(f"the settings file {path} cannot be read: {error.strerror}") from error
     import tomllib  # noqa: PLC0415 - most hosts have no such file, and the import costs each command 2 ms
 
     if len(raw) > _MAX_FILE_BYTES:
-        raise InputError(f"the settings file {path} is larger than {_MAX_FILE_BYTES} bytes; nothing was changed")
+        raise InputError(f"the settings file {path} is larger than {_MAX_FILE_BYTES} bytes")
     try:
-        table = tomllib.loads(raw.decode("utf-8-sig"))
+        return tomllib.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"the settings file {path} is no flat TOML: {error}; nothing was changed") from error
-    return {key: _as_text(key, value, path) for key, value in table.items()}
+        raise InputError(f"the settings file {path} is no flat TOML: {error}") from error
 
 
-def _as_text(key: str, value: object, path: Path) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise InputError(f"{key} in {path} is neither a text nor a whole number; nothing was changed")
-
-
-def _parse_setting(key: str, text: str, where: str) -> str | int | None:
+def _parse_setting(key: str, value: object, where: str) -> str | int | None:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise InputError(f"{shown(key)} in {where} is neither a text nor a whole number")
     parser = _PARSERS.get(key)
     if parser is None:
-        raise InputError(f"{shown(key)} in {where} is no setting of xsagent; nothing was changed")
+        raise InputError(f"{shown(key)} in {where} is no setting of xsagent")
     try:
-        return parser(text)
+        return parser(str(value))
     except InputError as error:
-        raise InputError(f"{key} in {where}: {error}; nothing was changed") from error
+        raise InputError(f"{key} in {where}: {error}") from error
 
 
 _Parser = Callable[[str], str | int | None]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xsagent.config import _PARSERS, Paths, Settings, read_settings
+from xsagent.config import _PARSERS, Paths, Settings, read_settings, read_usable_settings
 from xsagent.errors import InputError
 
 
@@ -55,7 +55,7 @@ def test_the_computed_deadman_can_be_asked_for(tmp_path: Path) -> None:
         ("deadman_s = true\n", "neither a text nor a whole number"),
         ('ip_backend = "magic"\n', "ip_backend in .*: 'magic' is none of auto, ifcfg, netlink"),
         ('dhcp_vendor_class = "a\\"b"\n', "dhcp_vendor_class"),
-        ("[section]\nkey = 1\n", "section in"),
+        ("[section]\nkey = 1\n", "'section' in"),
         ("deadman_s\n", "no flat TOML"),
         ("a = " + "[" * 5000, "no flat TOML"),
         ("#" * 70000, "larger than"),
@@ -78,6 +78,24 @@ def test_a_wrong_variable_is_refused_by_name(tmp_path: Path, name: str, value: s
     """As a wrong file is."""
     with pytest.raises(InputError, match=name):
         read_settings(Paths(tmp_path), {name: value})
+
+
+def test_what_must_go_on_has_all_that_is_good(tmp_path: Path) -> None:
+    """Each mistake is said, of the file and of the environment, and costs its own setting alone."""
+    paths = with_file(tmp_path, 'hotplg_s = 3\ndeadman_s = "soon"\nlock_wait_s = 7\n')
+
+    settings, wrong = read_usable_settings(paths, {"XSAGENT_RESYNC_S": "0", "XSAGENT_IP_BACKEND": "ifcfg"})
+
+    assert settings == Settings(lock_wait_s=7, ip_backend="ifcfg")
+    assert [sentence.split()[0] for sentence in wrong] == ["'hotplg_s'", "deadman_s", "resync_s"]
+    assert all(sentence.endswith("; the default is used") for sentence in wrong)
+
+
+def test_what_must_go_on_has_the_defaults_of_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """The environment counts all the same."""
+    settings, wrong = read_usable_settings(with_file(tmp_path, "deadman_s"), {"XSAGENT_HOTPLUG_S": "9"})
+
+    assert (settings, len(wrong)) == (Settings(hotplug_s=9), 1)
 
 
 def test_every_setting_can_be_set() -> None:

@@ -218,16 +218,12 @@ def _root(words: Sequence[str]) -> str:
 
 
 def _use_daemon(root: str, environ: Mapping[str, str]) -> str:
-    """The setting ``use_daemon``; ``never`` where the settings cannot be read, since reading them here says why."""
+    """The setting ``use_daemon``; whoever does the work says what is wrong in the others."""
     word = environ.get("XSAGENT_USE_DAEMON")
     if word is None and os.path.exists(f"{root}/etc/xsagent/xsagent.conf"):  # noqa: PTH110 - as in `ask`
-        from xsagent.config import Paths, read_settings  # noqa: PLC0415 - most hosts have no such file
-        from xsagent.errors import XsagentError  # noqa: PLC0415 - as above
+        from xsagent.config import Paths, read_usable_settings  # noqa: PLC0415 - most hosts have no such file
 
-        try:
-            return read_settings(Paths.from_environ(root, environ), environ).use_daemon
-        except XsagentError:
-            return "never"
+        return read_usable_settings(Paths.from_environ(root, environ), environ)[0].use_daemon
     return "auto" if word is None else word if word in {"auto", "always"} else "never"
 
 

@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from xsagent.config import Paths, Settings, read_settings
+from xsagent.cli.begin import begin
+from xsagent.config import Paths, Settings
 from xsagent.errors import XsagentError
 from xsagent.firewall import FirewallResult, plan_firewall, reconcile_firewall
-from xsagent.log import configure
 from xsagent.plan.firewall import render_change
 
 
@@ -41,9 +41,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _run(paths: Paths, flow: Callable[[Paths, Settings], FirewallResult]) -> FirewallResult:
-    settings = read_settings(paths, os.environ)
-    configure(syslog=True, level=settings.log_level, program="xsagent-firewall", device=paths.below("/dev/log"))
-    return flow(paths, settings)
+    return flow(paths, begin("xsagent-firewall", paths, os.environ, goes_on=True))
 
 
 def _complain(*sentences: str) -> int:

@@ -75,14 +75,14 @@ def _await_word(longest_s: float) -> str:
 
 def _recover(root_prefix: str) -> int:
     from xsagent.apply.outcome import Stuck  # noqa: PLC0415 - nearly every guardian ends without any of it
+    from xsagent.cli.begin import begin  # noqa: PLC0415 - as above
     from xsagent.cli.recover import recover_once  # noqa: PLC0415 - as above
-    from xsagent.config import Paths, read_settings  # noqa: PLC0415 - as above
+    from xsagent.config import Paths  # noqa: PLC0415 - as above
     from xsagent.errors import XsagentError  # noqa: PLC0415 - as above
-    from xsagent.log import configure, get_logger  # noqa: PLC0415 - as above
+    from xsagent.log import get_logger  # noqa: PLC0415 - as above
 
     paths = Paths.from_environ(root_prefix, os.environ)
-    settings = read_settings(paths, os.environ)
-    configure(syslog=True, level=settings.log_level, program="xsagent-guardian", device=paths.below("/dev/log"))
+    settings = begin("xsagent-guardian", paths, os.environ, goes_on=True)
     logger = get_logger()
     for attempt in range(_ATTEMPTS):
         if attempt:

@@ -28,9 +28,9 @@ from xsagent.boot import (
     stop,
 )
 from xsagent.cli import openvswitch_systemd as systemd
-from xsagent.config import Paths, Settings, read_settings
-from xsagent.errors import InputError
-from xsagent.log import configure, get_logger
+from xsagent.cli.begin import begin
+from xsagent.config import Paths
+from xsagent.log import get_logger
 from xsagent.model.switch_start import Daemon
 from xsagent.observed.switch_daemons import has_pid_file
 from xsagent.sources.host_files import check_backend, read_text
@@ -51,8 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         XsagentError: it failed; the sentence says how things were left.
     """
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
-    settings = _read_settings(paths)
-    configure(syslog=True, level=settings.log_level, program="openvswitch", device=paths.below("/dev/log"))
+    settings = begin("openvswitch", paths, os.environ, goes_on=True)
     if arguments.what not in _WHATEVER_THE_BACKEND:
         if (read_text(paths.network_conf) or "").strip() == "bridge":
             _say(f"{paths.network_conf} names the backend bridge: Open vSwitch is not used here")
@@ -64,15 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         for sentence in boot.warnings:
             _say(f"warning: {sentence}")
-
-
-def _read_settings(paths: Paths) -> Settings:
-    """The settings; a mistake in our own file must not cost the host its switch."""
-    try:
-        return read_settings(paths, os.environ)
-    except InputError as error:
-        _say(f"warning: {str(error).removesuffix('; nothing was changed')}; the defaults are used")
-        return Settings()
 
 
 # --- both daemons ----------------------------------------------------------------------------------------

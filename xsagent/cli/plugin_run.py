@@ -12,13 +12,14 @@ from functools import partial
 from typing import Final
 
 from xsagent.apply.manager_port import open_manager_port
+from xsagent.cli.begin import begin
 from xsagent.cli.xenapi_plugin import PluginCall, PluginFailure
-from xsagent.config import Paths, Settings, read_settings
+from xsagent.config import Paths, Settings
 from xsagent.errors import InputError, UsageError, XapiError, XapiUnavailableError, XsagentError
 from xsagent.hotplug.attempt import attempt
 from xsagent.hotplug.event import Action, Event, parse_device
 from xsagent.hotplug.peers import Peers
-from xsagent.log import configure, get_logger
+from xsagent.log import get_logger
 from xsagent.model.records import Ref
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.reconcile.control import FlowsRefusedError
@@ -66,8 +67,7 @@ def run_emergency_reset(prefix: str, call: PluginCall) -> str:
 
 def _run(flow: Flow, prefix: str, call: PluginCall) -> str:
     paths = Paths.from_environ(prefix, os.environ)
-    settings = read_settings(paths, os.environ)
-    configure(syslog=True, level=settings.log_level, program="openvswitch-cfg-update", device=paths.below("/dev/log"))
+    settings = begin("openvswitch-cfg-update", paths, os.environ)
     check_backend(paths)
     try:
         return flow(paths, settings, Ref(call.session), build_hooks(paths, settings))

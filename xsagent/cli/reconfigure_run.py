@@ -16,11 +16,12 @@ from xsagent.apply.journal import remove_journal
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rolled_back import forget_rolled_back
+from xsagent.cli.begin import begin
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
-from xsagent.config import Paths, Settings, read_settings
+from xsagent.config import Paths, Settings
 from xsagent.desired.request import Origin
 from xsagent.errors import XapiUnavailableError, XsagentError
-from xsagent.log import configure, get_logger
+from xsagent.log import get_logger
 from xsagent.model.force_rewrite import build_one_pif_snapshot
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
@@ -67,13 +68,9 @@ def plan_only(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[
 
 def _start(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Paths, Settings]:
     paths = Paths.from_environ(options.root_prefix, environ)
-    settings = read_settings(paths, environ)
-    configure(
-        syslog=options.syslog,
-        level=settings.log_level,
-        program="interface-reconfigure",
-        device=paths.below("/dev/log"),
-    )
+    # a boot that a mistake in our own file keeps off the network could not be mended from afar
+    goes_on = options.force is not None
+    settings = begin("interface-reconfigure", paths, environ, syslog=options.syslog, goes_on=goes_on)
     check_backend(paths)
     return paths, settings
 

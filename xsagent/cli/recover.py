@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, RolledBack, Stuck
-from xsagent.config import Paths, Settings, read_settings
+from xsagent.cli.begin import begin
+from xsagent.config import Paths, Settings
 from xsagent.errors import LockHeldError, XsagentError
-from xsagent.log import configure, get_logger
+from xsagent.log import get_logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.reconfigure import Host, finish_earlier_run
 
@@ -35,8 +36,7 @@ def recover_once(
 def main(words: Sequence[str]) -> int:
     """Recover once; returns 0 when nothing is left to do, 1 when something is."""
     paths = Paths.from_environ("".join(words[:1]), os.environ)
-    settings = read_settings(paths, os.environ)
-    configure(syslog=True, level=settings.log_level, program="xsagentd-recover", device=paths.below("/dev/log"))
+    settings = begin("xsagentd-recover", paths, os.environ, goes_on=True)
     logger = get_logger()
     try:
         ended = recover_once(paths, settings, "xsagentd, for a run that was killed", 0)

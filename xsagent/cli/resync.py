@@ -11,10 +11,10 @@ import sys
 
 from xsagent.apply.run_dir import hold_daemon_lock, remove_run_file
 from xsagent.cli.ask_daemon import NoAnswerError, ask
-from xsagent.config import Paths, Settings, read_settings
+from xsagent.cli.begin import begin
+from xsagent.config import Paths, Settings
 from xsagent.daemon.hotplug import HotplugThread
 from xsagent.errors import LockHeldError
-from xsagent.log import configure
 from xsagent.reconcile.queue import State
 
 _MARGIN_S = 60.0
@@ -24,8 +24,7 @@ _MARGIN_S = 60.0
 def run(arguments: argparse.Namespace) -> int:
     """Have it done; returns 0, or 1 when a device is not right afterwards. The daemon is only asked to begin."""
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
-    settings = read_settings(paths, os.environ)
-    configure(syslog=True, level=settings.log_level, program="xsagent-resync", device=paths.below("/dev/log"))
+    settings = begin("xsagent-resync", paths, os.environ, goes_on=True)
     try:
         status, _, errors = ask(str(paths.root), "resync", [], os.environ)
     except NoAnswerError:

@@ -64,17 +64,16 @@ def run_event(program: str, event: Event, root: str, environ: Mapping[str, str],
     """Handle the event in this process; returns the exit code.
 
     Raises:
-        XsagentError: this host's network is not ours to handle, or the settings cannot be read.
+        BackendError: this host's network backend is not Open vSwitch; nothing was changed.
     """
-    from xsagent.config import Paths, read_settings  # noqa: PLC0415 - usage errors need none of this
+    from xsagent.cli.begin import begin  # noqa: PLC0415 - usage errors need none of this
+    from xsagent.config import Paths  # noqa: PLC0415 - as above
     from xsagent.hotplug.handle import handle_event  # noqa: PLC0415 - as above
     from xsagent.hotplug.peers import Peers  # noqa: PLC0415 - as above
     from xsagent.hotplug.work import Result  # noqa: PLC0415 - as above
-    from xsagent.log import configure  # noqa: PLC0415 - as above
 
     paths = Paths.from_environ(root, environ)
-    settings = read_settings(paths, environ)
-    configure(syslog=syslog, level=settings.log_level, program=program, device=paths.below("/dev/log"))
+    settings = begin(program, paths, environ, syslog=syslog, goes_on=True)
     with Peers(paths, settings) as peers:
         outcome = handle_event(peers, event)
     if outcome.result is not Result.FAILED:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from xsagent import __version__
+from xsagent.cli.begin import begin
 from xsagent.cli.edge import run_edge
 from xsagent.cli.parser import CommandParser
-from xsagent.config import Paths, read_settings
-from xsagent.log import configure
+from xsagent.config import Paths
 
 Command: TypeAlias = Callable[[Sequence[str]], int]
 _LAZY: Final = (
@@ -42,13 +42,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     paths = Paths.from_environ(arguments.root_prefix, environ)
-    settings = read_settings(paths, environ)
-    configure(
-        syslog=not arguments.no_syslog,
-        level=settings.log_level,
-        program="xsagentd",
-        device=paths.below("/dev/log"),
-    )
+    settings = begin("xsagentd", paths, environ, syslog=not arguments.no_syslog, goes_on=True)
     from xsagent.daemon.loop import DaemonSetup, run_daemon  # noqa: PLC0415 - usage errors need none of it
 
     commands = _load_commands()

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from xsagent.config import Paths, read_settings
+from xsagent.config import Paths, read_usable_settings
 from xsagent.daemon.hotplug import HotplugThread
 from xsagent.daemon.protocol import Answer, Request
 from xsagent.errors import XsagentError
@@ -80,7 +80,7 @@ class Requests:
         for name in _PLACES:
             if request.environment.get(name, "") != self._environ.get(name, ""):
                 raise DeclinedError(f"{name} names another host than the daemon's")
-        patience_s = float(read_settings(self._paths, request.environment).hotplug_s)
+        patience_s = float(read_usable_settings(self._paths, request.environment)[0].hotplug_s)
         words = [word for word in request.arguments if not word.startswith(_OUR_OPTIONS)]
         if request.command == "vif":
             return parse_call(words, request.environment), patience_s

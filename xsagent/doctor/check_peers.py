@@ -65,7 +65,7 @@ def _unread(facts: Facts, peer: str, problem: str) -> Finding:
         Peer.SETTINGS: (
             "settings-unusable",
             Severity.ERROR,
-            "every command of xsagent refuses to run",
+            "XAPI and admins cannot change a PIF; a boot, and guests' devices, get the defaults",
             (command("mv", facts.paths.get("settings", ""), facts.paths.get("settings", "") + ".bad"),),
             "or correct the file",
         ),

@@ -219,12 +219,24 @@ def test_a_file_that_cannot_be_read_keeps_no_switch_from_starting(host: BootHost
 
 
 def test_a_mistake_in_our_own_settings_keeps_no_switch_from_starting(host: BootHost) -> None:
-    """The defaults are used, and it is said."""
+    """The default is used, and it is said."""
     (host.root / "etc/xsagent/xsagent.conf").write_text("no TOML at all")
 
-    assert "the defaults are used" in host.start("openvswitch", datapath_type="netdev").stderr
+    assert "the default is used" in host.start("openvswitch", datapath_type="netdev").stderr
 
     assert host.script("openvswitch", "status").returncode == 0
+
+
+def test_a_mistake_in_our_own_settings_keeps_no_host_off_the_network(host: BootHost) -> None:
+    """A boot goes on, with a warning; what an admin asks for is refused, since it may depend on that setting."""
+    host.start("openvswitch")
+    (host.root / "etc/xsagent/xsagent.conf").write_text('deadmann_s = 0\ndatapath_type = "netdev"\n')
+
+    assert comes_up(host)
+
+    command = ["interface-reconfigure", f"--root-prefix={host.root}", "--pif-uuid", "x", "up"]
+    refused = host.sandbox.run(command, check=False)
+    assert (refused.returncode, "'deadmann_s' in" in refused.stderr) == (1, True)
 
 
 def test_without_ovs_ctl_the_daemons_are_started_by_us(host: BootHost) -> None:

@@ -257,7 +257,7 @@ def test_a_configuration_that_was_taken_back(patient: Patient) -> None:
 
 
 def test_settings_that_cannot_be_read(patient: Patient) -> None:
-    """Every command refuses to run with them: the file steps aside."""
+    """interface-reconfigure refuses to run with them: the file steps aside."""
     patient.path("etc/xsagent/xsagent.conf").write_text("deadman = never\n")
 
     assert patient.mends("settings-unusable")["severity"] == "error"

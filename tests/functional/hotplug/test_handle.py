@@ -343,6 +343,19 @@ def test_an_event_waits_for_what_is_still_coming(dom0: Dom0) -> None:
     assert (running.returncode, dom0.bridge_of()) == (0, "xapi8"), errors
 
 
+def test_a_mistake_in_our_own_settings_keeps_no_guest_off_the_network(dom0: Dom0) -> None:
+    """It is said, and the default counts."""
+    dom0.vif("vif", "1", "0", "remove")
+    file = dom0.sandbox.root / "etc/xsagent/xsagent.conf"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("hotplg_s = 5\n")
+
+    done = dom0.vif("vif", "1", "0", "online")
+    file.unlink()
+
+    assert (dom0.bridge_of(), "'hotplg_s' in" in done.stderr) == ("xenbr0", True)
+
+
 @pytest.mark.parametrize("words", [[], ["destroy"], ["vif", "1", "0"], ["online", "vif", "1"], ["online", "vbd"]])
 def test_a_wrong_call_is_a_usage_error(dom0: Dom0, words: list[str]) -> None:
     """Exit 2 with the usage on stderr, and nothing on stdout (F16: unknown actions do not succeed)."""
