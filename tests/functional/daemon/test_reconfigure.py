@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,9 +148,9 @@ def test_hotplug_goes_on_while_the_deadman_waits(host: Host) -> None:
 
 
 def begin_change(host: Host) -> tuple[subprocess.Popen[str], int]:
-    """A change under the deadman, begun, and not yet decided; the client and its process id here."""
+    """A change under the deadman, begun, and decided by nobody in this test's time; the client, its process id here."""
     words = host.ask(IP="192.0.2.12", gateway="192.0.2.99")
-    env = {"XSAGENT_DEADMAN_S": "25"}
+    env = {"XSAGENT_DEADMAN_S": "600"}
     client = host.sandbox.spawn(["interface-reconfigure", f"--root-prefix={host.sandbox.root}", *words], env=env)
     wait_for(lambda: addresses(host.sandbox, "xenbr0") == ["192.0.2.12/24"], 20, "nothing was begun")
     return client, pid_of(client)
@@ -182,12 +181,10 @@ def test_a_client_that_is_told_to_end_takes_back_first(host: Host, number: int) 
 def test_a_client_that_is_killed_ends_its_run(host: Host) -> None:
     """Nobody waits for the answer any more: what was begun is taken back, long before the window ends."""
     _, pid = begin_change(host)
-    began = time.monotonic()
 
     os.kill(pid, signal.SIGKILL)
 
-    wait_for(lambda: is_back(host), 20, "it was not taken back")
-    assert time.monotonic() - began < 20
+    wait_for(lambda: is_back(host), 60, "it was not taken back")
 
 
 def workers_of(host: Host) -> list[str]:

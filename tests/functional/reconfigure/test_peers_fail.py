@@ -90,14 +90,12 @@ XAPI_AWAY: dict[str, Callable[[XapiHost], None]] = {
 def test_xapi_away_fails_what_xapi_asked_for(quiet: XapiHost, case: str) -> None:
     """--session/--pif: exit 1 after the deadline, one sentence, nothing changed; F21: no traceback."""
     XAPI_AWAY[case](quiet)
-    started = time.monotonic()
 
+    # a peer that drips, or hangs, would outlast the sandbox's own deadline for a command
     said = refuse(quiet.sandbox, *BY_SESSION, env=SHORT)
 
     assert "XAPI" in said
     assert "nothing was changed" in said
-    # the deadline is 1 s; a peer that drips would take hours
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("case", XAPI_AWAY)
@@ -222,9 +220,8 @@ def test_ovsdb_absent_fails_each_way_after_its_wait_but_rewrite_at_once() -> Non
             assert (code, out, len(err.splitlines())) == (1, "", 1)
             assert "db.sock" in err
 
-        started = time.monotonic()
-        assert run_way(host, REWRITE) == (0, "", "")
-        assert time.monotonic() - started < 20  # the wait would be 30
+        # it would outlast the sandbox's own deadline for a command
+        assert run_way(host, REWRITE, XSAGENT_OVSDB_WAIT_S="3600") == (0, "", "")
         assert (ip(host.sandbox, "link"), ip(host.sandbox, "address")) == before
 
 
