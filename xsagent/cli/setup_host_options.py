@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"xsagent-setup {__version__}")
     parser.add_argument("--root-prefix", default="", metavar="DIR", help="every path lies below DIR")
     parser.add_argument("--no-syslog", action="store_true", help="log to stderr")
-    anywhere = argparse.ArgumentParser(add_help=False)  # behind the verb too, without undoing one before it
+    anywhere = CommandParser(add_help=False)  # behind the verb too, without undoing one before it
     anywhere.add_argument("--root-prefix", default=argparse.SUPPRESS, metavar="DIR", help=argparse.SUPPRESS)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     add = partial(verbs.add_parser, parents=[anywhere])
