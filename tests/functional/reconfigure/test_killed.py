@@ -181,28 +181,41 @@ def test_sigkill_while_management_changes(management: Killing) -> None:
     kill_and_recover(management)
 
 
-def test_f11_an_error_that_nobody_expects_is_taken_back_at_once() -> None:
+def fail_everywhere(killing: Killing) -> None:
+    """Raise an error at the command's points in turn; each time one whole state stands at once, without another run."""
+    after, before, points = two_states(killing)
+    ended = {"forward": 0, "back": 0}
+    for number in some(len(points)):
+        log = killing.sandbox.log / "points"
+        env = {"PYTHONPATH": HOOK, "KILL_AT": str(number), "KILL_LOG": str(log), "KILL_BY": "error", **QUICK}
+        done = reconfigure(killing.sandbox, *killing.command, env=env)
+        where = f"point {number} of some {len(points)}: {done.stderr}"
+        if done.returncode == 0:
+            assert number > len(points) * 3 / 4, where
+            killing.back()
+            break
+        assert done.returncode == 1, where
+        assert "Traceback" not in done.stderr
+        # removed, or emptied, which says the same
+        journal = killing.sandbox.root / "var/lib/xsagent/journal"
+        assert not journal.exists() or journal.read_bytes() == b"", where
+        found = killing.state()
+        assert found in (before, after), where
+        ended["forward" if found == after else "back"] += 1
+        if found == after:
+            killing.back()
+    sys.stdout.write(f"{len(points)} points in one run, an error at {sum(ended.values())}: {ended}\n")
+    assert ended["back"]
+
+
+def test_f11_an_error_that_nobody_expects_is_taken_back_at_once(vlan: Killing) -> None:
     """F11: not only errors of our own kind; one sentence, no traceback, and no other run is needed."""
-    for killing in vlan_up(spec_for(records())):
-        after, before, points = two_states(killing)
-        for number in some(len(points)):
-            log = killing.sandbox.log / "points"
-            env = {"PYTHONPATH": HOOK, "KILL_AT": str(number), "KILL_LOG": str(log), "KILL_BY": "error", **QUICK}
-            done = reconfigure(killing.sandbox, *killing.command, env=env)
-            where = f"point {number} of some {len(points)}: {done.stderr}"
-            if done.returncode == 0:
-                assert number > len(points) * 3 / 4, where
-                killing.back()
-                break
-            assert done.returncode == 1, where
-            assert "Traceback" not in done.stderr
-            # removed, or emptied, which says the same
-            journal = killing.sandbox.root / "var/lib/xsagent/journal"
-            assert not journal.exists() or journal.read_bytes() == b"", where
-            found = killing.state()
-            assert found in (before, after), where
-            if found == after:
-                killing.back()
+    fail_everywhere(vlan)
+
+
+def test_f11_an_error_while_management_changes_is_taken_back_at_once(management: Killing) -> None:
+    """The same under the deadman."""
+    fail_everywhere(management)
 
 
 def test_a_dhcp_client_that_a_killed_run_has_just_started_leaves_no_lease_behind(management: Killing) -> None:
