@@ -37,6 +37,7 @@ from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
 from xsagent.sources.host_files import read_boot_id
 from xsagent.topology.concern import concern_of
 from xsagent.topology.desired import Desired
+from xsagent.topology.network_scripts import SCRIPTS
 from xsagent.topology.values import Topology
 
 _READ_S = 20.0
@@ -119,6 +120,7 @@ def interest_of(desired: Desired) -> Interest:
         ethtool=frozenset(link.name for link in links if link.features or link.settings),
         sysctls=frozenset(path for link in links for path in link.sysctls),
         files=frozenset(desired.topology.files),
+        network_scripts=any(path.startswith(SCRIPTS) for path in desired.topology.files),
         flows=frozenset() if secure is None else frozenset({secure}),
         virtual_functions=desired.virtual_functions,
         switch=concern_of(desired),

@@ -58,6 +58,8 @@ class HostModel(InitscriptsModel):
 
     def observe(self, files: frozenset[str] = frozenset()) -> Topology:
         """The host as an observed topology; these files are read too."""
+        if any(path.startswith(SCRIPTS) for path in files):
+            files = files | {path for path in self.files if path.startswith(SCRIPTS)}
         names = set(self.addresses) | set(self.routes) | {device for device, _ in self.clients}
         devices = {name: self.ip_device(name) for name in sorted(names)}
         return Topology(
@@ -86,6 +88,8 @@ class HostModel(InitscriptsModel):
                 name: {replace(item, onlink=False) for item in items} for name, items in self.routes.items() if items
             },
             "clients": {key: client.configuration for key, client in self.clients.items() if client.running},
+            # where the link is down there is nobody to ask
+            "asking": {name: True for name in self.asking if self.links[name].up is True},
             "files": {path: text for path, text in self.files.items() if text is not None},
             "resolver": self.resolver,
         }

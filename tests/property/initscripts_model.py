@@ -27,9 +27,11 @@ class InitscriptsModel(KernelModel):
 
     Attributes:
         files: by absolute path; None: removed.
+        asking: devices on which ifup started a DHCP client that lives; one whose device was made anew is deaf.
     """
 
     files: dict[str, str | None] = field(default_factory=dict)
+    asking: dict[str, bool] = field(default_factory=dict)
 
     def _run_FileStep(self, step: Any) -> None:
         self.files[step.path] = step.text
@@ -50,15 +52,23 @@ class InitscriptsModel(KernelModel):
         self.bring_up(device)
         self._add_static(device, keys)
         self._add_routes(device, keys)
+        if "dhcp" in {keys.get("BOOTPROTO"), keys.get("DHCPV6C", "").replace("yes", "dhcp")}:
+            self.asking[device] = True
         if keys.get("DHCPV6C") == "yes" and self.dhcp_answers:
             self._add_leased(device, 6)
         if keys.get("BOOTPROTO") == "dhcp":
             self._add_lease(device)
 
     def _run_IfdownStep(self, step: Any) -> None:
+        self.asking.pop(step.device, None)
         if step.device in self.links:
             self.set_addresses(step.device, ())
             self.take_down(step.device)
+
+    def remove_link(self, name: str) -> None:
+        """A client that the initscripts started does not notice that its device is gone, and serves it no more."""
+        super().remove_link(name)
+        self.asking.pop(name, None)
 
     def _add_static(self, device: str, keys: dict[str, str]) -> None:
         texts = [f"{keys['IPADDR']}/{keys['NETMASK']}"] if "IPADDR" in keys else []

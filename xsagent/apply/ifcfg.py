@@ -19,6 +19,9 @@ from xsagent.plan.steps import IfdownStep, IfupStep
 _IFUP_S: Final = 45.0
 """Beside the wait for a lease: initscripts' own duplicate address detection and link wait take some 15 s."""
 
+_DHCLIENT_S: Final = 60.0
+"""After so long without an answer dhclient goes into the background and lets ifup end (dhclient.conf(5), timeout)."""
+
 _IFDOWN_S: Final = 45.0
 _UPDATE_ISSUE_S: Final = 20.0
 _UPDATE_ISSUE: Final = "/sbin/update-issue"
@@ -27,12 +30,13 @@ _UPDATE_ISSUE: Final = "/sbin/update-issue"
 def run_ifup(step: IfupStep, paths: Paths, dhcp_wait_s: float) -> None:
     """Run ifup for a device, which may be up already.
 
-    Blocking, 45 s and `dhcp_wait_s`, for which ifup may wait for a lease. Its exit status 0 ends that wait: with
-    PERSISTENT_DHCLIENT it succeeds though no server answered, and the client keeps asking. Raises CommandError with
-    what ifup said when it failed or passed its deadline.
+    Blocking, 45 s and `dhcp_wait_s`, for which ifup may wait for a lease, but at least as long as dhclient makes it
+    wait. Its exit status 0 ends that wait: with PERSISTENT_DHCLIENT it succeeds though no server answered, and the
+    client keeps asking. Raises CommandError with what ifup said when it failed or passed its deadline.
     """
     program = find_program("ifup", str(paths.below("/sbin/ifup")))
-    run_child([program, step.device], deadline_s=_IFUP_S + dhcp_wait_s, environment={MARK: str(paths.root)})
+    deadline_s = _IFUP_S + max(dhcp_wait_s, _DHCLIENT_S)
+    run_child([program, step.device], deadline_s=deadline_s, environment={MARK: str(paths.root)})
 
 
 def run_ifdown(step: IfdownStep, paths: Paths) -> None:

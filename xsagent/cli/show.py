@@ -22,13 +22,11 @@ from xsagent.observed.switch_alive import is_switch_alive
 from xsagent.sources.dbcache import read_dbcache
 from xsagent.topology.codec import to_json
 from xsagent.topology.desired import Ownership
-from xsagent.topology.network_scripts import SCRIPTS
 from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.render import render_topology
 from xsagent.topology.values import Topology
 
 _READ_S = 20.0
-_SCRIPTS = ("ifcfg-*", "route-*", "route6-*")
 IPV6_SYSCTLS = ("disable_ipv6", "accept_ra", "autoconf", "accept_ra_defrtr")
 """What desired/ipv6.py sets."""
 
@@ -43,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     topology = observe(paths, Interest())
     if arguments.json:
         if topology.complete:
-            topology = observe(paths, everything_planned_with(topology, paths))
+            topology = observe(paths, everything_planned_with(topology))
         sys.stdout.write(json.dumps(to_json(topology), indent=1, sort_keys=True) + "\n")
     else:
         sys.stdout.write(render_topology(topology, read_ownership(paths)))
@@ -58,19 +56,18 @@ def read_ownership(paths: Paths) -> Ownership | None:
         return None
 
 
-def everything_planned_with(topology: Topology, paths: Paths) -> Interest:
+def everything_planned_with(topology: Topology) -> Interest:
     """What some plan for this host may compare beyond the bulk reads; the tree shows none of it, so only JSON asks."""
     ports = [port for bridge in topology.bridges.values() for port in bridge.ports.values()]
     nics = {link.name for link in topology.links.values() if link.physical}
     vlan_netdevs = {link.name for link in topology.links.values() if link.parent}
     vlan_bridges = {port.name for port in ports if is_vlan_bridge(port)}
     devices = nics | vlan_netdevs | vlan_bridges | set(topology.bridges)
-    scripts = paths.network_scripts
-    names = [path.name for pattern in _SCRIPTS for path in scripts.glob(pattern)]
     return Interest(
         ethtool=frozenset(nics),
         sysctls=frozenset(f"ipv6/conf/{device}/{name}" for device in devices for name in IPV6_SYSCTLS),
-        files=frozenset({SYSCONFIG_NETWORK, *(f"{SCRIPTS}/{name}" for name in names)}),
+        files=frozenset({SYSCONFIG_NETWORK}),
+        network_scripts=True,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from xsagent.config import Paths
 from xsagent.observed.flows import count_flows
@@ -20,6 +21,8 @@ from xsagent.observed.resolver import read_resolver
 from xsagent.topology.concern import SwitchConcern
 from xsagent.topology.values import SAFETY_COOKIE, Bridge, Topology
 
+_SCRIPTS: Final = ("ifcfg-*", "route-*", "route6-*")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interest:
@@ -29,6 +32,7 @@ class Interest:
         ethtool: devices whose offloads and link settings matter.
         sysctls: paths below /proc/sys/net.
         files: absolute paths without root prefix.
+        network_scripts: whether all devices' ifcfg and route files matter.
         flows: real bridges whose safety flows are counted (a child program each, so only where they matter).
         virtual_functions: NICs whose sriov_numvfs matters.
         switch: ports and interfaces that matter; None: all of them.
@@ -37,6 +41,7 @@ class Interest:
     ethtool: frozenset[str] = frozenset()
     sysctls: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
+    network_scripts: bool = False
     flows: frozenset[str] = frozenset()
     virtual_functions: frozenset[str] = frozenset()
     switch: SwitchConcern | None = None
@@ -72,8 +77,15 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
         },
         ip_devices=read_ip_devices(dump, state=paths.state_dir, run=paths.run_dir, proc=paths.proc),
         resolver=read_resolver(paths.resolv_conf, paths.root),
-        files={path: _read_text(paths, path) for path in sorted(interest.files)},
+        files={path: _read_text(paths, path) for path in sorted(interest.files | _scripts(paths, interest))},
     )
+
+
+def _scripts(paths: Paths, interest: Interest) -> frozenset[str]:
+    if not interest.network_scripts:
+        return frozenset()
+    found = (path for pattern in _SCRIPTS for path in paths.network_scripts.glob(pattern))
+    return frozenset(f"/{path.relative_to(paths.root)}" for path in found)
 
 
 def _read_text(paths: Paths, path: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xsagent.plan.check import check_host
-from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, remove_ifcfg_device
+from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, move_ifcfg_client, remove_ifcfg_device
 from xsagent.plan.ip import (
     bring_back_displaced,
     diff_ip_device,
@@ -67,7 +67,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     phases.before += _virtual_function_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
     _plan_ip(present, observed, lost, phases)
-    _keep_remade(present, observed, lost & devices_of_switch(bridges), phases)
+    _keep_remade(present, observed, lost, devices_of_switch(bridges), phases)
     phases.files += diff_files(present.topology, observed)
     if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
@@ -182,15 +182,27 @@ def _ends_ipv6(step: Step) -> bool:
     )
 
 
-def _keep_remade(desired: Desired, observed: Topology, remade: frozenset[str], phases: Phases) -> None:
-    """What was configured on devices that move along, unless this operation says what they are to have."""
+def _keep_remade(
+    desired: Desired, observed: Topology, lost: frozenset[str], present: frozenset[str], phases: Phases
+) -> None:
+    """What was configured on devices that move along, unless this operation says what they are to have.
+
+    Arguments:
+        lost: devices that the transaction takes away, or makes anew.
+        present: devices of the switch that are there afterwards.
+    """
     topology = desired.topology
     gone = {key.name for key in topology.absent if key.kind is ObjectKind.IP_DEVICE}
-    for name in sorted(remade):
-        if name not in topology.links:
+    for name in sorted(lost):
+        if name in present and name not in topology.links:
             phases.devices += restore_link(name, observed)
-        if name not in topology.ip_devices and name not in gone:
-            steps = (_without_displaced(step, topology) for step in restore_ip(name, observed))
+        if name in topology.ip_devices or name in gone:
+            continue
+        before, after = move_ifcfg_client(name, observed, remains=name in present)
+        phases.retire += (bring_back_displaced(step, observed.ip_devices) for step in before)
+        phases.addresses += (bring_back_displaced(step, observed.ip_devices) for step in after)
+        if name in present:
+            steps = (_without_displaced(step, topology) for step in restore_ip(name, observed, leased=not after))
             phases.addresses += (step for step in steps if step is not None)
 
 

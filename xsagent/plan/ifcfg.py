@@ -34,7 +34,8 @@ def diff_ifcfg_device(
     if changed and configured:
         before = (_ifdown(name, observed, "its configuration changed"),)
     reason = "its configuration changed" if changed else "it is not configured as its file says"
-    after: tuple[Step, ...] = (IfupStep(device=name, reason=reason, undo=_undo_of_ifup(name, observed)),)
+    undo = _undo_of_ifup(name, observed, has_client=configured and not changed)
+    after: tuple[Step, ...] = (IfupStep(device=name, reason=reason, undo=undo),)
     if before:
         # what rides on the device went down with it
         after += tuple(replace(step, required=False) for step in riders)
@@ -62,16 +63,38 @@ def remove_ifcfg_device(device: str, topology: Topology, observed: Topology, rea
     return steps
 
 
+def move_ifcfg_client(device: str, observed: Topology, *, remains: bool) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+    """Steps before and after the OVSDB transaction for a device that it makes anew, or takes away (`remains` False).
+
+    Its DHCP client, where the initscripts started one, is bound to the device as it was. None for a device without.
+    """
+    if not _is_up(device, observed) or not _asks_for_lease(observed.files.get(ifcfg_path(device))):
+        return (), ()
+    reason = "its device is made anew" if remains else "its device goes"
+    after = (IfupStep(device=device, reason=reason, required=False, undo=(IfdownStep(device=device),)),)
+    return (_ifdown(device, observed, reason),), after if remains else ()
+
+
+def _asks_for_lease(text: str | None) -> bool:
+    return bool({"BOOTPROTO=dhcp", "DHCPV6C=yes"} & set(_meaning(text or "")))
+
+
 def _ifdown(device: str, observed: Topology, reason: str) -> Step:
     """ifdown, and the way back: ifup by the old file, then what ifup does not know of."""
     undo = (IfupStep(device=device), *_restore(device, observed))
     return IfdownStep(device=device, reason=reason, undo=undo)
 
 
-def _undo_of_ifup(device: str, observed: Topology) -> tuple[Step, ...]:
-    """What was there: ifdown leaves the link down and bare, whoever had configured it."""
+def _undo_of_ifup(device: str, observed: Topology, *, has_client: bool) -> tuple[Step, ...]:
+    """What was there: ifdown leaves the link down and bare, whoever had configured it.
+
+    Arguments:
+        has_client: a client that its file, the same as now, asks for may have been waiting for a lease.
+    """
     steps: tuple[Step, ...] = (IfdownStep(device=device),)
-    if _is_up(device, observed):
+    if has_client and _asks_for_lease(observed.files.get(ifcfg_path(device))):
+        steps += (IfupStep(device=device),)
+    elif _is_up(device, observed):
         steps += (LinkStep(device=device, up=True),)
     return (*steps, *_restore(device, observed))
 

@@ -56,17 +56,21 @@ def restore_link(name: str, observed: Topology) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def restore_ip(name: str, observed: Topology) -> tuple[Step, ...]:
+def restore_ip(name: str, observed: Topology, *, leased: bool = True) -> tuple[Step, ...]:
     """Steps that put back a device's addresses, routes and DHCP clients; what routers gave comes by itself.
 
     A device that was down had addresses at most.
+
+    Arguments:
+        leased: with the addresses of its leases; a client that is started beside this brings its own.
     """
     device, link = observed.ip_devices.get(name), observed.links.get(name)
     if device is None or link is None:
         return ()
     reason = "the switch made the device anew"
     steps: list[Step] = []
-    own = tuple(item for item in device.addresses if item.origin in {Origin.STATIC, Origin.DHCP})
+    origins = {Origin.STATIC, Origin.DHCP} if leased else {Origin.STATIC}
+    own = tuple(item for item in device.addresses if item.origin in origins)
     if own:
         steps.append(AddressStep(device=name, add=own, reason=reason))
     if link.up is not True:

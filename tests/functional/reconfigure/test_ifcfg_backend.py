@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 from host_records import DHCP, HostRecords, Record, static
-from host_state import addresses, settle, spec_for, succeed, watched, write_cache
+from host_state import addresses, ip, reconfigure, settle, spec_for, succeed, vsctl, watched, write_cache
 
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.spec import shared_segment
 
 UP = ("--force", "xenbr0", "up")
 IFCFG = "etc/sysconfig/network-scripts/ifcfg-xenbr0"
@@ -104,3 +105,60 @@ def test_ipv6_routes_that_change_are_brought_into_force(sandbox: Sandbox) -> Non
     assert up(sandbox, management("2001:db8:8::/48/fe80::1", **fields)) == restart
     assert up(sandbox, management(**fields)) == restart
     assert not (sandbox.root / ROUTE6).exists()
+
+
+CLIENT = """#!/bin/sh
+echo ifup $1 >> @LOG@
+[ "$1" != "$(cat @LOG@-failing 2>/dev/null)" ] || exit 1
+. @ROOT@/etc/sysconfig/network-scripts/ifcfg-$1
+ip link set $1 up
+[ "$BOOTPROTO" != dhcp ] || dhclient -nw -q -pf @ROOT@/run/$1.pid -lf @ROOT@/run/$1.leases -sf /bin/true $1
+[ -z "$IPADDR" ] || ip address replace $IPADDR/24 dev $1
+"""
+CLIENT_ENDS = IFDOWN + "[ ! -e @ROOT@/run/$1.pid ] || kill $(cat @ROOT@/run/$1.pid)\nrm -f @ROOT@/run/$1.pid\n"
+
+
+@pytest.mark.parametrize("fails", [True, False], ids=["undone", "done"])
+def test_a_client_of_the_initscripts_follows_its_device_to_another_bridge(*, fails: bool) -> None:
+    """A VLAN on a NIC that a bond takes as its member: its device is made anew, and the client must listen on that one.
+
+    Whether the bond comes up or is taken back.
+    """
+    records = management(**static("192.0.2.10"))
+    records.nic("eth1")
+    records.nic("eth2")
+    records.vlan("eth1", 5, "xapi5", currently_attached=True, **DHCP)
+    segments = shared_segment(nics=3)
+    with Sandbox(spec_for(records, segments=segments, ip_backend="ifcfg")) as sandbox:
+        for name, text in (("ifup", CLIENT), ("ifdown", CLIENT_ENDS)):
+            filled = text.replace("@ROOT@", str(sandbox.root)).replace("@LOG@", str(sandbox.log / "calls"))
+            (sandbox.bin / name).write_text(filled)
+            (sandbox.bin / name).chmod(0o755)
+        succeed(sandbox, "--force", "xapi5", "up")
+        first = listening(sandbox)
+        assert first == index(sandbox, "xapi5")
+        records.bond("bond0", ["eth1", "eth2"], "xapi1", **static("198.51.100.10", gateway="", dns=""))
+        write_cache(sandbox, records)
+        if fails:
+            (sandbox.log / "calls-failing").write_text("xapi1")
+
+        done = reconfigure(sandbox, "--force", "xapi1", "up")
+
+        assert done.returncode == int(fails), done.stderr
+        assert vsctl(sandbox, "br-to-parent", "xapi5") == ("xenbr1" if fails else "xapi1")
+        assert listening(sandbox) == index(sandbox, "xapi5") != first
+
+
+def index(sandbox: Sandbox, device: str) -> int:
+    """A device's number."""
+    return int(ip(sandbox, "link", "show", "dev", device)[0]["ifindex"])
+
+
+def listening(sandbox: Sandbox) -> int:
+    """The number of the one device on which a DHCP client hears packets."""
+    pids = sandbox.run(["pgrep", "-x", "dhclient"]).stdout.split()
+    links = sandbox.run(["sh", "-c", f"readlink /proc/{pids[0]}/fd/*"]).stdout
+    sockets = [line.split() for line in sandbox.run(["cat", "/proc/net/packet"]).stdout.splitlines()[1:]]
+    (found,) = {int(words[4]) for words in sockets if f"socket:[{words[8]}]" in links}
+    assert len(pids) == 1
+    return found

@@ -8,8 +8,9 @@ from dataclasses import replace
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.remade import lost_devices
-from xsagent.plan.steps import AddressStep, LinkStep, OvsdbStep, Plan, RouteStep, Step
+from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, OvsdbStep, Plan, RouteStep, Step
 from xsagent.topology.desired import Desired, Ownership
+from xsagent.topology.network_scripts import ifcfg_path
 from xsagent.topology.values import (
     Address,
     Bridge,
@@ -105,6 +106,20 @@ def test_a_device_that_moves_along_with_its_bridge_keeps_what_was_on_it() -> Non
     steps = plan_for(wanted, observed, moves={"xenbr0": "xapi0"}).steps
 
     assert [type(step) for step in steps[:4]] == [OvsdbStep, LinkStep, AddressStep, RouteStep]
+
+
+def test_a_lease_that_the_initscripts_asked_for_is_asked_for_anew_on_a_device_that_moves_along() -> None:
+    """Their client is bound to the device as it was; an ifup that gets none fails nobody's operation."""
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")
+    observed = replace(observed, files={ifcfg_path("xapi5"): "BOOTPROTO=dhcp\n"})
+    wanted = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}))
+
+    ifdown, switch, link, ifup, *_ = plan_for(wanted, observed, moves={"xenbr0": "xapi0"}).steps
+
+    assert [type(step) for step in (ifdown, switch, link, ifup)] == [IfdownStep, OvsdbStep, LinkStep, IfupStep]
+    assert not ifup.required
+    assert IfupStep(device="xapi5") in ifdown.undo
+    assert ifup.undo == (IfdownStep(device="xapi5"),)
 
 
 def test_a_device_that_is_made_anew_is_configured_as_a_new_one() -> None:
