@@ -182,20 +182,6 @@ def test_a_xenstored_that_hangs_during_a_burst_costs_time_alone(served: ServedDo
     assert_right(served, vifs)
 
 
-def test_a_daemon_without_a_descriptor_to_spare_serves_on_afterwards(served: ServedDom0) -> None:
-    """What nobody thought of ends one look at the devices, and not the thread that serves them."""
-    before = served.status()["resync"]["at"]
-    served.sandbox.run(["prlimit", "--pid", served.pid, "--nofile=4:"])
-    served.sandbox.run(["kill", "-HUP", served.pid])
-    wait_for(lambda: "sys/class/net'" in served.log, 30, f"it had no trouble: {served.log[-3000:]}")
-
-    served.sandbox.run(["prlimit", "--pid", served.pid, "--nofile=4096:"])
-
-    served.await_status(lambda one: one["resync"]["at"] > before, "nothing was looked at")
-    served.plug(LOCKED)
-    assert_right(served, [LOCKED])
-
-
 def test_a_xenstored_that_hangs_puts_the_look_off(served: ServedDom0) -> None:
     """Nothing was looked at, so it is not said that everything was; it is made up for."""
     before = served.status()["resync"]["at"]

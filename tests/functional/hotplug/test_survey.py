@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dom0 import KEYS, Dom0
 
+from xsagent.config import Paths, Settings
+from xsagent.daemon.hotplug import HotplugThread
+from xsagent.hotplug.event import Action, Event
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey
+from xsagent.hotplug.work import Outcome
 from xsagent.model.vif import DeviceType, VifId
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.sandbox.daemons import wait_for
 
 VIF = VifId(1, 0)
 
@@ -50,3 +57,19 @@ def test_a_survey_without_xenstored_removes_nothing(dom0: Dom0) -> None:
 
     assert survey.backends is None
     assert build_resync_events(survey) == ()
+
+
+def test_a_look_that_fails_in_an_unforeseen_way_does_not_end_the_daemons_thread(dom0: Dom0) -> None:
+    """It is made again later, and events are answered. Below a name of 300 characters nothing can be looked for."""
+    socket = dom0.sandbox.root / "run/xenstored/socket"
+    paths = Paths(Path("/" + 300 * "x"), ovs_rundir_override=dom0.rundir, xenstored_override=socket)
+    hotplug = HotplugThread(paths, Settings())
+    hotplug.start()
+    wait_for(lambda: hotplug._clock._put_off_s > 1.0 or not hotplug._thread.is_alive(), 30, "no look was made")
+    ended: list[Outcome] = []
+
+    hotplug.submit(Event(vif=VifId(9, 0), kind=DeviceType.VIF, action=Action.CLEAR), done=ended.append)
+    wait_for(lambda: bool(ended) or not hotplug._thread.is_alive(), 30, "nothing came of it")
+    hotplug.stop(10)
+
+    assert (len(ended), hotplug.last_resync) == (1, None)
