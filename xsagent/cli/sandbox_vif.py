@@ -23,7 +23,7 @@ def add_parser(subparsers: Subparsers) -> None:
     verbs = vif.add_subparsers(dest="vif_verb", required=True, metavar="VERB")
     add = verbs.add_parser("add", help="plug one in; exit 1 with the hotplug-error when that fails")
     _add_place(add)
-    add.add_argument("--bridge", default="xenbr0", help="bridge of its network (default: xenbr0)")
+    add.add_argument("--bridge", default="xenbr0", metavar="BRIDGE", help="bridge of its network (default: xenbr0)")
     add.add_argument("--mac", default="", help="of the guest (default: made from the ids)")
     add.add_argument("--mtu", type=int, default=1500, help="bytes (default: 1500)")
     mode = add.add_mutually_exclusive_group()

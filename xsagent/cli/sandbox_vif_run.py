@@ -44,7 +44,7 @@ def run_vif(arguments: argparse.Namespace) -> int:
 
     xenopsd = Xenopsd(root, run_here)
     if arguments.vif_verb == "remove":
-        xenopsd.unplug(xenopsd.find(_parse_id(arguments.device)))
+        xenopsd.unplug(xenopsd.find(parse_device(arguments.device)[1]))
         return 0
     vif = _build_vif(arguments, xenopsd)
     try:
@@ -82,12 +82,7 @@ def _parse_trunks(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in text.split(",") if word)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no list of VLAN tags; nothing was plugged in") from error
-
-
-def _parse_id(device: str) -> VifId:
-
-    return parse_device(device)[1]
+        raise UsageError(f"--trunks: {text!r} is no list of VLAN tags; nothing was plugged in") from error
 
 
 def _run_inside(name: str) -> int:

@@ -70,7 +70,7 @@ def render_status(status: Mapping[str, Any]) -> Iterator[str]:
     """The lines for people."""
     daemon = status["daemon"]
     if daemon is None:
-        yield f"xsagentd: does not run ({status['no_daemon_because']}); commands and udev's hook do all themselves"
+        yield f"xsagentd: no answer ({status['no_daemon_because']}); commands do their work themselves"
     else:
         yield from _render_daemon(daemon)
     left = status["left"]

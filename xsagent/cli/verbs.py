@@ -20,13 +20,13 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     """Add every verb; the parsed arguments hold the chosen one's function as `run`."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_show(verbs)
-    _add_plan(verbs)
-    _add_openvswitch(verbs)
-    _add_status(verbs)
-    _add_resync(verbs)
-    _add_doctor(verbs)
     _add_topology(verbs)
+    _add_status(verbs)
+    _add_doctor(verbs)
+    _add_plan(verbs)
+    _add_resync(verbs)
     _add_firewall(verbs)
+    _add_openvswitch(verbs)
     sandbox.add_parser(verbs)
     verbs.choices["sandbox"].set_defaults(run=sandbox.run)
 

@@ -32,7 +32,6 @@ from xsagent.daemon.protocol import (
     render_declined,
     render_request,
 )
-from xsagent.errors import InputError
 from xsagent.log import get_logger
 
 Command = Callable[[Sequence[str]], int]
@@ -219,13 +218,3 @@ def run_captured(command: Command, request: Request) -> Answer:
             sys.stderr.write(f"{request.command}: internal error ({type(error).__name__}: {error})\n")
             status = 1
     return Answer(status=status, stdout=output.getvalue(), stderr=errors.getvalue())
-
-
-def check_command(nursery: Nursery, request: Request) -> None:
-    """Make sure that the nursery knows the command.
-
-    Raises:
-        InputError: it does not; nothing was done.
-    """
-    if request.command not in nursery.commands:
-        raise InputError(f"{request.command!r:.40} is no command of xsagentd; nothing was done")
