@@ -11,18 +11,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from xsagent.errors import InputError
-from xsagent.topology.desired import Reason
 from xsagent.topology.text import printable
+
+if TYPE_CHECKING:
+    from xsagent.topology.desired import Reason
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -175,7 +176,7 @@ def configure(
     if level.lower() not in LEVELS:
         raise InputError(f"log level {level!r:.40} is none of {', '.join(LEVELS)}; nothing was changed")
     _state.threshold = LEVELS.index(level.lower())
-    _state.run_id = run_id or secrets.token_hex(4)
+    _state.run_id = run_id or os.urandom(4).hex()
     _state.sink = _SyslogSink(device, program) if syslog else _StderrSink()
     _state.timestamps = not syslog
     _state.bound = None

@@ -146,22 +146,39 @@ class Bench:
 
 
 def install_command(sandbox: Sandbox, name: str, entry: str) -> None:
-    """Have a command in a sandbox's PATH, with its package and all that this needs beside it (layout.LIBRARY)."""
-    library = sandbox.directory / "library"
-    if not library.exists():
-        library.mkdir()
-        (library / "bin").mkdir()
-        (library / "xsagent").symlink_to(FOLDER.parents[1] / "xsagent")
-        for path in Path(sysconfig.get_path("purelib")).iterdir():
-            if path.suffix != ".pth" and not path.name.startswith("__"):
-                (library / path.name).symlink_to(path)
-    script = library / "bin" / name
-    script.write_text(with_interpreter(render_command(name, entry), str(Path(sys.executable).resolve())), "utf-8")
-    script.chmod(0o755)
+    """Have a command in a sandbox's PATH, with its package and all that this needs beside it."""
+    script = _put_script(_library(sandbox) / "bin" / name, render_command(name, entry))
     link = sandbox.bin / name
     link.parent.mkdir(exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(script)
+
+
+def install_hook(sandbox: Sandbox, place: Path) -> None:
+    """Have hotplug's hook at a place of the toolstack's, as an installation has it: a link to where the package is."""
+    text = (FOLDER.parents[1] / "udev/hotplug-hook").read_text("utf-8")
+    script = _put_script(_library(sandbox) / "udev/hotplug-hook", text)
+    place.unlink()
+    place.symlink_to(script)
+
+
+def _library(sandbox: Sandbox) -> Path:
+    """layout.LIBRARY: our package with all that it needs."""
+    library = sandbox.directory / "library"
+    if not library.exists():
+        library.mkdir()
+        (library / "xsagent").symlink_to(FOLDER.parents[1] / "xsagent")
+        for path in Path(sysconfig.get_path("purelib")).iterdir():
+            if path.suffix != ".pth" and not path.name.startswith("__"):
+                (library / path.name).symlink_to(path)
+    return library
+
+
+def _put_script(script: Path, text: str) -> Path:
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(with_interpreter(text, str(Path(sys.executable).resolve())), "utf-8")
+    script.chmod(0o755)
+    return script
 
 
 _PROCESSOR = """

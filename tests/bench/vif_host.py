@@ -17,12 +17,13 @@ from types import TracebackType
 from typing import Literal, Self
 
 from host_state import our_transactions
+from runs import install_hook
 
 from xsagent.model.vif import VifId
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.guest_vif import GuestVif
 from xsagent.sandbox.spec import SandboxSpec, Service
-from xsagent.sandbox.udevd import RULES
+from xsagent.sandbox.udevd import RULES, SCRIPTS
 from xsagent.sandbox.xenopsd import Xenopsd, guest_services
 
 FOLDER = Path(__file__).parent
@@ -78,6 +79,8 @@ class VifHost:
             self._add_beside()
         if self.answering == "script":
             self._use_script()
+        if self.answering == "one-shot":
+            install_hook(self.sandbox, self.sandbox.root / SCRIPTS / "vif")
         if self.answering == "daemon":
             self.sandbox.start_service(DAEMON)
         return self

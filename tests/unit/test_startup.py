@@ -46,6 +46,27 @@ def test_hotplug_commands_answer_without_heavy_libraries(module: str, argv: list
     assert _imported(PROGRAM.format(module=module, argv=argv)) == []
 
 
+NEEDLESS = (
+    *HEAVY,
+    *("concurrent.futures", "hashlib", "logging", "random", "shutil", "traceback", "uuid"),
+    *("xsagent.apply.ethtool", "xsagent.model.snapshot", "xsagent.observed.ovsdb", "xsagent.sources.dbcache"),
+)
+HANDLER = """
+import sys
+before = set(sys.modules)
+import xsagent.cli.vif, xsagent.config, xsagent.hotplug.handle, xsagent.hotplug.peers, xsagent.log
+"""
+
+
+def test_a_hotplug_event_without_daemon_imports_no_more_than_most_vifs_need() -> None:
+    """The handler is started for each, and imports take longer than all else that it does."""
+    report = f"\nprint(*(name for name in {NEEDLESS!r} if name in sys.modules and name not in before))\n"
+    command = [sys.executable, "-c", HANDLER + report]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.split() == []
+
+
 SLOW = ("dataclasses", "inspect", "pathlib", "tomllib", "traceback", "typing", "getopt", "contextlib", "subprocess")
 HANDED_OVER = """
 import socket, sys, tempfile, threading

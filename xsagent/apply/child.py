@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +45,8 @@ def find_program(name: str, default: str) -> str:
 
     Raises CommandError when the program is nowhere.
     """
+    import shutil  # noqa: PLC0415 - imports every compression; a vif is connected before ovs-ofctl is looked for
+
     path = os.environ.get("PATH", "")
     found = shutil.which(name, path=path) if path else None
     if found is None and os.access(default, os.X_OK):

@@ -21,10 +21,12 @@ _LAZY: Final = (
     "pyroute2",
     "structlog",
     "xsagent.cli.reconfigure_run",
+    "xsagent.hotplug.cached_aliases",
+    "xsagent.hotplug.offloads",
     "xsagent.rewrite",
     "xsagent.sources.xapi",
 )
-"""Modules that a reconfigure imports when it comes to need them."""
+"""Modules that a reconfigure, or hotplug, imports when it comes to need them."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, field
 
 from xsagent.config import Paths
-from xsagent.desired.resolve import build_aliases
 from xsagent.errors import CacheError
 from xsagent.hotplug.places import find_place
 from xsagent.log import get_logger
-from xsagent.sources.dbcache import read_dbcache
-from xsagent.sources.dbcache_xml import DEFAULT_LIMITS
 from xsagent.topology.values import Bridge
 
-_MOST_BYTES: Final = 8 << 20
-"""Of a cache that is read here: that of a host with 500 VLANs has a quarter. The daemon is to stay small."""
 _LOG = get_logger()
 
 
@@ -47,6 +41,8 @@ class BondAliases:
         return {name: other for name, other in found.items() if find_place(bridges, other) is not None}
 
     def _read(self) -> Mapping[str, str]:
+        from xsagent.hotplug.cached_aliases import read_aliases  # noqa: PLC0415 - see its head
+
         path, signature = self.paths.dbcache, None
         with contextlib.suppress(OSError):
             status = path.stat()
@@ -54,8 +50,7 @@ class BondAliases:
         if signature != self._signature:
             self._signature, self._aliases = signature, {}
             try:
-                limits = replace(DEFAULT_LIMITS, total_bytes=_MOST_BYTES)
-                self._aliases = build_aliases(read_dbcache(path, limits))
+                self._aliases = read_aliases(path)
             except CacheError as error:
                 _LOG.warning("no_bond_aliases", reason=str(error))
         return self._aliases

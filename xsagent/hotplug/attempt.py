@@ -10,7 +10,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from xsagent.apply.ethtool import apply_features
 from xsagent.apply.netdev import prepare_netdev, set_netdev_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.xenstore import Report, remove_attached, write_attached
@@ -24,11 +23,9 @@ from xsagent.hotplug.places import find_port
 from xsagent.hotplug.work import Outcome, Result, Work, batched, failed_outcome, for_all, for_each
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType, Layout, LockingMode
-from xsagent.observed.ethtool import read_features
 from xsagent.observed.netdev import read_netdevs
-from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.vif_ports import read_vif_ports
-from xsagent.plan.steps import FeaturesStep, OvsdbStep
+from xsagent.plan.steps import OvsdbStep
 from xsagent.sources.vif import VifKeys
 from xsagent.sources.vif_reader import parse_read_vif, read_all_vif_keys
 from xsagent.topology.values import Bridge, Link
@@ -203,20 +200,9 @@ class _Attempt:
         if decision.prep is not None:
             prepare_netdev(decision.prep, bounce=not decision.in_place)
         if vif is not None and vif.ethtool and work.event.kind is DeviceType.VIF:
-            self._set_offloads(work.event.device, vif.ethtool)
+            from xsagent.hotplug.offloads import set_offloads  # noqa: PLC0415 - see its head
 
-    def _set_offloads(self, device: str, wanted: Mapping[str, bool]) -> None:
-        """Best effort: those that the driver knows and that differ; nothing here keeps a guest from its network."""
-        present = read_features(device)
-        differing = {name: value for name, value in wanted.items() if present.get(name, value) != value}
-        if not differing:
-            return
-        try:
-            refused = apply_features(FeaturesStep(device=device, features=differing), self._peers.paths)
-        except XsagentError as error:
-            refused = (str(error),)
-        for sentence in refused:
-            _LOG.info("keep_offload", device=device, text=sentence)
+            set_offloads(work.event.device, vif.ethtool, self._peers.paths)
 
     def _commit(self, works: list[Work]) -> None:
         """One transaction for all of them; netdevs that pass nothing yet are prepared while the switch takes it over.
@@ -278,6 +264,8 @@ class _Attempt:
         bridges |= {w.known.place.bridge for w in repaired if w.known.place}
         if not bridges:
             return
+        from xsagent.observed.ovsdb import read_ovsdb  # noqa: PLC0415 - for what vanished alone
+
         for name in sorted(bridges):
             whole = read_ovsdb(self._peers.database).bridges.get(name)
             if whole is not None:

@@ -7,7 +7,6 @@ daemon has the same rules in its own loop (`is_ignored`, `attempt`, `report_fail
 from __future__ import annotations
 
 import time
-from concurrent.futures import wait
 from typing import Final
 
 from xsagent.apply.xenstore import write_failed
@@ -72,7 +71,7 @@ def _try_once(peers: Peers, event: Event) -> Outcome:
     outcome = attempt(peers, [event])[0]
     if outcome.hook is None:
         return outcome
-    wait([outcome.hook])
+    outcome.hook.exception()  # waits for its end; a failure of the hook is none of the event's
     return end_removals(peers, [outcome])[0]
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xsagent.apply.child import run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 from xsagent.log import get_logger
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 HOOK: Final = "/etc/xapi.d/vif-hotplug"
 DEADLINE_S: Final = 30.0
@@ -66,6 +68,8 @@ class Hooks:
 
     def _submit(self, program: str, call: HookCall) -> Future[None]:
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most hosts have no hook
+
             self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hook")
         future = self._pool.submit(_run, program, call, self._last.get(call.vif_uuid))
         self._last[call.vif_uuid] = future
@@ -75,7 +79,7 @@ class Hooks:
 def _run(program: str, call: HookCall, earlier: Future[None] | None) -> None:
     """A failure is logged and nothing else; `earlier` began before, so waiting for it ends."""
     if earlier is not None:
-        wait([earlier])
+        earlier.exception()  # waits for its end
     words = [program, "-action", call.action, "-vifuuid", call.vif_uuid, "-vmuuid", call.vm_uuid]
     try:
         run_child(words, deadline_s=DEADLINE_S)

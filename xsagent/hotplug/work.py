@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from xsagent.errors import (
     BackendError,
@@ -25,6 +24,9 @@ from xsagent.hotplug.event import Event
 from xsagent.hotplug.places import PlacedPort
 from xsagent.model.vif import Vif, VifPaths
 from xsagent.topology.values import Link
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _T = TypeVar("_T")
 _PEERS_AWAY = (OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)

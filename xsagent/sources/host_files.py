@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from xsagent.config import Paths
 from xsagent.errors import BackendError, InputError
@@ -175,6 +174,8 @@ def _checked_name(name: str, path: Path, warnings: list[str]) -> str:
 def _checked_uuid(text: str, path: Path, warnings: list[str]) -> str:
     if not text:
         return ""
+    from uuid import UUID  # noqa: PLC0415 - hotplug reads network.conf alone, and uuid imports platform
+
     try:
         if str(UUID(text)) == text.lower():
             return text

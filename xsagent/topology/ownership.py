@@ -5,8 +5,12 @@ Used by `plan/` before it removes anything, by `show` to mark foreign objects, b
 
 from __future__ import annotations
 
-from xsagent.topology.desired import Ownership
+from typing import TYPE_CHECKING
+
 from xsagent.topology.values import Bridge, Port
+
+if TYPE_CHECKING:
+    from xsagent.topology.desired import Ownership
 
 NETWORK_MARK = "xs-network-uuids"
 VLAN_NETWORK_MARK = "fake-bridge-xs-network-uuids"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import site
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +24,7 @@ MACS = ("00:16:3e:00:00:01", "00:16:3e:00:00:02", "00:16:3e:00:00:03")
 RULES = Path("/etc/udev/rules.d/65-xsagent.rules")
 SCRIPTS = Path("/etc/xensource/scripts")
 PRODUCT = Path("/opt/xsagent")
+LIBRARY = Path("/usr/lib/xsagent")
 HOOK_RAN, SECOND_RULE_RAN = Path("/run/hook-ran"), Path("/run/second-rule")
 READY = Path("/run/xsagent/ready")
 
@@ -36,14 +36,16 @@ def install() -> None:
     Path("/etc/xsagent").mkdir()
     # What takes a second on a host takes half a minute here, so the usual 30 s would be reported as a failure.
     Path("/etc/xsagent/xsagent.conf").write_text(f"hotplug_s = {EVENT_S - 10}\n", encoding="ascii")
-    # The hook starts Python isolated, so the packages have to be where it looks by itself.
-    Path(site.getsitepackages()[0]).mkdir(parents=True, exist_ok=True)
-    Path(site.getsitepackages()[0], "xsagent.pth").write_text(f"{PRODUCT}/packages\n", encoding="ascii")
-    shutil.copy(PRODUCT / "udev/hotplug-hook", SCRIPTS / "hook")
+    # The hook starts Python isolated and without site: it finds the packages one folder above its own alone.
+    (LIBRARY / "udev").mkdir(parents=True)
+    for package in (PRODUCT / "packages").iterdir():
+        (LIBRARY / package.name).symlink_to(package)
+    shutil.copy(PRODUCT / "udev/hotplug-hook", LIBRARY / "udev/hotplug-hook")
+    (SCRIPTS / "hook").symlink_to(LIBRARY / "udev/hotplug-hook")
     # Between rule and hook, to see whether udev started it.
     (SCRIPTS / "vif").write_text(f'#!/bin/sh\necho "$@" >>{HOOK_RAN}\nexec {SCRIPTS}/hook "$@"\n', encoding="ascii")
-    for name in ("hook", "vif"):
-        (SCRIPTS / name).chmod(0o755)
+    for script in (LIBRARY / "udev/hotplug-hook", SCRIPTS / "vif"):
+        script.chmod(0o755)
     shutil.copy(PRODUCT / "udev/65-xsagent.rules", RULES)
     stale = f'SUBSYSTEM=="xen-backend", KERNEL=="vif*", RUN+="/bin/sh -c \'touch {SECOND_RULE_RAN}\'"\n'
     toolstack = Path("/etc/udev/rules.d/xen-backend.rules")
