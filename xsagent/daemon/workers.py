@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
@@ -126,9 +127,16 @@ def _run_nursery(
     # what is here stays as it is: pages that a collection never writes to stay shared
     gc.collect()
     gc.freeze()
-    while _fork_worker(requests, commands, rehearse):
-        pass
-    os._exit(0)
+    while True:
+        try:
+            if not _fork_worker(requests, commands, rehearse):
+                os._exit(0)
+        except OSError as error:
+            # no memory or descriptor to spare now: requests wait, or their clients do it themselves
+            _LOG.error("fork_failed", reason=str(error))
+            if _is_daemon_gone(requests):
+                os._exit(1)
+            time.sleep(_PAUSE_S)
 
 
 def _fork_worker(requests: socket.socket, commands: Mapping[str, Command], rehearse: Callable[[], None] | None) -> bool:
@@ -137,22 +145,28 @@ def _fork_worker(requests: socket.socket, commands: Mapping[str, Command], rehea
     It is there before the request, so that nobody waits for the fork.
     """
     told, tell = os.pipe()
-    if os.fork() == 0:
-        os.close(told)
-        if rehearse is not None:
-            _rehearse_unless_asked(requests, rehearse)
-        line, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_MESSAGE, 1)
-        os.write(tell, _TAKEN if line else _GONE)
+    try:
+        if os.fork() == 0:
+            try:
+                os.close(told)
+                _wait_for_request(requests, tell, commands, rehearse)
+            finally:
+                # whatever happens in it, a worker never becomes a nursery
+                os._exit(1)
         os.close(tell)
-        requests.close()
-        if not line:
-            os._exit(0)
-        _run_worker(line, descriptors[0], commands)
-    os.close(tell)
-    word = os.read(told, 1)
-    os.close(told)
-    # a worker that was killed before it took anything said nothing
-    return word != _GONE
+        tell = -1
+        # a worker that was killed before it took anything says nothing
+        return os.read(told, 1) != _GONE
+    finally:
+        for descriptor in {told, tell} - {-1}:
+            os.close(descriptor)
+
+
+def _is_daemon_gone(requests: socket.socket) -> bool:
+    """Whether its end is closed, whatever it sent before."""
+    poll = select.poll()
+    poll.register(requests, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]) -> None:
@@ -166,6 +180,21 @@ def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]
 
 
 # --- in a worker -------------------------------------------------------------------------------------------
+
+
+def _wait_for_request(
+    requests: socket.socket, tell: int, commands: Mapping[str, Command], rehearse: Callable[[], None] | None
+) -> NoReturn:
+    """Take the next request, tell the nursery so, and do it."""
+    if rehearse is not None:
+        _rehearse_unless_asked(requests, rehearse)
+    line, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_MESSAGE, 1)
+    os.write(tell, _TAKEN if line else _GONE)
+    os.close(tell)
+    requests.close()
+    if not line:
+        os._exit(0)
+    _run_worker(line, descriptors[0], commands)
 
 
 def _run_worker(line: bytes, descriptor: int, commands: Mapping[str, Command]) -> NoReturn:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -71,3 +73,32 @@ def test_a_worker_that_waits_rehearses_and_a_fault_there_costs_nothing(tmp_path:
 
     assert answer is not None
     assert (tmp_path / answer.stdout).exists()
+
+
+def test_a_nursery_without_a_descriptor_to_spare_goes_on_afterwards() -> None:
+    """It is the daemon's only one: what it cannot fork now it forks later."""
+    nursery = Nursery({"x": lambda _words: 7})
+    limits = resource.prlimit(nursery.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(nursery.pid, resource.RLIMIT_NOFILE, (4, limits[1]))
+    ours, its = socket.socketpair()
+    with ours, its:
+        # a worker that waited already takes one at the most; between its tries the nursery sleeps
+        assert all(nursery.start(Request(command="x"), its.fileno()) for _ in range(2))
+        deadline = time.monotonic() + 30
+        while _is_alive(nursery.pid) and _sleeps(nursery.pid) < 6 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert _is_alive(nursery.pid)
+        resource.prlimit(nursery.pid, resource.RLIMIT_NOFILE, limits)
+
+        assert nursery.run(Request(command="x")) == Answer(status=7)
+    nursery.stop()
+
+
+def _is_alive(pid: int) -> bool:
+    return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+
+
+def _sleeps(pid: int) -> int:
+    """How often it went to sleep so far."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(lines["voluntary_ctxt_switches"])
