@@ -24,7 +24,9 @@ from xsagent.topology.desired import Desired
 from xsagent.topology.values import Address, Bridge, Interface, Link, Port, Route
 
 FOREIGN_BRIDGE = "adminbr"
-FOREIGN_PORTS = ("vif", "gre", "patch", "sdn")
+TUNNELS = ("gre", "vxlan", "geneve", "stt")
+FOREIGN_PORTS = ("vif", "patch", "peer", "sdn", "tagged", *TUNNELS)
+"""How the names of ports begin that are none of xsagent's."""
 
 
 class World:
@@ -115,10 +117,38 @@ class World:
         self._plug(event, _port(name, keys={"xs-vif-uuid": f"uuid-{name}"}))
 
     def _plug_tunnel(self, event: Event) -> None:
-        self._plug(event, _port(self._fresh("gre"), "gre", options={"remote_ip": "192.0.2.77"}))
+        """A static tunnel port, as SDN software has one for each other host."""
+        kind = TUNNELS[event.second % len(TUNNELS)]
+        name = self._fresh(kind)
+        self._plug(event, _port(name, kind, options={"remote_ip": f"192.0.2.{100 + self._count}"}))
 
     def _plug_patch(self, event: Event) -> None:
-        self._plug(event, _port(self._fresh("patch"), "patch", options={"peer": "elsewhere"}))
+        """A way between a bridge of others, where there is one, and a bridge or a VLAN."""
+        name, far = self._fresh("patch"), self._fresh("peer")
+        if self._plug(event, _port(name, "patch", options={"peer": far})) and FOREIGN_BRIDGE in self.model.bridges:
+            bridge = self.model.bridges[FOREIGN_BRIDGE]
+            peer = _port(far, "patch", options={"peer": name})
+            self.model.bridges[FOREIGN_BRIDGE] = replace(bridge, ports={**bridge.ports, far: peer})
+
+    def _plug_tagged(self, event: Event) -> None:
+        """A device with a tag of its own on a real bridge; its VLAN may be one of ours or nobody's."""
+        bridges = sorted(self.model.bridges)
+        if bridges:
+            bridge = self.model.bridges[bridges[event.first % len(bridges)]]
+            name = self._fresh("tagged")
+            self.model.links[name] = new_link(name, mac="02:00:00:00:00:09", up=True)
+            port = replace(_port(name), tag=(1, 5, 77)[event.second % 3])
+            self.model.bridges[bridge.name] = replace(bridge, ports={**bridge.ports, name: port})
+
+    def _plug_trunk(self, event: Event) -> None:
+        """A port of SDN software that carries some VLANs."""
+        bridges = sorted(self.model.bridges)
+        if bridges:
+            bridge = self.model.bridges[bridges[event.first % len(bridges)]]
+            name = self._fresh("vxlan")
+            tunnel = _port(name, "vxlan", options={"remote_ip": "flow", "key": "flow"})
+            ports = {**bridge.ports, name: replace(tunnel, trunks=(5, 77))}
+            self.model.bridges[bridge.name] = replace(bridge, ports=ports)
 
     def _plug_internal(self, event: Event) -> None:
         name = self._fresh("sdn")
@@ -140,6 +170,11 @@ class World:
             )
 
         self._change_bridge(event.first, change)
+
+    def _add_mirror(self, event: Event) -> None:
+        row = {"table": "Mirror", "uuid": self._row_uuid(), "row": {"name": "tap", "select_all": True}}
+        mirrors = {"mirrors": ["set", [row]]}
+        self._change_bridge(event.first, lambda bridge: replace(bridge, extra={**bridge.extra, **mirrors}))
 
     def _add_qos(self, event: Event) -> None:
         extra = {"qos": {"table": "QoS", "uuid": self._row_uuid(), "row": {"type": "linux-htb"}}}
