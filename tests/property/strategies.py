@@ -135,13 +135,18 @@ class NicState:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A host, and what happens to it."""
+    """A host, and what happens to it.
+
+    Attributes:
+        has_sdn: SDN software takes hold of each bridge as soon as it is there.
+    """
 
     snapshot: Snapshot
     nics: tuple[NicState, ...]
     events: tuple[Event, ...]
     foreign_bridge: bool = True
     foreign_holds_nic: bool = False
+    has_sdn: bool = False
     dhcp_answers: bool = True
     has_bond_devices: bool = True
     ipv6_available: bool = True
@@ -317,6 +322,7 @@ SCENARIOS = st.builds(
     events=st.tuples(FIRST, st.lists(events(), min_size=1, max_size=6).map(tuple)).map(lambda pair: pair[0] + pair[1]),
     foreign_bridge=st.booleans(),
     foreign_holds_nic=st.integers(0, 7).map(lambda number: number == 0),
+    has_sdn=st.integers(0, 2).map(lambda number: number == 0),
     dhcp_answers=st.integers(0, 3).map(bool),
     has_bond_devices=st.booleans(),
     ipv6_available=st.integers(0, 7).map(bool),

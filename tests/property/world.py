@@ -43,6 +43,7 @@ class World:
         self.options = BuildOptions(datapath_type=scenario.datapath_type, ip_backend=scenario.ip_backend)
         self.model = HostModel(dhcp_answers=scenario.dhcp_answers, has_bond_devices=scenario.has_bond_devices)
         self._count = 0
+        self._has_sdn = scenario.has_sdn
         for number, state in enumerate(scenario.nics):
             self._put_nic(f"eth{number}", f"00:16:3e:00:00:0{number}", state)
         spare = NicState(up=True, mtu=1500, carrier=True, address=True, gro=True)
@@ -87,6 +88,8 @@ class World:
     def take_over(self, event: Event, model: HostModel) -> None:
         """The operation was applied: the host is this model now, and XAPI writes down what it did."""
         self.model = model
+        if self._has_sdn:
+            self._let_sdn_work()
         pif = self.pif(event)
         if event.what == "down":
             self._change(pif.ref, currently_attached=False)
@@ -103,6 +106,14 @@ class World:
         for other in lost:
             for ref in (other.ref, *(vlan.ref for vlan in self.snapshot.vlan_pifs_on(other))):
                 self._change(ref, currently_attached=False)
+
+    def _let_sdn_work(self) -> None:
+        """SDN software takes each bridge that has no controller yet: tunnels, a tagged port and a controller."""
+        for number, name in enumerate(sorted(self.model.bridges)):
+            if not self.model.bridges[name].controllers:
+                event = Event(what="", first=number, second=number)
+                for edit in (self._plug_trunk, self._plug_tagged, self._add_controller):
+                    edit(event)
 
     # --- edits -------------------------------------------------------------------------------------------
 
