@@ -9,9 +9,9 @@ from xsagent.topology.concern import SwitchConcern
 from xsagent.topology.values import Bridge, Port
 
 
-def only_concerned(bridges: Mapping[str, Bridge], concern: SwitchConcern) -> dict[str, Bridge]:
+def only_concerned(bridges: Mapping[str, Bridge], concern: SwitchConcern | None) -> dict[str, Bridge]:
     """The bridges with those ports alone that are concerned; all ports where a whole bridge may go."""
-    if concern.bridges & bridges.keys():
+    if concern is None or concern.bridges & bridges.keys():
         return dict(bridges)
     tags = set(concern.tags)
     ports = [port for bridge in bridges.values() for port in bridge.ports.values()]

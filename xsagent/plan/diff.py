@@ -18,6 +18,7 @@ from xsagent.plan.ip import (
     remove_ip_device,
     stop_clients,
 )
+from xsagent.plan.leftovers import without_leftovers
 from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
@@ -57,7 +58,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm; nothing was changed.
     """
-    present, warnings = check_host(desired, observed, options)
+    present, warnings = check_host(without_leftovers(desired, observed), observed, options)
     operations, relied = diff_ovsdb(present, observed)
     bridges = apply_operations(operations, observed.bridges)
     lost = lost_devices(observed.bridges, bridges)

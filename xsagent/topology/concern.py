@@ -29,9 +29,14 @@ class SwitchConcern:
     bridges: frozenset[str] = frozenset()
 
 
-def concern_of(desired: Desired) -> SwitchConcern:
-    """What planning this desired state, and verifying it, looks at."""
+def concern_of(desired: Desired) -> SwitchConcern | None:
+    """What planning this desired state, and verifying it, looks at.
+
+    None: everything, where a NIC is to be in no bridge, and the one that it is in may go with all its ports.
+    """
     topology = desired.topology
+    if any(key.kind is ObjectKind.PORT for key in topology.absent):
+        return None
     ports = [port for bridge in topology.bridges.values() for port in bridge.ports.values()]
     vlan_bridges = [port for port in ports if is_vlan_bridge(port)]
     names = {name for port in ports for name in (port.name, *port.interfaces)}

@@ -151,6 +151,33 @@ def test_a_bridgeless_pif_has_its_address_on_the_nic_and_gives_it_back() -> None
         assert "UP" not in ip(sandbox, "link", "show", "eth2")[0]["flags"]
 
 
+def test_a_network_that_lost_its_bridge_leaves_none() -> None:
+    """The bridge goes with the address that it had: the NIC has it now, and twice it would lead nowhere.
+
+    One that an SDN controller has a port on stays, without the address.
+    """
+    for kept in (False, True):
+        records = HostRecords()
+        pif = records.nic("eth0", management=True, **static("192.0.2.10"))
+        with Sandbox(spec_for(records)) as sandbox:
+            succeed(sandbox, *UP)
+            if kept:
+                words = ["set", "Interface", "gre7", "type=gre", "options:remote_ip=192.0.2.7"]
+                vsctl(sandbox, "add-port", "xenbr0", "gre7", "--", *words)
+            sandbox.leave_to_kernel("eth0")
+            records.network_of(pif)["bridge"] = ""
+            (sandbox.root / "var/xapi/network.dbcache").write_text(records.as_dbcache())
+
+            succeed(sandbox, "--pif-uuid", pif["uuid"], "up", env=NO_XAPI)
+
+            assert vsctl(sandbox, "list-br").split() == (["xenbr0"] if kept else [])
+            if kept:
+                assert vsctl(sandbox, "list-ports", "xenbr0") == "gre7"
+                assert addresses(sandbox, "xenbr0") == []
+            assert addresses(sandbox, "eth0") == ["192.0.2.10/24"]
+            assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
+
+
 def test_a_bridge_by_an_older_agent_is_taken_over_without_a_change() -> None:
     """What the legacy scripts made is recognised by their marks: only what they do not set is added."""
     with Sandbox(spec_for(management(**static("192.0.2.10")))) as sandbox:
