@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from host_model import HostModel
 from hypothesis import given
+from others import FOREIGN_BRIDGE, FOREIGN_PORTS
 from strategies import SCENARIOS, Scenario
 from walk import TALLY, Attempt, hosts, run_plan, walk
-from world import FOREIGN_BRIDGE, FOREIGN_PORTS
 
 from xsagent.apply.executor import Executed
 from xsagent.plan.diff import build_plan

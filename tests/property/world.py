@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
-import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from host_model import HostModel
 from kernel_model import FEATURES, new_link
+from others import FOREIGN_BRIDGE, Others, internal_link, make_port
 from strategies import MANAGEMENT, Event, NicState, Scenario
 
 from xsagent.desired.build import build_desired
@@ -21,15 +20,10 @@ from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.plan.options import PlanOptions
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Address, Bridge, Interface, Link, Port, Route
-
-FOREIGN_BRIDGE = "adminbr"
-TUNNELS = ("gre", "vxlan", "geneve", "stt")
-FOREIGN_PORTS = ("vif", "patch", "peer", "sdn", "tagged", *TUNNELS)
-"""How the names of ports begin that are none of xsagent's."""
+from xsagent.topology.values import Bridge, Port, Route
 
 
-class World:
+class World(Others):
     """One host.
 
     Attributes:
@@ -41,16 +35,15 @@ class World:
         self.snapshot: Snapshot = scenario.snapshot
         self.facts = HostFacts(hostname="host0", ipv6_available=scenario.ipv6_available)
         self.options = BuildOptions(datapath_type=scenario.datapath_type, ip_backend=scenario.ip_backend)
-        self.model = HostModel(dhcp_answers=scenario.dhcp_answers, has_bond_devices=scenario.has_bond_devices)
-        self._count = 0
+        super().__init__(HostModel(dhcp_answers=scenario.dhcp_answers, has_bond_devices=scenario.has_bond_devices))
         self._has_sdn = scenario.has_sdn
         for number, state in enumerate(scenario.nics):
             self._put_nic(f"eth{number}", f"00:16:3e:00:00:0{number}", state)
         spare = NicState(up=True, mtu=1500, carrier=True, address=True, gro=True)
         self._put_nic("eth8", "00:16:3e:00:00:08", spare)
         if scenario.foreign_bridge:
-            ports = [_port(FOREIGN_BRIDGE, "internal"), _port("eth8" if not scenario.foreign_holds_nic else "eth0")]
-            self._put_foreign_bridge(ports)
+            nic = "eth0" if scenario.foreign_holds_nic else "eth8"
+            self._put_foreign_bridge([make_port(FOREIGN_BRIDGE, "internal"), make_port(nic)])
 
     # --- operations --------------------------------------------------------------------------------------
 
@@ -89,7 +82,7 @@ class World:
         """The operation was applied: the host is this model now, and XAPI writes down what it did."""
         self.model = model
         if self._has_sdn:
-            self._let_sdn_work()
+            self.let_sdn_work()
         pif = self.pif(event)
         if event.what == "down":
             self._change(pif.ref, currently_attached=False)
@@ -107,99 +100,12 @@ class World:
             for ref in (other.ref, *(vlan.ref for vlan in self.snapshot.vlan_pifs_on(other))):
                 self._change(ref, currently_attached=False)
 
-    def _let_sdn_work(self) -> None:
-        """SDN software takes each bridge that has no controller yet: tunnels, a tagged port and a controller."""
-        for number, name in enumerate(sorted(self.model.bridges)):
-            if not self.model.bridges[name].controllers:
-                event = Event(what="", first=number, second=number)
-                for edit in (self._plug_trunk, self._plug_tagged, self._add_controller):
-                    edit(event)
-
     # --- edits -------------------------------------------------------------------------------------------
 
     def edit(self, event: Event) -> None:
         """Change the records or the host by hand; nothing where it cannot be."""
         name = "_" + event.what.replace(" ", "_")
         getattr(self, name)(event)
-
-    def _plug_vif(self, event: Event) -> None:
-        name = self._fresh("vif9.")
-        self.model.links[name] = new_link(name, mac="fe:ff:ff:ff:ff:ff", up=True)
-        self._plug(event, _port(name, keys={"xs-vif-uuid": f"uuid-{name}"}))
-
-    def _plug_tunnel(self, event: Event) -> None:
-        """A static tunnel port, as SDN software has one for each other host."""
-        kind = TUNNELS[event.second % len(TUNNELS)]
-        name = self._fresh(kind)
-        self._plug(event, _port(name, kind, options={"remote_ip": f"192.0.2.{100 + self._count}"}))
-
-    def _plug_patch(self, event: Event) -> None:
-        """A way between a bridge of others, where there is one, and a bridge or a VLAN."""
-        name, far = self._fresh("patch"), self._fresh("peer")
-        if self._plug(event, _port(name, "patch", options={"peer": far})) and FOREIGN_BRIDGE in self.model.bridges:
-            bridge = self.model.bridges[FOREIGN_BRIDGE]
-            peer = _port(far, "patch", options={"peer": name})
-            self.model.bridges[FOREIGN_BRIDGE] = replace(bridge, ports={**bridge.ports, far: peer})
-
-    def _plug_tagged(self, event: Event) -> None:
-        """A device with a tag of its own on a real bridge; its VLAN may be one of ours or nobody's."""
-        bridges = sorted(self.model.bridges)
-        if bridges:
-            bridge = self.model.bridges[bridges[event.first % len(bridges)]]
-            name = self._fresh("tagged")
-            self.model.links[name] = new_link(name, mac="02:00:00:00:00:09", up=True)
-            port = replace(_port(name), tag=(1, 5, 77)[event.second % 3])
-            self.model.bridges[bridge.name] = replace(bridge, ports={**bridge.ports, name: port})
-
-    def _plug_trunk(self, event: Event) -> None:
-        """A port of SDN software that carries some VLANs."""
-        bridges = sorted(self.model.bridges)
-        if bridges:
-            bridge = self.model.bridges[bridges[event.first % len(bridges)]]
-            name = self._fresh("vxlan")
-            tunnel = _port(name, "vxlan", options={"remote_ip": "flow", "key": "flow"})
-            ports = {**bridge.ports, name: replace(tunnel, trunks=(5, 77))}
-            self.model.bridges[bridge.name] = replace(bridge, ports=ports)
-
-    def _plug_internal(self, event: Event) -> None:
-        name = self._fresh("sdn")
-        if self._plug(event, _port(name, "internal")):
-            self.model.links[name] = _internal_link(name)
-            self._put_address(name, f"10.200.{self._count}.1/24")
-
-    def _row_uuid(self) -> str:
-        """A uuid that no other row has: OVSDB takes nothing else."""
-        return str(uuid.uuid5(uuid.NAMESPACE_OID, self._fresh("row")))
-
-    def _add_controller(self, event: Event) -> None:
-        def change(bridge: Bridge) -> Bridge:
-            row = {"table": "Controller", "uuid": self._row_uuid(), "row": {"target": "tcp:192.0.2.9:6653"}}
-            return replace(
-                bridge,
-                controllers=("tcp:192.0.2.9:6653",),
-                extra={**bridge.extra, "controller": ["set", [row]], "protocols": ["set", ["OpenFlow13"]]},
-            )
-
-        self._change_bridge(event.first, change)
-
-    def _add_mirror(self, event: Event) -> None:
-        row = {"table": "Mirror", "uuid": self._row_uuid(), "row": {"name": "tap", "select_all": True}}
-        mirrors = {"mirrors": ["set", [row]]}
-        self._change_bridge(event.first, lambda bridge: replace(bridge, extra={**bridge.extra, **mirrors}))
-
-    def _add_qos(self, event: Event) -> None:
-        extra = {"qos": {"table": "QoS", "uuid": self._row_uuid(), "row": {"type": "linux-htb"}}}
-        self._change_port(event, lambda port: replace(port, extra={**port.extra, **extra}))
-
-    def _add_key(self, event: Event) -> None:
-        self._change_bridge(
-            event.first,
-            lambda bridge: replace(
-                bridge,
-                external_ids={**bridge.external_ids, "admin-note": "mine"},
-                other_config={**bridge.other_config, "datapath-id": "0000000000000001"},
-            ),
-        )
 
     def _drift_link(self, event: Event) -> None:
         names = sorted(self.model.links)
@@ -221,7 +127,7 @@ class World:
 
     def _drift_extra_address(self, event: Event) -> None:
         names = sorted(name for name, link in self.model.links.items() if link.up)
-        self._put_address(names[event.first % len(names)], f"10.201.{event.second}.1/24")
+        self.put_address(names[event.first % len(names)], f"10.201.{event.second}.1/24")
 
     def _drift_route(self, event: Event) -> None:
         """An admin's own route, through an interface that has an address."""
@@ -256,13 +162,13 @@ class World:
                 self.model.bridges[bridge.name] = replace(bridge, ports=left)
 
     def _drift_tag(self, event: Event) -> None:
-        self._change_port(event, lambda port: replace(port, tag=7) if port.name.startswith("eth") else port)
+        self.change_port(event, lambda port: replace(port, tag=7) if port.name.startswith("eth") else port)
 
     def _drift_fail_mode(self, event: Event) -> None:
-        self._change_bridge(event.first, lambda bridge: replace(bridge, fail_mode=None, mcast_snooping=True))
+        self.change_bridge(event.first, lambda bridge: replace(bridge, fail_mode=None, mcast_snooping=True))
 
     def _drift_key(self, event: Event) -> None:
-        self._change_bridge(event.first, lambda bridge: replace(bridge, other_config={}, hwaddr=None))
+        self.change_bridge(event.first, lambda bridge: replace(bridge, other_config={}, hwaddr=None))
 
     def _client_dies(self, event: Event) -> None:
         clients = sorted(self.model.clients)
@@ -345,41 +251,6 @@ class World:
         pifs = {**self.snapshot.pifs, ref: replace(self.snapshot.pifs[ref], **fields)}
         self.snapshot = replace(self.snapshot, pifs=pifs)
 
-    def _fresh(self, prefix: str) -> str:
-        self._count += 1
-        return f"{prefix}{self._count}"
-
-    def _plug(self, event: Event, port: Port) -> bool:
-        """Add a port to a real bridge, or with its tag to a VLAN bridge."""
-        places = [(bridge.name, None) for bridge in self.model.bridges.values()]
-        places += [
-            (bridge.name, item.tag)
-            for bridge in self.model.bridges.values()
-            for item in bridge.ports.values()
-            if item.fake_bridge is True
-        ]
-        if not places:
-            self.model.links.pop(port.name, None)
-            return False
-        name, tag = sorted(places, key=repr)[event.first % len(places)]
-        bridge = self.model.bridges[name]
-        self.model.bridges[name] = replace(bridge, ports={**bridge.ports, port.name: replace(port, tag=tag)})
-        return True
-
-    def _change_bridge(self, number: int, change: Callable[[Bridge], Bridge]) -> None:
-        names = sorted(self.model.bridges)
-        if names:
-            name = names[number % len(names)]
-            self.model.bridges[name] = change(self.model.bridges[name])
-            self.model.set_macs()
-
-    def _change_port(self, event: Event, change: Callable[[Port], Port]) -> None:
-        def change_bridge(bridge: Bridge) -> Bridge:
-            name = sorted(bridge.ports)[event.second % len(bridge.ports)]
-            return replace(bridge, ports={**bridge.ports, name: change(bridge.ports[name])})
-
-        self._change_bridge(event.first, change_bridge)
-
     def _put_nic(self, name: str, mac: str, state: NicState) -> None:
         self.model.links[name] = new_link(
             name,
@@ -392,7 +263,7 @@ class World:
             settings={"autoneg": "on", "speed": "1000"},
         )
         if state.address:
-            self._put_address(name, f"10.202.{name[3:]}.1/24")
+            self.put_address(name, f"10.202.{name[3:]}.1/24")
 
     def _put_foreign_bridge(self, ports: list[Port]) -> None:
         self.model.bridges[FOREIGN_BRIDGE] = Bridge(
@@ -405,35 +276,5 @@ class World:
             external_ids={"owner": "admin"},
             controllers=("tcp:192.0.2.1:6653",),
         )
-        self.model.links[FOREIGN_BRIDGE] = _internal_link(FOREIGN_BRIDGE)
-        self._put_address(FOREIGN_BRIDGE, "10.203.0.1/24")
-
-    def _put_address(self, name: str, text: str) -> None:
-        item = Address(interface=ipaddress.ip_interface(text))
-        present = self.model.addresses.get(name, ())
-        if all(old.interface != item.interface for old in present):
-            self.model.addresses[name] = (*present, item)
-
-
-def _internal_link(name: str) -> Link:
-    return new_link(name, mac="02:00:00:00:00:02", up=True, kind="openvswitch")
-
-
-def _port(name: str, kind: str = "", options: dict[str, str] | None = None, keys: dict[str, str] | None = None) -> Port:
-    """A Port row as it is read from a database."""
-    interface = Interface(
-        name=name, type=kind, mac=None, mtu_request=None, options=options or {}, external_ids=keys or {}
-    )
-    return Port(
-        name=name,
-        interfaces={name: interface},
-        tag=None,
-        trunks=(),
-        mac=None,
-        fake_bridge=False,
-        bond_fake_iface=False,
-        bond_mode=None,
-        lacp=None,
-        bond_updelay=0,
-        bond_downdelay=0,
-    )
+        self.model.links[FOREIGN_BRIDGE] = internal_link(FOREIGN_BRIDGE)
+        self.put_address(FOREIGN_BRIDGE, "10.203.0.1/24")
