@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from xsagent.apply.cache import write_dbcache
 from xsagent.apply.rolled_back import read_rolled_back
 from xsagent.config import Paths, Settings
 from xsagent.desired.build import build_boot_desired, build_desired
+from xsagent.desired.internal import build_internal_desired, check_internal_bridge
 from xsagent.desired.request import Action, BuildOptions, HostFacts, Origin, Request
 from xsagent.desired.retire import build_retirement
-from xsagent.errors import CacheError, XsagentError
+from xsagent.errors import CacheError, XapiUnavailableError, XsagentError
 from xsagent.model.keep_out import configuration_of, keep_out
-from xsagent.model.records import Pif, Ref
+from xsagent.model.records import Network, Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.bridge_names import read_bridge_parents
 from xsagent.observed.netlink import read_addresses_of
+from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.reconfigure import Host, Operation
+from xsagent.sources.boot import read_boot_state
 from xsagent.sources.dbcache import read_dbcache
 from xsagent.sources.host_files import read_host_facts, read_inventory
 from xsagent.topology.values import IpInterface
@@ -93,6 +97,27 @@ def build_boot_operation(
     )
 
 
+def build_internal_operation(
+    asked: Asked, snapshot: Snapshot, network: Network, connection: OvsdbConnection, paths: Paths, settings: Settings
+) -> Operation:
+    """The operation that makes (``up``) or removes (``down``) the bridge of an internal network.
+
+    Raises:
+        InputError, InUseError, ForeignObjectError: it is no internal network, or its bridge is more than that; nothing
+            was changed.
+    """
+    facts, options = gather_facts(paths, connection), build_options(paths, settings)
+    desired = build_internal_desired(snapshot, network.ref, asked.action, facts, options)
+    bridges = read_ovsdb(connection, time.monotonic() + _READ_S).bridges
+    check_internal_bridge(snapshot, network, asked.action, bridges, even_if_in_use=asked.even_if_in_use)
+    return Operation(
+        name=f"network {asked.action} {network.bridge}",
+        desired=desired,
+        keep_vif_ports=not asked.even_if_in_use,
+        probe=False,
+    )
+
+
 def gather_facts(paths: Paths, connection: OvsdbConnection | None) -> HostFacts:
     """Plain facts of this host that `desired/` needs beside the records.
 
@@ -132,6 +157,27 @@ def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = N
     inventory = read_inventory(paths)
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
         return read_snapshot(session, inventory.installation_uuid)
+
+
+def read_for_admin(host: Host, say: Callable[[str], None]) -> tuple[Snapshot, bool]:
+    """This host's records for who is no XAPI: XAPI's, or else the cache's, with a warning (DESIGN.md section 5).
+
+    Arguments:
+        say: tells the user.
+
+    Returns:
+        The records, and whether they came from the cache.
+
+    Raises:
+        XapiError: XAPI answered with an error that no retry mends.
+        CacheError: XAPI is away, and there is no cache either.
+    """
+    try:
+        return read_from_xapi(host.paths, host.settings), False
+    except XapiUnavailableError as error:
+        say(f"warning: {error}; the cache is used")
+        host.logger.warning("use_cache", reason=str(error))
+        return read_boot_state(host.paths), True
 
 
 def read_management_addresses(operation: Operation) -> frozenset[IpInterface]:

@@ -6,9 +6,10 @@ The in-process way (DESIGN.md section 7). Comes after `reconfigure_options`; the
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from xsagent.apply.cache import write_dbcache
 from xsagent.apply.interruption import signals_end_the_run
@@ -17,10 +18,11 @@ from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rolled_back import forget_rolled_back
 from xsagent.cli.begin import begin
+from xsagent.cli.outcome import answer, say, warn
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings
 from xsagent.desired.request import Origin
-from xsagent.errors import XapiUnavailableError, XsagentError
+from xsagent.errors import XsagentError
 from xsagent.log import get_logger
 from xsagent.model.force_rewrite import build_one_pif_snapshot
 from xsagent.model.records import Pif, Ref
@@ -30,6 +32,7 @@ from xsagent.operations import (
     Asked,
     build_boot_operation,
     build_operation,
+    read_for_admin,
     read_from_xapi,
     read_management_addresses,
     save_snapshot,
@@ -42,6 +45,8 @@ from xsagent.rescue import rescue_management
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
+
+_PROGRAM: Final = "interface-reconfigure"
 
 
 def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str]) -> int:
@@ -70,7 +75,7 @@ def _start(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Pat
     paths = Paths.from_environ(options.root_prefix, environ)
     # a boot that a mistake in our own file keeps off the network could not be mended from afar
     goes_on = options.force is not None
-    settings = begin("interface-reconfigure", paths, environ, syslog=options.syslog, goes_on=goes_on)
+    settings = begin(_PROGRAM, paths, environ, syslog=options.syslog, goes_on=goes_on)
     check_backend(paths)
     return paths, settings
 
@@ -92,7 +97,7 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
         earlier = finish_earlier_run(host)
         if isinstance(earlier, Stuck):
             if options.force is None:
-                return _answer(earlier, options)
+                return answer(_PROGRAM, earlier)
             _give_up(earlier, host)
         word = _read_word(options, host)
         operation = _decide(options, host, word)
@@ -102,7 +107,7 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
         _let_tunnels_in(word, host)
         if before is not None and read_management_addresses(operation) != before:
             signal_networking_change(host)
-        return _answer(outcome, options)
+        return answer(_PROGRAM, outcome, forced=options.force is not None)
 
 
 def _give_up(earlier: Stuck, host: Host) -> None:
@@ -137,7 +142,7 @@ class _Word:
 def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
     """The records that the command line says to use (DESIGN.md section 5), and in the log what is odd about them."""
     word = _choose_word(options, host)
-    _warn(word.snapshot.warnings)
+    warn(word.snapshot.warnings)
     return word
 
 
@@ -149,12 +154,7 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""))
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
-    try:
-        snapshot, cached = read_from_xapi(host.paths, host.settings), False
-    except XapiUnavailableError as error:
-        _say(f"warning: {error}; the cache is used")
-        host.logger.warning("use_cache", reason=str(error))
-        snapshot, cached = read_boot_state(host.paths), True
+    snapshot, cached = read_for_admin(host, partial(say, _PROGRAM))
     return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 
@@ -230,7 +230,7 @@ def _rewrite_from_xapi(options: ReconfigureOptions, paths: Paths, settings: Sett
         desired, plan = plan_rewrite(paths, settings)
         print(render_plan(plan, desired.reasons), end="")
         return 0
-    return _answer(rewrite(paths, settings), options)
+    return answer(_PROGRAM, rewrite(paths, settings))
 
 
 def _mac_of(paths: Paths, device: str) -> str | None:
@@ -238,39 +238,3 @@ def _mac_of(paths: Paths, device: str) -> str | None:
         return (paths.sys / "class" / "net" / device / "address").read_text(encoding="ascii").strip()
     except OSError:
         return None
-
-
-# --- answering -------------------------------------------------------------------------------------------
-
-
-def _answer(outcome: Outcome, options: ReconfigureOptions) -> int:
-    """Log how it ended, tell the user on stderr, and choose the exit code (DESIGN.md section 4)."""
-    logger = get_logger()
-    match outcome:
-        case Applied(changed=changed, warnings=warnings):
-            logger.info("end_run", outcome="applied", changed=changed)
-            _warn(warnings)
-            return 0
-        case Unverified(reason=reason, warnings=warnings):
-            logger.warning("end_run", outcome="unverified", reason=reason)
-            _warn(warnings)
-            _say(reason if options.force is None else f"warning: {reason}; it is left in place and keeps trying")
-            return 0 if options.force is not None else 1
-        case RolledBack(cause=cause, lost=lost):
-            logger.error("end_run", outcome="rolled_back", reason=cause, lost="; ".join(lost))
-            _say("; but ".join((f"{cause}; the host is as it was before", *lost)))
-        case Stuck(cause=cause, left=left, problems=problems):
-            for step, problem in zip(left, problems, strict=True):
-                logger.error("undo_left", step=type(step).__name__, subject=getattr(step, "device", ""), reason=problem)
-            logger.error("end_run", outcome="stuck", reason=cause, left=len(left))
-            _say(f"{cause}; and {len(left)} steps of the way back failed: {problems[0]}; run the command again")
-    return 1
-
-
-def _warn(warnings: tuple[str, ...]) -> None:
-    for warning in warnings:
-        get_logger().warning("warn", reason=warning)
-
-
-def _say(sentence: str) -> None:
-    print(f"interface-reconfigure: {' '.join(sentence.split())}", file=sys.stderr)

@@ -24,6 +24,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _add_status(verbs)
     _add_doctor(verbs)
     _add_plan(verbs)
+    _add_network(verbs)
     _add_resync(verbs)
     _add_firewall(verbs)
     _add_openvswitch(verbs)
@@ -61,6 +62,29 @@ def _add_plan(verbs: Subparsers) -> None:
     _add_root_prefix(parser)
     parser.add_argument("action", choices=("up", "down"))
     parser.set_defaults(run=partial(_run, "plan"))
+
+
+def _add_network(verbs: Subparsers) -> None:
+    parser = verbs.add_parser(
+        "network",
+        help="make or remove the bridge of an internal network, on which no PIF is",
+        description="Makes or removes the bridge that an internal network has on this host, which XAPI does by itself "
+        "when a VIF comes or goes. The network's record must be there: xe network-create makes that. Bridges that PIFs "
+        "are on are interface-reconfigure's.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_network_action(actions.add_parser("create", help="make it, or set what differs from XAPI's record"))
+    remove = actions.add_parser("remove", help="remove it, when nothing is plugged into it")
+    remove.add_argument("--even-if-in-use", action="store_true", help="go on although VIFs would be cut off")
+    _add_network_action(remove)
+
+
+def _add_network_action(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", metavar="NETWORK", help="its uuid or its bridge's name")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and stop")
+    parser.add_argument("--no-syslog", action="store_true", help="log to stderr")
+    _add_root_prefix(parser)
+    parser.set_defaults(run=partial(_run, "network"))
 
 
 def _add_openvswitch(verbs: Subparsers) -> None:

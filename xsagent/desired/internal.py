@@ -1,9 +1,12 @@
 """A network without PIFs: its bridge made or removed on request (features.md section 3). Pure.
 
-XAPI asks for it when the first VIF needs it; build.py is for networks that a PIF is on.
+`xsagent network create|remove` asks for it, by `operations.build_internal_operation`; XAPI has its own way when the
+first VIF needs it. build.py is for networks that a PIF is on.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from xsagent.desired.bridge import real_bridge
 from xsagent.desired.dns_gateway import Roles
@@ -12,10 +15,13 @@ from xsagent.desired.ip import build_ip_device
 from xsagent.desired.request import Action, BuildOptions, HostFacts
 from xsagent.desired.scene import Scene, ambiguous_bridges
 from xsagent.desired.siblings import drop_bridge
-from xsagent.errors import InputError, NotFoundError
+from xsagent.errors import ForeignObjectError, InputError, InUseError, NotFoundError
 from xsagent.model.records import IpMode, Network, Pif, Ref
 from xsagent.model.snapshot import Snapshot
+from xsagent.model.values import shown
 from xsagent.topology.desired import Desired, Ownership
+from xsagent.topology.ownership import NETWORK_MARK, is_vif_port, is_vlan_bridge
+from xsagent.topology.values import Bridge
 
 
 def build_internal_desired(
@@ -50,14 +56,61 @@ def build_internal_desired(
     )
 
 
+def check_internal_bridge(
+    snapshot: Snapshot, network: Network, action: Action, bridges: Mapping[str, Bridge], *, even_if_in_use: bool
+) -> None:
+    """Refuse what is in the switch under the network's bridge name and is more than an internal bridge.
+
+    VIFs' ports are the planner's to look at (features.md section 14).
+
+    Arguments:
+        bridges: real bridges of the switch, by name.
+
+    Raises:
+        ForeignObjectError: it is marked as another network's, or a NIC, bond or VLAN is on it.
+        InUseError: others' ports are on it, which would go with it, and the caller does not insist.
+    """
+    name = network.bridge
+    for parent in bridges.values():
+        if parent.name != name and name in parent.ports:
+            raise ForeignObjectError(
+                f"{name} is a VLAN bridge or another port on bridge {parent.name}, no bridge of its own; nothing was "
+                "changed"
+            )
+    present = bridges.get(name)
+    if present is None:
+        return
+    marks = present.external_ids.get(NETWORK_MARK) or network.uuid
+    if network.uuid not in marks.split(";"):
+        raise ForeignObjectError(
+            f"bridge {name} is marked as that of network {shown(marks)}, not of {network.uuid}; nothing was changed"
+        )
+    devices = {pif.device for pif in snapshot.pifs.values()}
+    others = [port for port in present.ports.values() if port.name != name and not is_vif_port(port)]
+    for port in others:
+        if is_vlan_bridge(port) or devices & {port.name, *port.interfaces}:
+            raise ForeignObjectError(
+                f"bridge {name} carries {port.name}, so it is not that of an internal network; nothing was changed"
+            )
+    if others and action == "down" and not even_if_in_use:
+        raise InUseError(
+            f"bridge {name} carries {', '.join(sorted(port.name for port in others))}: they would go with it; nothing "
+            "was changed (--even-if-in-use goes on regardless)"
+        )
+
+
 def _internal_network(snapshot: Snapshot, ref: Ref) -> Network:
     network = snapshot.networks.get(ref)
     if network is None:
         raise NotFoundError(f"network {ref} is in no record ({snapshot.source}); nothing was changed")
     if not network.managed or not network.bridge:
         raise InputError(f"network {network.uuid} is unmanaged or has no bridge; nothing was changed")
-    if any(pif.network == ref for pif in snapshot.pifs.values()):
-        raise InputError(f"network {network.uuid} is not internal: a PIF of this host is on it; nothing was changed")
+    for pif in snapshot.pifs.values():
+        if pif.network == ref:
+            raise InputError(
+                f"network {network.uuid} is not internal: PIF {pif.uuid} ({pif.device}) of this host is on it, whose "
+                "up and down (interface-reconfigure) its bridge comes and goes with; nothing was changed"
+            )
     return network
 
 

@@ -8,8 +8,8 @@ from xsagent.desired.resolve import build_aliases
 from xsagent.doctor.check_links import link_down
 from xsagent.doctor.facts import Facts, Peer, VifFacts
 from xsagent.doctor.findings import Finding, Severity
-from xsagent.doctor.lookup import pif_on_bridge
-from xsagent.doctor.mend import command, up
+from xsagent.doctor.lookup import internal_network_on_bridge, pif_on_bridge
+from xsagent.doctor.mend import command, create_network, up
 from xsagent.hotplug.event import parse_device
 from xsagent.hotplug.places import PlacedPort, find_place, find_port
 from xsagent.model.values import shown
@@ -65,16 +65,21 @@ def _xenstore(facts: Facts, one: VifFacts) -> Iterator[Finding]:
 
 
 def _without_bridge(facts: Facts, one: VifFacts, vif: Vif) -> Finding:
-    """Its bridge must come up first; an internal network's bridge is made by XAPI when a guest is plugged."""
-    pif = pif_on_bridge(facts, vif.bridge)
+    """Its bridge must come up first. Where xcp-networkd owns the topology, XAPI has it make an internal network's."""
+    pif, network = pif_on_bridge(facts, vif.bridge), internal_network_on_bridge(facts, vif.bridge)
+    mend: tuple[str, ...] = ()
+    if pif is not None:
+        mend = (up(facts, pif), *_again(facts, one))
+    elif network is not None and facts.daemon.topology_is_ours:
+        mend = (create_network(facts, network), *_again(facts, one))
     return Finding(
         id="vif-bridge-missing",
         severity=Severity.ERROR,
         subject=one.device,
         problem=f"it belongs on bridge {vif.bridge}, which is not there",
         reason="the guest is cut off",
-        mend=(up(facts, pif), *_again(facts, one)) if pif is not None else (),
-        by_hand="" if pif is not None else f"have XAPI plug it again: xe vif-unplug and vif-plug uuid={vif.vif_uuid}",
+        mend=mend,
+        by_hand="" if mend else f"have XAPI plug it again: xe vif-unplug and vif-plug uuid={vif.vif_uuid}",
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from xsagent.desired.kind import is_tagged
 from xsagent.doctor.facts import Facts
-from xsagent.model.records import Pif
+from xsagent.model.records import Network, Pif
 from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.text import is_bond
 from xsagent.topology.values import Bridge, Port
@@ -21,6 +21,14 @@ def pif_on_bridge(facts: Facts, bridge: str) -> Pif | None:
     if snapshot is None or not bridge:
         return None
     return next((pif for pif in snapshot.pifs.values() if snapshot.bridge_of(pif) == bridge), None)
+
+
+def internal_network_on_bridge(facts: Facts, bridge: str) -> Network | None:
+    """The managed network with this bridge where no PIF of this host is on it; None without such a record."""
+    snapshot = facts.records.snapshot
+    if snapshot is None or not bridge or pif_on_bridge(facts, bridge) is not None:
+        return None
+    return next((one for one in snapshot.networks.values() if one.managed and one.bridge == bridge), None)
 
 
 def pif_of_device(facts: Facts, device: str) -> Pif | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from xsagent.doctor.facts import Facts
-from xsagent.model.records import Pif
+from xsagent.model.records import Network, Pif
 
 RESTART_DAEMON = "systemctl restart xsagentd.service"
 RESTART_TOOLSTACK = "xe-toolstack-restart"
@@ -30,6 +30,11 @@ def up(facts: Facts, pif: Pif) -> str:
     if not facts.daemon.topology_is_ours:
         return command("xe", "pif-plug", f"uuid={pif.uuid}")
     return prefixed(facts, "interface-reconfigure", "--pif-uuid", pif.uuid, "up")
+
+
+def create_network(facts: Facts, network: Network) -> str:
+    """Make the bridge of an internal network."""
+    return prefixed(facts, "xsagent", "network", "create", network.bridge)
 
 
 def rewrite(facts: Facts) -> str:

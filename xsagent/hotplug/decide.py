@@ -194,7 +194,8 @@ class _Attach:
             return self._refuse(Verdict.WAIT, "the toolstack names no bridge for it")
         place = find_place(self._observed.bridges, vif.bridge, self._observed.aliases)
         if place is None:
-            return self._refuse(Verdict.WAIT, f"bridge {vif.bridge} does not exist on this host")
+            makes = "its PIF's `up` makes it, or `xsagent network create` that of an internal network"
+            return self._refuse(Verdict.WAIT, f"bridge {vif.bridge} does not exist on this host ({makes})")
         drift = self._moved_on_purpose(place)
         return drift or self._attach(place)
 

@@ -77,6 +77,28 @@ class Snapshot:
         network = self.networks.get(pif.network) if pif.network else None
         return network.bridge if network else ""
 
+    def network_named(self, name: str) -> Network:
+        """The network with this uuid, or else the one with this bridge name.
+
+        Raises:
+            NotFoundError: none is internal, or has a PIF of this host, and has that uuid or bridge name.
+            InputError: several networks share the bridge name, so the choice would be a guess.
+        """
+        for network in self.networks.values():
+            if network.uuid == name:
+                return network
+        return self._network_with_bridge(name, "uuid or bridge")
+
+    def _network_with_bridge(self, bridge: str, what: str = "bridge") -> Network:
+        """The one network with this bridge name; NotFoundError without one, InputError when several share it."""
+        networks = [network for network in self.networks.values() if network.bridge == bridge]
+        if not networks:
+            raise NotFoundError(f"no network has {what} {bridge} ({self.source}); nothing was changed")
+        if len(networks) > 1:
+            uuids = ", ".join(sorted(network.uuid for network in networks))
+            raise InputError(f"networks {uuids} share the bridge name {bridge}; nothing was changed")
+        return networks[0]
+
     def pif_for_bridge(self, bridge: str) -> Pif:
         """The one PIF of this host on the network with this bridge name (``--force BRIDGE``).
 
@@ -84,14 +106,8 @@ class Snapshot:
             NotFoundError: no network has that bridge name, or none of this host's PIFs is on it.
             InputError: several networks or PIFs share the name, so the choice would be a guess.
         """
-        networks = [network for network in self.networks.values() if network.bridge == bridge]
-        if not networks:
-            raise NotFoundError(f"no network has bridge {bridge} ({self.source}); nothing was changed")
-        refs = {network.ref for network in networks}
-        pifs = [pif for pif in self.pifs.values() if pif.network in refs]
-        if len(networks) > 1:
-            uuids = ", ".join(sorted(network.uuid for network in networks))
-            raise InputError(f"networks {uuids} share the bridge name {bridge}; nothing was changed")
+        network = self._network_with_bridge(bridge)
+        pifs = [pif for pif in self.pifs.values() if pif.network == network.ref]
         if not pifs:
             raise NotFoundError(f"no PIF of this host is on bridge {bridge} ({self.source}); nothing was changed")
         if len(pifs) > 1:

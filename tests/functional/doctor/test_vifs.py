@@ -26,6 +26,7 @@ def guests() -> Iterator[Patient]:
     made = HostRecords()
     management = made.nic("eth0", management=True, **static("192.0.2.10", dns="192.0.2.1"))
     second = made.nic("eth1")
+    made.network("xapi9")
     with XapiHost(made, services=guest_services(), environment={"XSAGENT_HOTPLUG_S": "5"}) as host:
         for pif in (management, second):
             host.up(pif)
@@ -91,6 +92,21 @@ def test_a_vif_whose_bridge_is_gone(guests: Patient) -> None:
     guests.mends("vif-on-other-bridge")
 
     assert "belongs on bridge xenbr1, which is not there" in finding["problem"]
+
+
+def test_a_vif_whose_internal_network_has_no_bridge(guests: Patient) -> None:
+    """No PIF brings that bridge: `xsagent network create` does, and then the port goes there."""
+    guests.run("ip", "link", "set", "vif7.0", "down")
+    backend = guests.sandbox.xenopsd.find(LOCKED.id).backend
+    with guests.sandbox.xenopsd.open_store() as store:
+        write_key(store, f"{backend}/bridge", "xapi9")
+
+    guests.mends("vif-bridge-missing")
+    assert guests.vsctl("port-to-br", "vif7.0") == "xapi9"
+    with guests.sandbox.xenopsd.open_store() as store:
+        write_key(store, f"{backend}/bridge", "xenbr0")
+    guests.mends("vif-on-other-bridge")
+    guests.vsctl("del-br", "xapi9")
 
 
 def test_a_vif_whose_link_is_down(guests: Patient) -> None:

@@ -34,6 +34,8 @@ def complete(tmp_path: Path, *words: str, path: str = "") -> list[str]:
         (("xsagent", "plan", "--json", "u"), ["up"]),
         (("xsagent", "topology", "--format", "s"), ["svg"]),
         (("xsagent", "topology", "--format", "=", "d"), ["dot"]),
+        (("xsagent", "network", "cr"), ["create"]),
+        (("xsagent", "network", "remove", "--even"), ["--even-if-in-use"]),
         (("xsagent", "sandbox", "vif", "add", "--lay"), ["--layout"]),
         (("interface-reconfigure", "--force", "x", "rew"), ["rewrite"]),
         (("/opt/xensource/libexec/interface-reconfigure", "--no-d"), ["--no-deadman"]),

@@ -28,6 +28,10 @@ COMMAND = [sys.executable, "-m", "xsagent.cli.main"]
         ),
         (["plan", "--force", "xenbr0", "--pif-uuid", "u", "up"], "not allowed with argument --force"),
         (["plan", "--force", "xenbr0", "sideways"], "argument action: invalid choice: 'sideways'"),
+        (["network"], "xsagent: network: the following arguments are required: ACTION"),
+        (["network", "remove"], "xsagent: network remove: the following arguments are required: NETWORK"),
+        (["network", "create", "--even-if-in-use", "xapi9"], "unrecognized arguments: --even-if-in-use"),
+        (["network", "destroy", "xapi9"], "argument ACTION: invalid choice: 'destroy'"),
         (["show", "--colour"], "unrecognized arguments: --colour"),
     ],
 )

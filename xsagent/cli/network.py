@@ -1,0 +1,70 @@
+"""``xsagent network create|remove``: the bridge of an internal network, on request (features.md section 3). Effects.
+
+The flow of ``interface-reconfigure --pif-uuid`` for a network that no PIF is on, always in this process: the cache is
+not written, since a boot brings up PIFs alone. What is wanted is `desired/internal.py`'s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+from typing import Final
+
+from xsagent.apply.interruption import signals_end_the_run
+from xsagent.apply.lock import hold_lock
+from xsagent.apply.outcome import Stuck
+from xsagent.cli.begin import begin
+from xsagent.cli.outcome import answer, say, warn
+from xsagent.config import Paths, Settings
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.operations import Asked, build_internal_operation, read_for_admin
+from xsagent.plan.render import render_plan
+from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
+from xsagent.sources.host_files import check_backend
+
+_PROGRAM: Final = "xsagent"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make or remove the bridge, or print the plan; returns the exit code.
+
+    Raises:
+        XsagentError: it failed before the first effect; the sentence is for the user.
+    """
+    paths = Paths.from_environ(arguments.root_prefix, os.environ)
+    settings = begin("xsagent-network", paths, os.environ, syslog=not arguments.no_syslog)
+    check_backend(paths)
+    if arguments.dry_run:
+        return _print_plan(arguments, paths, settings)
+    owner = f"xsagent network {arguments.action} {arguments.network}"
+    with (
+        signals_end_the_run(),
+        hold_lock(paths.lock, owner, settings.lock_wait_s),
+        OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
+    ):
+        host = Host(paths, settings, connection)
+        earlier = finish_earlier_run(host)
+        if isinstance(earlier, Stuck):
+            return answer(_PROGRAM, earlier)
+        return answer(_PROGRAM, apply_operation(_decide(arguments, host), host))
+
+
+def _print_plan(arguments: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
+        host = Host(paths, settings, connection)
+        operation = _decide(arguments, host)
+        print(render_plan(make_plan(operation, host), operation.desired.reasons), end="")
+    return 0
+
+
+def _decide(arguments: argparse.Namespace, host: Host) -> Operation:
+    snapshot, _ = read_for_admin(host, partial(say, _PROGRAM))
+    warn(snapshot.warnings)
+    asked = Asked(
+        action="up" if arguments.action == "create" else "down",
+        origin="pif-uuid",
+        even_if_in_use=arguments.action == "remove" and arguments.even_if_in_use,
+    )
+    network = snapshot.network_named(arguments.network)
+    return build_internal_operation(asked, snapshot, network, host.connection, host.paths, host.settings)
