@@ -33,6 +33,7 @@ IN_PROSE = {
     "xe pif-reconfigure-ip": "XAPI's own, and nobody's stand-in",
     "xsagent firewall": "tests/functional/firewall",
     "xsagent network": "tests/functional/reconfigure/test_internal_network.py",
+    "xsagent network create": "tests/functional/reconfigure/test_internal_network.py",
     "xsagent topology --format svg": "tests/functional/cli/test_topology.py",
 }
 """Commands that stand in a sentence and in no block, with where they are run."""

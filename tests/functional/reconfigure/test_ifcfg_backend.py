@@ -162,3 +162,23 @@ def listening(sandbox: Sandbox) -> int:
     (found,) = {int(words[4]) for words in sockets if f"socket:[{words[8]}]" in links}
     assert len(pids) == 1
     return found
+
+
+def test_an_internal_networks_address_is_ifups_and_leaves_no_file(sandbox: Sandbox) -> None:
+    """`xsagent network`: made by one ifup, nothing the second time; removed with its file."""
+    records = management(**static("192.0.2.10"))
+    installer = {"is_guest_installer_network": "true", "ip_begin": "169.254.0.1", "netmask": "255.255.255.0"}
+    records.network("xapi1", other_config=installer)
+    write_cache(sandbox, records)
+
+    def network(action: str) -> list[str]:
+        argv = ["xsagent", "network", action, "xapi1", f"--root-prefix={sandbox.root}"]
+        sandbox.run(argv, env={"XSAGENT_XAPI_DEADLINE_S": "1"})
+        return calls(sandbox)
+
+    assert network("create") == ["ifup xapi1"]
+    assert addresses(sandbox, "xapi1") == ["169.254.0.1/24"]
+    assert network("create") == []
+    assert network("remove") == ["ifdown xapi1"]
+    assert not (sandbox.root / "etc/sysconfig/network-scripts/ifcfg-xapi1").exists()
+    assert "xapi1" not in vsctl(sandbox, "list-br")
