@@ -18,7 +18,26 @@ _MOST_NAMED = 4
 def check_records(facts: Facts) -> Iterator[Finding]:
     """A cache that is missing, corrupt or old; records without which a PIF cannot come up."""
     yield from _cache(facts)
-    yield from _unusable(facts)
+    snapshot = facts.records.snapshot
+    if snapshot is not None:
+        yield from _unreadable(snapshot)
+        yield from _impossible(facts)
+        yield from _inventory(facts, snapshot)
+
+
+def _unreadable(snapshot: Snapshot) -> Iterator[Finding]:
+    for ref, why in snapshot.unusable.items():
+        yield Finding(
+            id="record-unusable",
+            severity=Severity.WARNING,
+            subject=str(ref),
+            problem=f"a record in {snapshot.source} cannot be used: {why}",
+            reason="what depends on it cannot be brought up",
+            by_hand="correct the record in XAPI",
+        )
+
+
+def _impossible(facts: Facts) -> Iterator[Finding]:
     for wanted in facts.wanted:
         if wanted.problem:
             yield Finding(
@@ -29,20 +48,6 @@ def check_records(facts: Facts) -> Iterator[Finding]:
                 reason="it cannot be brought up again as its records say",
                 by_hand="correct the record that it names",
             )
-    yield from _inventory(facts)
-
-
-def _unusable(facts: Facts) -> Iterator[Finding]:
-    snapshot = facts.records.snapshot
-    for ref, why in snapshot.unusable.items() if snapshot is not None else ():
-        yield Finding(
-            id="record-unusable",
-            severity=Severity.WARNING,
-            subject=str(ref),
-            problem=f"a record in {snapshot.source if snapshot is not None else ''} cannot be used: {why}",
-            reason="what depends on it cannot be brought up",
-            by_hand="correct the record in XAPI",
-        )
 
 
 def _cache(facts: Facts) -> Iterator[Finding]:
@@ -91,13 +96,11 @@ def _is_other(xapi: Snapshot, pif: Pif, cached: Snapshot, old: Pif) -> bool:
     return configuration_of(xapi, pif) != configuration_of(cached, old)
 
 
-def _inventory(facts: Facts) -> Iterator[Finding]:
+def _inventory(facts: Facts, snapshot: Snapshot) -> Iterator[Finding]:
     """Management as the inventory has it, which a boot follows, against the records."""
-    named, pif, snapshot = facts.records.inventory.management_interface, facts.management(), facts.records.snapshot
-    if snapshot is None or pif is None or not named:
-        return
-    bridge = snapshot.bridge_of(pif)
-    if bridge and bridge != named:
+    named, pif = facts.records.inventory.management_interface, facts.management()
+    bridge = snapshot.bridge_of(pif) if pif is not None else ""
+    if pif is not None and named and bridge and bridge != named:
         yield Finding(
             id="inventory-differs",
             severity=Severity.WARNING,

@@ -68,6 +68,25 @@ def xapi(root: Path) -> Iterator[Any]:
         one.stop()
 
 
+_ON_A_FULL_DISK = """\
+mount -t tmpfs -o size=4k disk "$1/etc/xensource"
+echo bridge >"$1/etc/xensource/network.conf"
+"$2" --root-prefix="$1" openvswitch || code=$?
+cat "$1/etc/xensource/network.conf"
+ls -A "$1/etc/xensource"
+exit "$code"
+"""
+
+
+def test_a_full_disk_leaves_the_backend_as_it_was(root: Path) -> None:
+    """network.conf, which is what counts, is whole and the old one; nothing lies beside it."""
+    words = ["sh", "-ec", _ON_A_FULL_DISK, "sh", str(root), str(BIN / "xe-switch-network-backend")]
+    done = subprocess.run(["unshare", "-Urm", *words], check=False, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout.splitlines()[-2:]) == (1, ["bridge", "network.conf"])
+    assert "No space left on device" in done.stderr
+
+
 @pytest.mark.parametrize("word", ["openvswitch", "vswitch"])
 @pytest.mark.parametrize("text", ["openvswitch\n", "vswitch\n", "  openvswitch # ours\n"])
 def test_open_vswitch_where_it_is_already_changes_nothing(root: Path, word: str, text: str) -> None:

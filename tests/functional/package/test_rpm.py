@@ -146,6 +146,16 @@ def test_removal_restores_every_original_byte_for_byte(host: PackageRoot, packag
     assert host.tree() == before
 
 
+def test_an_admins_options_of_the_switch_stay(host: PackageRoot, packages: Built) -> None:
+    """/etc/sysconfig/openvswitch is the admin's through an installation, an upgrade and a removal."""
+    text = "# mine\nVSWITCHD_PRIORITY=-7\n"
+    host.put("etc/sysconfig/openvswitch", text)
+
+    for words in (["-i", *ours(packages)], ["-U", *ours(packages, "2")], ["-e", "xsagent", "xsagent-full"]):
+        assert host.rpm(*words).stderr == ""
+        assert (host.root / "etc/sysconfig/openvswitch").read_text() == text
+
+
 def test_a_toolstack_that_is_upgraded_afterwards_does_not_push_us_aside(host: PackageRoot, packages: Built) -> None:
     """Its package brings its scripts again: they become the originals, ours stay in place."""
     host.rpm("-i", *ours(packages))
