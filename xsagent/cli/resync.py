@@ -1,6 +1,7 @@
 """``xsagent resync``: every guest's device is looked at once and made right, by the daemon or by this process.
 
-What xsagentd-fallback.service runs when the daemon ended, and an admin when in doubt.
+What xsagentd-fallback.service runs when the daemon ended, and an admin when in doubt. A daemon that does not run is not
+asked: systemd, which holds its socket, would start it, and whoever stopped it meant that.
 """
 
 from __future__ import annotations
@@ -25,16 +26,18 @@ def run(arguments: argparse.Namespace) -> int:
     """Have it done; returns 0, or 1 when a device is not right afterwards. The daemon is only asked to begin."""
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
     settings = begin("xsagent-resync", paths, os.environ, goes_on=True)
-    try:
-        status, _, errors = ask(str(paths.root), "resync", [], os.environ)
-    except NoAnswerError:
-        return _run_here(paths, settings)
-    sys.stderr.write(errors)
-    return status
+    if _is_daemon_alive(paths):
+        try:
+            status, _, errors = ask(str(paths.root), "resync", [], os.environ)
+        except NoAnswerError:
+            pass  # it hangs, or ended just now
+        else:
+            sys.stderr.write(errors)
+            return status
+    return _run_here(paths, settings)
 
 
 def _run_here(paths: Paths, settings: Settings) -> int:
-    _withdraw_ready(paths)
     hotplug = HotplugThread(paths, settings)
     hotplug.start()
     done = hotplug.wait_idle(settings.hotplug_s + _MARGIN_S)
@@ -47,13 +50,14 @@ def _run_here(paths: Paths, settings: Settings) -> int:
     return 0 if done and not wrong else 1
 
 
-def _withdraw_ready(paths: Paths) -> None:
-    """Remove a ready file whose daemon is dead: whoever holds the lock is alive, and it is that one's."""
+def _is_daemon_alive(paths: Paths) -> bool:
+    """Whether one holds the lock; if none does, a ready file is a dead one's and goes."""
     try:
         lock = hold_daemon_lock(paths)
     except LockHeldError:
-        return
+        return True
     try:
         remove_run_file(paths.ready)
     finally:
         os.close(lock)
+    return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 
+import pytest
 from host_records import HostRecords
 from served_dom0 import FLOWS, ServedDom0, running_dom0
 
@@ -174,6 +176,25 @@ def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
     before = served.configuration()
     served.xsagent("resync")
     assert served.configuration() == before
+
+
+def test_a_resync_does_not_start_a_daemon_that_was_stopped(served: ServedDom0) -> None:
+    """Systemd goes on listening for it: the first who connected would have it started."""
+    served.plug(VIF)
+    served.end()
+    path = served.root / "run/xsagent/xsagentd.sock"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as systemd:
+        systemd.bind(str(path))
+        systemd.listen()
+        systemd.setblocking(False)
+        served.vsctl("del-port", "vif7.0")
+
+        served.xsagent("resync")
+
+        assert served.ports() == {"vif7.0"}
+        with pytest.raises(BlockingIOError):
+            systemd.accept()
 
 
 def test_while_a_bond_is_up_its_members_bridges_lead_to_it() -> None:
