@@ -61,10 +61,12 @@ def stop_daemon(paths: Paths) -> str:
 def restart_daemon(paths: Paths) -> str:
     """After an upgrade: a daemon that runs goes on with the new code; the switch forwards meanwhile.
 
+    It is not waited for: one that comes up late, or not at all, is systemd's to try again and no fault of the upgrade.
+
     Returns a warning, or an empty text.
     """
-    warnings = (_ask_systemd(paths, "daemon-reload"), _ask_systemd(paths, "try-restart", "xsagentd.service"))
-    return "; ".join(filter(None, warnings))
+    jobs = (("daemon-reload",), ("--no-block", "try-restart", "xsagentd.service"))
+    return "; ".join(filter(None, (_ask_systemd(paths, *job) for job in jobs)))
 
 
 def _ask_systemd(paths: Paths, *words: str) -> str:
