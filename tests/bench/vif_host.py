@@ -19,7 +19,7 @@ from typing import Literal, Self
 from host_state import our_transactions
 from runs import install_hook
 
-from xsagent.model.vif import VifId
+from xsagent.model.vif import DeviceType, VifId
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.guest_vif import GuestVif
 from xsagent.sandbox.spec import SandboxSpec, Service
@@ -108,6 +108,12 @@ class VifHost:
         words = [str(vif.id.domid) for vif in vifs]
         argv = [sys.executable, str(FOLDER / "plug_clock.py"), str(self.sandbox.root), str(deadline_s), *words]
         return Plug(**json.loads(self.sandbox.run(argv, timeout=deadline_s + 60).stdout))
+
+    def take_over(self, vif: GuestVif) -> float:
+        """Have the switch take over a prepared VIF's port and nothing else; seconds."""
+        device = vif.id.device(DeviceType.VIF)
+        argv = [sys.executable, str(FOLDER / "switch_clock.py"), str(self.sandbox.root), "xenbr0", device]
+        return float(self.sandbox.run(argv).stdout)
 
     def transactions(self) -> int:
         """Transactions that xsagent made so far."""
