@@ -31,8 +31,8 @@ from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
 from xsagent.sources.vif_reader import DISABLE_UDEV
 
-MOST_AT_ONCE: Final = 100
-"""Devices of one batch: the first of a burst are not to wait for the last."""
+MOST_AT_ONCE: Final = 250
+"""Devices of one batch: each batch costs a reconfiguration, but the first of a burst are not to wait for the last."""
 _QUIET_S: Final = 0.005
 _LONGEST_GATHER_S: Final = 0.06
 _CLOSE_S: Final = 0.05
