@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from xsagent.apply.cache import write_dbcache
 from xsagent.apply.rolled_back import read_rolled_back
@@ -31,6 +32,10 @@ from xsagent.sources.boot import read_boot_state
 from xsagent.sources.dbcache import read_dbcache
 from xsagent.sources.host_files import read_host_facts, read_inventory
 from xsagent.topology.values import IpInterface
+
+if TYPE_CHECKING:
+    from xsagent.sources.dbcache_render import Texts
+    from xsagent.sources.xapi_memory import XapiMemory
 
 _READ_S = 20.0
 _SIGNAL_S = 10.0
@@ -145,8 +150,15 @@ def read_parents(connection: OvsdbConnection) -> dict[str, str | None]:
     return read_bridge_parents(connection, time.monotonic() + _READ_S)
 
 
-def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = None) -> Snapshot:
+def read_from_xapi(
+    paths: Paths, settings: Settings, session_ref: Ref | None = None, memory: XapiMemory | None = None
+) -> Snapshot:
     """This host's records from XAPI, in the caller's session or one of our own.
+
+    Args:
+        paths, settings: of this host.
+        session_ref: the caller's session.
+        memory: of a process that goes on from what others read; None for one that reads everything itself.
 
     Raises:
         XapiUnavailableError: XAPI did not answer within the deadline.
@@ -155,6 +167,8 @@ def read_from_xapi(paths: Paths, settings: Settings, session_ref: Ref | None = N
     from xsagent.sources.xapi import open_session, read_snapshot  # noqa: PLC0415 - a boot does not ask XAPI
 
     inventory = read_inventory(paths)
+    if memory is not None:
+        return memory.read(paths.xapi_sockets, settings.xapi_deadline_s, inventory.installation_uuid, session_ref)
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
         return read_snapshot(session, inventory.installation_uuid)
 
@@ -173,7 +187,7 @@ def read_for_admin(host: Host, say: Callable[[str], None]) -> tuple[Snapshot, bo
         CacheError: XAPI is away, and there is no cache either.
     """
     try:
-        return read_from_xapi(host.paths, host.settings), False
+        return read_from_xapi(host.paths, host.settings, memory=host.memory), False
     except XapiUnavailableError as error:
         say(f"warning: {error}; the cache is used")
         host.logger.warning("use_cache", reason=str(error))
@@ -207,14 +221,20 @@ def signal_networking_change(host: Host) -> None:
         host.logger.info("signal_networking_change")
 
 
-def save_snapshot(paths: Paths, snapshot: Snapshot) -> bool:
+def save_snapshot(paths: Paths, snapshot: Snapshot, texts: Texts | None = None) -> bool:
     """Write the cache, without configurations that were rolled back; returns whether the file changed.
+
+    Args:
+        paths: of this host.
+        snapshot: the records.
+        texts: as `render_dbcache`.
 
     Raises:
         CacheError, FileError: it could not be written; the cache is as it was.
     """
     remembered = read_rolled_back(paths)
-    return write_dbcache(paths, keep_out(snapshot, remembered, _present_cache(paths)) if remembered else snapshot)
+    kept = keep_out(snapshot, remembered, _present_cache(paths)) if remembered else snapshot
+    return write_dbcache(paths, kept, texts)
 
 
 def _present_cache(paths: Paths) -> Snapshot | None:

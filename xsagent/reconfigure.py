@@ -9,9 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
 from xsagent.apply.executor import Executed, Settle, execute, roll_back
+from xsagent.apply.guardian import StartGuardian, start_guardian
 from xsagent.apply.journal import Journal, read_journal, remove_journal
 from xsagent.apply.orphans import end_orphans
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
@@ -39,6 +41,9 @@ from xsagent.topology.concern import concern_of
 from xsagent.topology.desired import Desired
 from xsagent.topology.network_scripts import SCRIPTS
 from xsagent.topology.values import Topology
+
+if TYPE_CHECKING:
+    from xsagent.sources.xapi_memory import XapiMemory
 
 _READ_S = 20.0
 _VERIFY_S = 10.0
@@ -78,12 +83,19 @@ class Operation:
 
 @dataclass(slots=True)
 class Host:
-    """The host an operation runs on: its places, its settings, its open connection to OVSDB."""
+    """The host an operation runs on: its places, its settings, its open connection to OVSDB.
+
+    Attributes:
+        memory: of XAPI's records, in a worker of the daemon.
+        start_guardian: how a guardian is started.
+    """
 
     paths: Paths
     settings: Settings
     connection: OvsdbConnection
     logger: Logger = field(default_factory=get_logger)
+    memory: XapiMemory | None = None
+    start_guardian: StartGuardian = start_guardian
 
     def observe(self, desired: Desired) -> Topology:
         """The host now, as far as this desired state is concerned."""
@@ -124,6 +136,7 @@ def interest_of(desired: Desired) -> Interest:
         flows=frozenset() if secure is None else frozenset({secure}),
         virtual_functions=desired.virtual_functions,
         switch=concern_of(desired),
+        macs={link.name: link.expected_mac for link in links if link.expected_mac is not None},
     )
 
 
@@ -171,7 +184,9 @@ def _apply_once(operation: Operation, host: Host) -> Outcome:
         return Applied(changed=False, warnings=plan.warnings)
     at_risk = operation.deadman and (retiring or any(step.management for step in plan.steps))
     window = _window(operation, host, observed) if at_risk else 0.0
-    deadman = arm_deadman(operation.desired, observed, host.paths, window, probe=operation.probe)
+    deadman = arm_deadman(
+        operation.desired, observed, host.paths, window, probe=operation.probe, guard=host.start_guardian
+    )
     journal = Journal(
         directory=host.paths.state_dir,
         boot=read_boot_id(host.paths),

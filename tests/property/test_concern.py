@@ -1,4 +1,4 @@
-"""What an operation is said to look at is enough: it is planned alike from it and from the whole switch."""
+"""What an operation is said to look at is enough: it is planned alike from it and from the whole host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from concerned import only_concerned
+from concerned import only_concerned, only_concerned_devices
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
 from walk import TALLY, hosts, walk
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(7200)
 
 @hosts()
 @given(SCENARIOS)
-def test_what_an_operation_looks_at_gives_the_same_plan_as_the_whole_switch(scenario: Scenario) -> None:
+def test_what_an_operation_looks_at_gives_the_same_plan_as_the_whole_host(scenario: Scenario) -> None:
     """Steps, their undo, what they rely on and warnings.
 
     But for one thing: an MTU that somebody changed by hand on a port that is none of the operation's, which the switch
@@ -30,13 +30,14 @@ def test_what_an_operation_looks_at_gives_the_same_plan_as_the_whole_switch(scen
     """
     for attempt in walk(scenario):
         whole = attempt.start.observe(frozenset(attempt.desired.topology.files))
-        part = only_concerned(whole.bridges, concern_of(attempt.desired))
+        concern = concern_of(attempt.desired)
+        part = only_concerned(whole.bridges, concern)
         left_out = interfaces(whole.bridges) - interfaces(part)
+        host = only_concerned_devices(replace(whole, bridges=part), concern)
         TALLY["ports left out"] += len(left_out)
+        TALLY["netdevs left out"] += len(whole.links) - len(host.links)
 
-        plan = build_plan(
-            attempt.desired, replace(whole, bridges=part), attempt.world.plan_options(attempt.event, attempt.start)
-        )
+        plan = build_plan(attempt.desired, host, attempt.world.plan_options(attempt.event, attempt.start))
 
         assert plan == without_widths(attempt.plan, left_out)
 

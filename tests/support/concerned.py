@@ -1,12 +1,32 @@
-"""What of a switch an operation is said to look at: the same choice as the reader's, made on whole values."""
+"""What of a host an operation is said to look at: the same choice as the readers', made on whole values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xsagent.topology.concern import SwitchConcern
-from xsagent.topology.values import Bridge, Port
+from xsagent.topology.concern import SwitchConcern, devices_of
+from xsagent.topology.values import Bridge, Port, Topology
+
+_RTPROT_KERNEL = 2
+
+
+def only_concerned_devices(host: Topology, concern: SwitchConcern) -> Topology:
+    """The host without netdevs that do not count; its bridges were chosen before.
+
+    A NIC that has the MAC of another one lets every netdev count; such a host is not for this.
+    """
+    kept = set(devices_of(concern, host.bridges))
+    kept |= {link.name for link in host.links.values() if link.kind == "vlan"}
+    kept |= {link.parent for link in host.links.values() if link.parent is not None}
+    for device in host.ip_devices.values():
+        if device.dhcp4 or device.dhcp6 or any(route.protocol != _RTPROT_KERNEL for route in device.routes):
+            kept.add(device.device)
+    return replace(
+        host,
+        links={name: link for name, link in host.links.items() if name in kept},
+        ip_devices={name: device for name, device in host.ip_devices.items() if name in kept},
+    )
 
 
 def only_concerned(bridges: Mapping[str, Bridge], concern: SwitchConcern | None) -> dict[str, Bridge]:

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 94, "type: ignore": 2},
-    "tests": {"noqa": 23, "type: ignore": 13},
+    "xsagent": {"noqa": 99, "type: ignore": 2},
+    "tests": {"noqa": 24, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
 
@@ -30,7 +30,7 @@ BROAD_EXCEPTS = {
     "xsagent/cli/xenapi_plugin.py": 1,
     "xsagent/daemon/hotplug.py": 2,
     "xsagent/daemon/services.py": 1,
-    "xsagent/daemon/workers.py": 2,
+    "xsagent/daemon/workers.py": 3,
 }
 """Exact number of ``except Exception`` by file: process edges alone (DESIGN.md section 13)."""
 

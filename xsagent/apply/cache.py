@@ -13,21 +13,26 @@ from xsagent.config import Paths
 from xsagent.errors import CacheError, FileError
 from xsagent.model.snapshot import Snapshot
 from xsagent.sources.dbcache import parse_dbcache, read_dbcache
-from xsagent.sources.dbcache_render import render_dbcache
+from xsagent.sources.dbcache_render import Texts, render_dbcache
 
 
-def write_dbcache(paths: Paths, snapshot: Snapshot) -> bool:
+def write_dbcache(paths: Paths, snapshot: Snapshot, texts: Texts | None = None) -> bool:
     """Replace the cache by this snapshot; returns whether the file changed.
 
     Idempotent: an equal cache is not touched. The previous generation is replaced only by a cache that can be read,
     so a corrupt one never takes the place of a good one. After a failure both generations are as they were.
+
+    Args:
+        paths: of this host.
+        snapshot: the records.
+        texts: as `render_dbcache`.
 
     Raises:
         CacheError: the snapshot would not be read back as it is; nothing was written.
         FileError: the file could not be written.
     """
     path = paths.dbcache
-    data = render_dbcache(snapshot)
+    data = render_dbcache(snapshot, texts)
     if _is_equal(path, data):
         return False
     _check_readable(path, data)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import subprocess
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
 
 from xsagent.apply.child import own_command
 from xsagent.apply.scope import scoped
@@ -25,76 +27,88 @@ _END_S = 5.0
 
 @dataclass(slots=True)
 class Guardian:
-    """A guardian that runs."""
+    """A guardian that runs.
 
-    process: subprocess.Popen[bytes]
+    Attributes:
+        word: writes to its standard input.
+        life: its standard output, which ends when it does.
+    """
+
+    pid: int
+    word: int
+    life: int
 
     def dismiss(self) -> None:
         """Nothing is at risk any more: it ends without doing anything."""
-        stdin = self.process.stdin
-        if stdin is not None:
-            with contextlib.suppress(BrokenPipeError):  # killed from outside: nothing is left to tell
-                stdin.write(DONE)
-                stdin.flush()
-        if self.process.stdout is not None:
-            # its end closes this; Popen.wait would look for it again and again, in ever longer pauses
-            select.select([self.process.stdout], [], [], _END_S)
-        self._let_go()
-        try:
-            self.process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        with contextlib.suppress(BrokenPipeError):  # killed from outside: nothing is left to tell
+            os.write(self.word, DONE)
+        ended, _, _ = select.select([self.life], [], [], _END_S)
+        self.hand_over()
+        if not ended:
+            os.kill(self.pid, signal.SIGKILL)
+        _reap(self.pid)
 
     def hand_over(self) -> None:
         """Leave the rest to it: it takes the lock once we have let go of it, and tries again what we could not."""
-        self._let_go()
+        os.close(self.word)
+        os.close(self.life)
 
-    def _let_go(self) -> None:
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+
+StartGuardian = Callable[[Paths, float], Guardian]
+"""Starts a guardian for this process, given the deadman's window in seconds; returns when it watches.
+
+Raises ApplyError: it cannot be started, so nothing may be put at risk."""
 
 
 def start_guardian(paths: Paths, window_s: float) -> Guardian:
-    """Start a guardian for this process; returns when it watches.
-
-    Arguments:
-        window_s: the deadman's window, seconds.
-
-    Raises:
-        ApplyError: it cannot be started, so nothing may be put at risk.
-    """
-    plain = [*own_command("xsagent.cli.guardian"), f"--root-prefix={paths.root}"]
-    plain += [f"--window={window_s:.0f}", f"--run={os.getpid()}"]
+    """A guardian that is a program of its own, in a scope of its own where systemd runs (`StartGuardian`)."""
+    plain = [*own_command("xsagent.cli.guardian"), *guardian_words(paths, window_s)]
     for command in (scoped(plain, paths), plain):
-        guardian = _start(command) if command is not None else None
+        guardian = spawn_guardian(partial(_execute, command)) if command is not None else None
         if guardian is not None:
             return guardian
     raise ApplyError("the guardian of the management interface could not be started; nothing was changed")
 
 
-def _start(command: Sequence[str]) -> Guardian | None:
-    try:
-        process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
-    except OSError:
-        return None
-    if process.stdout is not None and _hears(process.stdout.fileno()):
-        return Guardian(process)
-    process.kill()
-    process.communicate()
+def guardian_words(paths: Paths, window_s: float) -> list[str]:
+    """What a guardian of this process is told."""
+    return [f"--root-prefix={paths.root}", f"--window={window_s:.0f}", f"--run={os.getpid()}"]
+
+
+def spawn_guardian(run: Callable[[], NoReturn]) -> Guardian | None:
+    """Fork a process that is to `run` as a guardian; None when it does not say in time that it watches."""
+    heard, word = os.pipe()
+    life, says = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            os.chdir("/")
+            os.dup2(heard, 0)
+            os.dup2(says, 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            # the run's lock among them, and whatever tells others that the run has ended
+            os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+            run()
+        finally:
+            os._exit(1)
+    os.close(heard)
+    os.close(says)
+    guardian = Guardian(pid, word, life)
+    ready, _, _ = select.select([life], [], [], _START_S)
+    # a pipe gives six bytes at once
+    if ready and os.read(life, len(READY)) == READY:
+        return guardian
+    os.kill(pid, signal.SIGKILL)
+    guardian.hand_over()
+    _reap(pid)
     return None
 
 
-def _hears(descriptor: int) -> bool:
-    """Whether the word came, whole (a pipe gives six bytes at once)."""
-    ready, _, _ = select.select([descriptor], [], [], _START_S)
-    return bool(ready) and os.read(descriptor, len(READY)) == READY
+def _execute(command: list[str]) -> NoReturn:
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # whoever started us lets the kernel reap
+        os.waitpid(pid, 0)

@@ -1,8 +1,8 @@
 """A command line -> the daemon's answer, printed; or None, and the command does it itself. Thin and quick to import.
 
 The other side is `xsagent/daemon/server.py`, the protocol `xsagent/daemon/protocol.py`. XAPI waits for this, and
-importing json and socket takes longer than the interpreter's own start: here is the interpreter's `_socket` alone, and
-json only for a text that needs an escape or an answer that says more than that all went well.
+importing json, signal and socket takes longer than the interpreter's own start: here are what `signal` and `socket` are
+made of, and json only for a text that needs an escape or an answer that says more than that all went well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import sys
 MYPY = False
 if MYPY:  # what typing.TYPE_CHECKING says, without importing typing
     import _socket
+    import signal as _signal
     from collections.abc import Iterator, Mapping, Sequence
+else:
+    import _signal
 
 CONNECT_DEADLINE_S = 2.0
 BEGIN_DEADLINE_S = 20.0
@@ -159,7 +162,6 @@ def _end_in_order(connection: _socket.socket) -> None:
 
     The worker sees our side of the connection end, takes back what was begun, and answers.
     """
-    import signal  # noqa: PLC0415 - only a run that was begun needs it, and it is busy meanwhile
 
     def tell(_number: int, _frame: object) -> None:
         try:
@@ -167,8 +169,8 @@ def _end_in_order(connection: _socket.socket) -> None:
         except OSError:
             return  # the answer is there already
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, tell)
+    for number in (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP):
+        _signal.signal(number, tell)
 
 
 def _connect(connection: _socket.socket, path: str) -> None:

@@ -1,9 +1,9 @@
 """The guardian: a process that exists only while management is at risk (DESIGN.md section 4).
 
-Started by the deadman before the first effect. Its standard input is a pipe from the run: ``done`` means that nothing
-is at risk any more; the pipe's end without it means that the run was killed, and a silence far beyond the window
-that it hangs. Then the guardian takes the lock and does what the next run would do: it takes back what the journal
-names.
+Started by the deadman before the first effect: as a program, or by a worker of the daemon as a fork. Its standard input
+is a pipe from the run: ``done`` means that nothing is at risk any more; the pipe's end without it means that the run
+was killed, and a silence far beyond the window that it hangs. Then the guardian takes the lock and does what the next
+run would do: it takes back what the journal names.
 """
 
 from __future__ import annotations
@@ -22,14 +22,42 @@ _PAUSE_S = 5.0
 """Management is at risk until the way back is done: a peer that is away may come again."""
 
 
-def main() -> int:
+MYPY = False
+if MYPY:  # what typing.TYPE_CHECKING says, without importing typing
+    from typing import NoReturn
+
+    from xsagent.apply.guardian import Guardian
+    from xsagent.config import Paths
+
+
+def fork_guardian(paths: Paths, window_s: float) -> Guardian:
+    """A guardian that is a fork of this process (`apply.guardian.StartGuardian`).
+
+    For a worker of the daemon, which has in memory what a program would have to load, and whose unit ends none of its
+    processes (KillMode of xsagentd.service), so that it needs no scope of its own.
+    """
+    from xsagent.apply.guardian import guardian_words, spawn_guardian  # noqa: PLC0415 - a program needs none of it
+    from xsagent.errors import ApplyError  # noqa: PLC0415 - as above
+
+    words = guardian_words(paths, window_s)
+
+    def run() -> NoReturn:
+        os._exit(main(words))
+
+    guardian = spawn_guardian(run)
+    if guardian is None:
+        raise ApplyError("the guardian of the management interface could not be started; nothing was changed")
+    return guardian
+
+
+def main(argv: list[str] | None = None) -> int:
     """Wait for the run's word; recover when it does not come."""
-    root_prefix, pid, limit = _parse(sys.argv[1:])
+    root_prefix, pid, limit = _parse(sys.argv[1:] if argv is None else argv)
     run = _open_run(pid)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # whoever ends the run politely lets it go back by itself; the guardian stays until it has
         signal.signal(number, signal.SIG_IGN)
-    print("ready", flush=True)
+    os.write(1, b"ready\n")
     word = _await_word(limit)
     if word == "done":
         return 0

@@ -17,6 +17,8 @@ from xsagent.cli.edge import run_edge
 if MYPY:
     from collections.abc import Sequence
 
+    from xsagent.sources.xapi_memory import XapiMemory
+
 PROGRAM = "interface-reconfigure"
 _COLLECT_AFTER = 100_000
 
@@ -30,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_edge(PROGRAM, lambda: _hand_over_or_run(words))
 
 
-def run_here(words: Sequence[str]) -> int:
-    """Run the command in this process, a worker of the daemon."""
-    return run_edge(PROGRAM, lambda: _run(words))
+def run_here(words: Sequence[str], memory: XapiMemory) -> int:
+    """Run the command in this process, a worker of the daemon, which has a memory of XAPI."""
+    return run_edge(PROGRAM, lambda: _run(words, memory))
 
 
 def _hand_over_or_run(words: Sequence[str]) -> int:
@@ -43,7 +45,7 @@ def _hand_over_or_run(words: Sequence[str]) -> int:
     return _run(words)
 
 
-def _run(words: Sequence[str]) -> int:
+def _run(words: Sequence[str], memory: XapiMemory | None = None) -> int:
     # a run is short and drops what it is done with: looking for cycles among 500 VLANs' records took a fifth of it
     gc.set_threshold(_COLLECT_AFTER)
     from xsagent import __version__  # noqa: PLC0415 - one that is handed over needs none of it
@@ -58,7 +60,7 @@ def _run(words: Sequence[str]) -> int:
         return 0
     from xsagent.cli.reconfigure_run import run_reconfigure  # noqa: PLC0415 - usage errors need none of it
 
-    return run_reconfigure(options, os.environ)
+    return run_reconfigure(options, os.environ, memory)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xsagent.apply.cache import write_dbcache
+from xsagent.apply.guardian import start_guardian
 from xsagent.apply.interruption import signals_end_the_run
 from xsagent.apply.journal import remove_journal
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rolled_back import forget_rolled_back
 from xsagent.cli.begin import begin
+from xsagent.cli.guardian import fork_guardian
 from xsagent.cli.outcome import answer, say, warn
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings
@@ -46,11 +48,18 @@ from xsagent.sources.boot import read_boot_state
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
 
+if TYPE_CHECKING:
+    from xsagent.sources.xapi_memory import XapiMemory
+
 _PROGRAM: Final = "interface-reconfigure"
 
 
-def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str]) -> int:
+def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str], memory: XapiMemory | None = None) -> int:
     """Run one command; returns its exit code.
+
+    Args:
+        options, environ: of the command.
+        memory: what a worker of the daemon knows of XAPI's records.
 
     Raises:
         XsagentError: it failed before the first effect; the sentence is for the user.
@@ -59,7 +68,7 @@ def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str]) -> 
     with signals_end_the_run():
         if options.action == "rewrite":
             return _rewrite(options, paths, settings)
-        return _up_or_down(options, paths, settings)
+        return _up_or_down(options, paths, settings, memory)
 
 
 def plan_only(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Desired, Plan]:
@@ -83,7 +92,7 @@ def _start(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Pat
 # --- up and down -----------------------------------------------------------------------------------------
 
 
-def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -> int:
+def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, memory: XapiMemory | None) -> int:
     if options.dry_run:
         desired, plan = _plan(options, paths, settings)
         print(render_plan(plan, desired.reasons), end="")
@@ -93,7 +102,8 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings) -
         hold_lock(paths.lock, owner, settings.lock_wait_s),
         OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
     ):
-        host = Host(paths, settings, connection)
+        guard = start_guardian if memory is None else fork_guardian
+        host = Host(paths, settings, connection, memory=memory, start_guardian=guard)
         earlier = finish_earlier_run(host)
         if isinstance(earlier, Stuck):
             if options.force is None:
@@ -152,7 +162,7 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
         pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)
         return _Word(snapshot=snapshot, pif=pif, cached=True)
     if options.pif is not None:
-        snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""))
+        snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
     snapshot, cached = read_for_admin(host, partial(say, _PROGRAM))
     return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
@@ -179,7 +189,8 @@ def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Hos
                 if operation.configuration is not None:
                     forget_rolled_back(host.paths, operation.configuration)
                 if not word.cached:
-                    changed = save_snapshot(host.paths, word.snapshot)
+                    texts = None if host.memory is None else host.memory.texts
+                    changed = save_snapshot(host.paths, word.snapshot, texts)
                     host.logger.info("save_cache", path=str(host.paths.dbcache), changed=changed)
             case RolledBack() | Stuck():
                 remember(operation.configuration, host)

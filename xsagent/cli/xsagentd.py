@@ -7,13 +7,16 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from xsagent import __version__
 from xsagent.cli.begin import begin
 from xsagent.cli.edge import run_edge
 from xsagent.cli.parser import CommandParser
 from xsagent.config import Paths
+
+if TYPE_CHECKING:
+    from xsagent.sources.xapi_memory import XapiMemory
 
 Command: TypeAlias = Callable[[Sequence[str]], int]
 _LAZY: Final = (
@@ -24,7 +27,7 @@ _LAZY: Final = (
     "xsagent.hotplug.cached_aliases",
     "xsagent.hotplug.offloads",
     "xsagent.rewrite",
-    "xsagent.sources.xapi",
+    "xsagent.sources.xapi_memory",
 )
 """Modules that a reconfigure, or hotplug, imports when it comes to need them."""
 
@@ -45,27 +48,32 @@ def _build_parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     paths = Paths.from_environ(arguments.root_prefix, environ)
     settings = begin("xsagentd", paths, environ, syslog=not arguments.no_syslog, goes_on=True)
-    from xsagent.daemon.loop import DaemonSetup, run_daemon  # noqa: PLC0415 - usage errors need none of it
-
-    commands = _load_commands()
     from xsagent.cli.rehearsal import rehearse  # noqa: PLC0415 - as above
+    from xsagent.daemon.loop import DaemonSetup, run_daemon  # noqa: PLC0415 - usage errors need none of it
+    from xsagent.sources.xapi_memory import XapiMemory  # noqa: PLC0415 - as above
 
+    memory = XapiMemory()
     setup = DaemonSetup(
-        paths=paths, settings=settings, environ=environ, commands=commands, rehearse=lambda: rehearse(paths)
+        paths=paths,
+        settings=settings,
+        environ=environ,
+        commands=_load_commands(memory),
+        rehearse=lambda: rehearse(paths),
+        memory=memory,
     )
     return run_daemon(setup)
 
 
-def _load_commands() -> dict[str, Command]:
+def _load_commands(memory: XapiMemory) -> dict[str, Command]:
     """What workers run, with everything that they import lazily: a worker is to find it in memory."""
     from xsagent.cli import drift, firewall, interface_reconfigure, recover  # noqa: PLC0415 - as above
 
     for module in _LAZY:
         importlib.import_module(module)
     return {
-        "interface-reconfigure": interface_reconfigure.run_here,
+        "interface-reconfigure": lambda words: interface_reconfigure.run_here(words, memory),
         "recover": recover.main,
-        "drift": drift.main,
+        "drift": lambda words: drift.main(words, memory),
         "firewall": firewall.main,
     }
 

@@ -32,7 +32,7 @@ from xsagent.daemon.services import Service, Services
 from xsagent.daemon.tunnel_firewall import TunnelFirewall
 from xsagent.daemon.udev import EventsLostError, UdevMonitor
 from xsagent.daemon.unixctl import ControlSocket
-from xsagent.daemon.workers import Command, Nursery
+from xsagent.daemon.workers import Command, Memory, Nursery
 from xsagent.hotplug.event import parse_uevent
 from xsagent.log import get_logger
 from xsagent.reconcile.queue import State
@@ -55,6 +55,7 @@ class DaemonSetup:
         environ: of the process: NOTIFY_SOCKET, LISTEN_FDS and so on.
         commands: what workers run, by name.
         rehearse: what a worker does while it waits.
+        memory: what workers leave to those after them.
     """
 
     paths: Paths
@@ -62,6 +63,7 @@ class DaemonSetup:
     environ: Mapping[str, str]
     commands: Mapping[str, Command]
     rehearse: Callable[[], None] | None = None
+    memory: Memory | None = None
 
 
 def run_daemon(setup: DaemonSetup, more_services: Sequence[Service] = ()) -> int:
@@ -75,7 +77,12 @@ def run_daemon(setup: DaemonSetup, more_services: Sequence[Service] = ()) -> int
     """
     lock = hold_daemon_lock(setup.paths)
     listener = take_listening_socket(setup.environ, os.getpid()) or bind_daemon_socket(setup.paths.daemon_socket)
-    nursery = Nursery(setup.commands, not_theirs=(lock, listener.fileno()), rehearse=setup.rehearse)
+    nursery = Nursery(
+        setup.commands,
+        not_theirs=(lock, listener.fileno()),
+        rehearse=setup.rehearse,
+        memory=setup.memory,
+    )
     try:
         return asyncio.run(_Daemon(setup, listener, nursery, more_services).run())
     finally:

@@ -3,7 +3,7 @@
 A reconfigure waits for XAPI, DHCP and the deadman, reads what its caller's environment says and prints: in a process
 all of that is its own, it shares no interpreter lock with hotplug, its memory goes when it ends, and a run that hangs
 can be killed (DECISIONS.md). The nursery is forked before the daemon has any thread; it holds every module that a
-reconfigure needs and does nothing but fork.
+reconfigure needs, and what workers that ended learnt for those to come, and does nothing but fork.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NoReturn
+from dataclasses import dataclass
+from typing import Final, NoReturn, Protocol
 
 from xsagent.daemon.protocol import (
     LONGEST_REQUEST,
@@ -37,9 +38,23 @@ from xsagent.log import get_logger
 
 Command = Callable[[Sequence[str]], int]
 """A command as its process edge runs it: arguments to exit status, with `os.environ`, stdout and stderr its own."""
+
+
+class Memory(Protocol):
+    """What workers know beside their request; a forked process begins with what it is in the nursery."""
+
+    def news(self) -> bytes:
+        """In a worker that is done: what those after it should know; empty for nothing new."""
+
+    def learn(self, news: bytes) -> None:
+        """In the nursery: take it over."""
+
+
 _LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
 _TAKEN: Final = b"t"
 _GONE: Final = b"g"
+_NEWS: Final = b"n"
+_RETIRE: Final = b"r"
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CHUNK: Final = 1 << 16
 _PAUSE_S: Final = 0.1
@@ -60,6 +75,7 @@ class Nursery:
         commands: Mapping[str, Command],
         not_theirs: Sequence[int] = (),
         rehearse: Callable[[], None] | None = None,
+        memory: Memory | None = None,
     ) -> None:
         """Fork it. Precondition: this process has one thread, and has imported what the commands need.
 
@@ -68,16 +84,19 @@ class Nursery:
             not_theirs: descriptors that must end with the daemon: a lock, or a socket that it listens on, which a
                 worker would keep although nobody serves it any more.
             rehearse: what a worker does while it waits, so that its request finds it warm; must not wait for a peer.
+            memory: what the commands of one worker leave to those of the next.
         """
         self.commands = frozenset(commands)
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        news, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
             for descriptor in not_theirs:
                 os.close(descriptor)
-            _run_nursery(its, commands, rehearse)
-        its.close()
+            _run_nursery(its, news, _Kit(commands, rehearse, memory, tell))
+        for theirs in (its, news, tell):
+            theirs.close()
         self._socket = ours
 
     def start(self, request: Request, client: int) -> bool:
@@ -116,9 +135,21 @@ class Nursery:
 # --- in the nursery ----------------------------------------------------------------------------------------
 
 
-def _run_nursery(
-    requests: socket.socket, commands: Mapping[str, Command], rehearse: Callable[[], None] | None
-) -> NoReturn:
+@dataclass(frozen=True, slots=True)
+class _Kit:
+    """What workers are made with.
+
+    Attributes:
+        tell: takes their news to the nursery.
+    """
+
+    commands: Mapping[str, Command]
+    rehearse: Callable[[], None] | None
+    memory: Memory | None
+    tell: socket.socket
+
+
+def _run_nursery(requests: socket.socket, news: socket.socket, kit: _Kit) -> NoReturn:
     """Fork a worker for each request until the daemon is gone; one always waits for the next."""
     for number in _ENDING:
         # who ends the daemon's process group in order ends the daemon, and that ends us
@@ -129,7 +160,7 @@ def _run_nursery(
     gc.freeze()
     while True:
         try:
-            if not _fork_worker(requests, commands, rehearse):
+            if not _fork_worker(requests, news, kit):
                 os._exit(0)
         except OSError as error:
             # no memory or descriptor to spare now: requests wait, or their clients do it themselves
@@ -139,27 +170,42 @@ def _run_nursery(
             time.sleep(_PAUSE_S)
 
 
-def _fork_worker(requests: socket.socket, commands: Mapping[str, Command], rehearse: Callable[[], None] | None) -> bool:
-    """Fork the worker of the next request, and wait until it has it; False when the daemon is gone.
+def _fork_worker(requests: socket.socket, news: socket.socket, kit: _Kit) -> bool:
+    """Fork the worker of the next request, and wait until another is needed; False when the daemon is gone.
 
     It is there before the request, so that nobody waits for the fork.
     """
-    told, tell = os.pipe()
-    try:
-        if os.fork() == 0:
+    ours, its = socket.socketpair()
+    with ours:
+        with its:
+            if os.fork() == 0:
+                try:
+                    ours.close()
+                    _wait_for_request(requests, its, kit)
+                finally:
+                    # whatever happens in it, a worker never becomes a nursery
+                    os._exit(1)
+        return _outlive(ours, news, kit.memory)
+
+
+def _outlive(worker: socket.socket, news: socket.socket, memory: Memory | None) -> bool:
+    """Wait until the worker that waits took a request, was killed, or is told to end since we know more than it does.
+
+    Returns:
+        False when the daemon is gone.
+    """
+    while True:
+        ready = select.select([worker, news], [], [])[0]
+        if news in ready:
+            _learn(news, memory)
+            with contextlib.suppress(OSError):
+                worker.send(_RETIRE)
+        if worker in ready:
             try:
-                os.close(told)
-                _wait_for_request(requests, tell, commands, rehearse)
-            finally:
-                # whatever happens in it, a worker never becomes a nursery
-                os._exit(1)
-        os.close(tell)
-        tell = -1
-        # a worker that was killed before it took anything says nothing
-        return os.read(told, 1) != _GONE
-    finally:
-        for descriptor in {told, tell} - {-1}:
-            os.close(descriptor)
+                return worker.recv(1) != _GONE
+            except ConnectionError:
+                # killed before it took anything
+                return True
 
 
 def _is_daemon_gone(requests: socket.socket) -> bool:
@@ -167,6 +213,19 @@ def _is_daemon_gone(requests: socket.socket) -> bool:
     poll = select.poll()
     poll.register(requests, 0)
     return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+
+def _learn(news: socket.socket, memory: Memory | None) -> None:
+    _, descriptors, _, _ = socket.recv_fds(news, 1, 1)
+    if memory is None or not descriptors:
+        return
+    with os.fdopen(descriptors[0], "rb") as stream:
+        stream.seek(0)
+        try:
+            memory.learn(stream.read())
+        except Exception as error:  # noqa: BLE001 - without a nursery nobody would serve the next request
+            _LOG.error("learn_failed", error=repr(error), trace=traceback.format_exc())
+    gc.freeze()
 
 
 def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]) -> None:
@@ -182,23 +241,34 @@ def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]
 # --- in a worker -------------------------------------------------------------------------------------------
 
 
-def _wait_for_request(
-    requests: socket.socket, tell: int, commands: Mapping[str, Command], rehearse: Callable[[], None] | None
-) -> NoReturn:
-    """Take the next request, tell the nursery so, and do it."""
-    if rehearse is not None:
-        _rehearse_unless_asked(requests, rehearse)
-    line, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_MESSAGE, 1)
-    os.write(tell, _TAKEN if line else _GONE)
-    os.close(tell)
+def _wait_for_request(requests: socket.socket, nursery: socket.socket, kit: _Kit) -> NoReturn:
+    """Take the next request, tell the nursery so, and do it; or end, when the nursery says so or is gone."""
+    if kit.rehearse is not None:
+        _rehearse_unless_asked(requests, kit.rehearse)
+    line, descriptors = _take_request(requests, nursery)
+    nursery.send(_TAKEN if line else _GONE)
+    nursery.close()
     requests.close()
     if not line:
         os._exit(0)
-    _run_worker(line, descriptors[0], commands)
+    _run_worker(line, descriptors[0], kit)
 
 
-def _run_worker(line: bytes, descriptor: int, commands: Mapping[str, Command]) -> NoReturn:
-    """Do one request and answer it."""
+def _take_request(requests: socket.socket, nursery: socket.socket) -> tuple[bytes, list[int]]:
+    """A request's line with its client's descriptor; an empty line when the daemon is gone."""
+    while True:
+        ready = select.select([requests, nursery], [], [])[0]
+        if requests in ready:
+            # another one that waits may have been quicker
+            with contextlib.suppress(BlockingIOError):
+                line, descriptors, _, _ = socket.recv_fds(requests, _LONGEST_MESSAGE, 1, socket.MSG_DONTWAIT)
+                return line, descriptors
+        if nursery in ready:
+            os._exit(0)
+
+
+def _run_worker(line: bytes, descriptor: int, kit: _Kit) -> NoReturn:
+    """Do one request and answer it; then tell the nursery what is new."""
     status = 1
     try:
         os.setsid()
@@ -207,7 +277,9 @@ def _run_worker(line: bytes, descriptor: int, commands: Mapping[str, Command]) -
             signal.signal(number, signal.SIG_DFL)
         client = socket.socket(fileno=descriptor)
         client.setblocking(True)
-        _answer(client, parse_request(line), commands)
+        _answer(client, parse_request(line), kit.commands)
+        client.close()
+        _tell_news(kit)
         status = 0
     except OSError:
         # the client is gone; what it asked for was not begun, or ended as its signal would have ended it
@@ -224,6 +296,16 @@ def _answer(client: socket.socket, request: Request, commands: Mapping[str, Comm
     client.sendall(render_begun())
     _end_with_client(client)
     client.sendall(render_answer(run_captured(command, request)))
+
+
+def _tell_news(kit: _Kit) -> None:
+    news = b"" if kit.memory is None else kit.memory.news()
+    if not news:
+        return
+    with os.fdopen(os.memfd_create("xsagent-news"), "wb") as stream:
+        stream.write(news)
+        stream.flush()
+        socket.send_fds(kit.tell, [_NEWS], [stream.fileno()])
 
 
 def _end_with_client(client: socket.socket) -> None:

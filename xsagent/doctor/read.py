@@ -32,6 +32,7 @@ from xsagent.plan.firewall import render_change
 from xsagent.plan.options import PlanOptions
 from xsagent.reconfigure import interest_of
 from xsagent.sources.host_files import check_backend
+from xsagent.sources.xapi_memory import XapiMemory
 from xsagent.topology.control import SwitchControl, TlsFiles
 from xsagent.topology.values import Json, Topology
 
@@ -78,11 +79,11 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
     )
 
 
-def read_drift_facts(paths: Paths, environ: Mapping[str, str]) -> Facts:
-    """What `check_drift` looks at, and no more: for xsagentd, which looks often."""
+def read_drift_facts(paths: Paths, environ: Mapping[str, str], memory: XapiMemory | None = None) -> Facts:
+    """What `check_drift` looks at, and no more: for xsagentd, which looks often and has a memory of XAPI."""
     unread: dict[str, str] = {}
     settings = _read_settings(paths, environ, unread)
-    found = read_records(paths, settings)
+    found = read_records(paths, settings, memory)
     unread |= found.unread
     switch = _read_switch(paths, settings, found, unread)
     return Facts(

@@ -20,6 +20,7 @@ from xsagent.sources.dbcache import read_dbcache
 from xsagent.sources.host_files import read_host_facts, read_inventory
 from xsagent.sources.xapi import open_session, read_snapshot
 from xsagent.sources.xapi_manager import read_manager_records
+from xsagent.sources.xapi_memory import XapiMemory
 from xsagent.topology.control import DesiredControl
 
 _XAPI_S = 5.0
@@ -40,12 +41,17 @@ class RecordsRead:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-def read_records(paths: Paths, settings: Settings) -> RecordsRead:
-    """The toolstack's word about this host; never raises for a peer or a file."""
+def read_records(paths: Paths, settings: Settings, memory: XapiMemory | None = None) -> RecordsRead:
+    """The toolstack's word about this host; never raises for a peer or a file.
+
+    Args:
+        paths, settings: of this host.
+        memory: of XAPI's records, where there is one.
+    """
     found = RecordsRead()
     inventory = _read_inventory(paths, found)
     cached, problem = _read_cache(paths)
-    snapshot = _read_xapi(paths, settings, inventory, found)
+    snapshot = _read_xapi(paths, settings, inventory, found, memory)
     found.records = Records(
         snapshot=snapshot or _read_fallback(paths, cached),
         from_xapi=snapshot is not None,
@@ -81,15 +87,20 @@ def _read_fallback(paths: Paths, cached: Snapshot | None) -> Snapshot | None:
         return cached
 
 
-def _read_xapi(paths: Paths, settings: Settings, inventory: Inventory, found: RecordsRead) -> Snapshot | None:
-    seconds = min(_XAPI_S, settings.xapi_deadline_s)
+def _read_xapi(
+    paths: Paths, settings: Settings, inventory: Inventory, found: RecordsRead, memory: XapiMemory | None
+) -> Snapshot | None:
+    seconds, uuid = min(_XAPI_S, settings.xapi_deadline_s), inventory.installation_uuid
     try:
         with open_session(paths.xapi_sockets, seconds, wait=False) as session:
+            snapshot = (
+                read_snapshot(session, uuid) if memory is None else memory.read(paths.xapi_sockets, seconds, uuid)
+            )
             try:
-                manager = read_manager_records(session, inventory.installation_uuid)
+                manager = read_manager_records(session, snapshot)
             except InputError as error:
                 found.unread[Peer.MANAGER] = sentence(error)
-                return read_snapshot(session, inventory.installation_uuid)
+                return snapshot
     except XsagentError as error:
         found.unread[Peer.XAPI] = sentence(error)
         return None

@@ -75,14 +75,22 @@ def read_dhcp_clients(
         ifindexes: ifindex by device name, as the kernel has them now.
     """
     found: dict[tuple[str, int], FoundClient] = {}
-    for path in sorted(state.glob("dhclient*.conf")):
-        match = _CONFIGURATION.fullmatch(path.name)
-        text = _read(path) if match else None
-        if match and text is not None:
-            device, family = match[2], IPV6 if match[1] else IPV4
-            files = client_files(state, run, device, family)
+    for device, family in configured_clients(state):
+        files = client_files(state, run, device, family)
+        text = _read(files.configuration)
+        if text is not None:
             found[device, family] = _found(files, text, device, family, proc, ifindexes.get(device, 0))
     return found
+
+
+def configured_clients(state: Path) -> list[tuple[str, int]]:
+    """Return device and family of each client of ours that has a configuration file, running or not.
+
+    Arguments:
+        state: as `client_files`.
+    """
+    matches = [_CONFIGURATION.fullmatch(path.name) for path in sorted(state.glob("dhclient*.conf"))]
+    return [(match[2], IPV6 if match[1] else IPV4) for match in matches if match]
 
 
 def _found(files: ClientFiles, text: str, device: str, family: int, proc: Path, ifindex: int) -> FoundClient:

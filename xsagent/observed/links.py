@@ -58,6 +58,17 @@ def read_links(
     }
 
 
+def vlan_netdevs() -> frozenset[str]:
+    """Return the names of this network namespace's VLAN netdevs; none where the kernel has no 8021q module.
+
+    8021q keeps a file for each (net/8021q/vlanproc.c); like netlink, that lies below no root prefix.
+    """
+    try:
+        return frozenset(path.name for path in Path("/proc/net/vlan").iterdir()) - {"config"}
+    except OSError:
+        return frozenset()
+
+
 def read_virtual_functions(sysfs: Path, device: str) -> int | None:
     """sriov_numvfs of a NIC; None where it has no SR-IOV."""
     try:

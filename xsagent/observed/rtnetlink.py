@@ -19,6 +19,7 @@ _HEADER: Final = struct.Struct("=IHHII")
 _ATTRIBUTE: Final = struct.Struct("=HH")
 _ERROR: Final = struct.Struct("=i")
 
+_REQUEST: Final = 0x1
 _REQUEST_DUMP: Final = 0x301
 """NLM_F_REQUEST | NLM_F_DUMP."""
 
@@ -77,6 +78,30 @@ def dump(
         if messages is not None:
             return messages
     raise OSError(errno.EINTR, "the kernel's list changed each time it was read")
+
+
+def get(
+    kernel: socket.socket, kind: int, header: bytes, attributes: bytes = b"", *, wanted: Collection[int]
+) -> Message | None:
+    """Return the message about one object; None where there is no such device.
+
+    Arguments: as `dump`.
+
+    Raises OSError: the kernel's error, or TimeoutError when it does not answer within ten seconds.
+    """
+    body = header + attributes
+    kernel.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST, 0, 0) + body)
+    data = kernel.recv(_RECEIVE)
+    length, answer, _flags, _sequence, _port = _HEADER.unpack_from(data)
+    if answer == _NLMSG_ERROR:
+        try:
+            _raise_for(data, _HEADER.size, length)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+        return None
+    start = _HEADER.size + len(header)
+    return Message(data[_HEADER.size : start], parse_attributes(data[start:length], wanted))
 
 
 def _dump_once(

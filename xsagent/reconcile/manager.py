@@ -28,7 +28,7 @@ from xsagent.reconfigure import Host, finish_earlier_run
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.certificate import check_tls_files
 from xsagent.sources.host_files import read_host_facts, read_inventory
-from xsagent.sources.xapi import open_session
+from xsagent.sources.xapi import open_session, read_snapshot
 from xsagent.sources.xapi_manager import ManagerRecords, read_manager_records
 from xsagent.topology.control import DesiredControl, SwitchControl
 
@@ -181,7 +181,7 @@ def require_one_pool(records: ManagerRecords) -> None:
 def _read_desired(paths: Paths, settings: Settings, session_ref: Ref | None) -> DesiredControl:
     inventory = read_inventory(paths)
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
-        records = read_manager_records(session, inventory.installation_uuid)
+        records = read_manager_records(session, read_snapshot(session, inventory.installation_uuid))
     require_one_pool(records)
     return build_control(
         records.snapshot,

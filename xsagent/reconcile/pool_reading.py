@@ -22,7 +22,7 @@ from xsagent.operations import build_options
 from xsagent.reconcile.external_ids import BRIDGE_ID_KEY
 from xsagent.reconcile.manager import control_options, require_one_pool
 from xsagent.sources.host_files import read_host_facts, read_inventory
-from xsagent.sources.xapi import open_session
+from xsagent.sources.xapi import open_session, read_snapshot
 from xsagent.sources.xapi_events import fresh_start
 from xsagent.sources.xapi_ids import read_guests
 from xsagent.sources.xapi_manager import read_manager_records
@@ -83,7 +83,7 @@ def read_pool(paths: Paths, settings: Settings, vm_uuids: Collection[str]) -> Po
     host_uuid = read_inventory(paths).installation_uuid
     with open_session(paths.xapi_sockets, settings.xapi_deadline_s, wait=False) as session:
         start = fresh_start(session, KINDS)
-        records = read_manager_records(session, host_uuid)
+        records = read_manager_records(session, read_snapshot(session, host_uuid))
         guests = read_guests(session, vm_uuids)
     control, refused = None, ""
     try:

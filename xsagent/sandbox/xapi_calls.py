@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xsagent.sandbox.xapi_database import Database, Table, render_struct, render_value
-from xsagent.sandbox.xapi_events import TokenError, wait_for_events
+from xsagent.sandbox.xapi_events import TokenError, render_token, wait_for_events
 from xsagent.sandbox.xapi_filter import FilterError, parse_filter
 
 _LOGIN_PARAMETERS = range(2, 5)
@@ -93,6 +93,8 @@ class Calls:
         self.sessions.check(str(params[0]), method)
         if method == "event.from":
             return self._events(str(params[0]), params[1:])
+        if method == "event.inject":
+            return self._inject(params[1:])
         with self.database.changed:
             table = self.database.table(name)
             if table is None:
@@ -125,6 +127,20 @@ class Calls:
             raise ApiFailure("EVENT_FROM_TOKEN_PARSE_FAILURE", str(error)) from error
         self.sessions.check(session)
         return value
+
+    def _inject(self, params: Sequence[object]) -> str:
+        """Touch an object that did not change; the token of the generation before that."""
+        kind, ref = (str(param) for param in params)
+        with self.database.changed:
+            if kind == "session":
+                self.sessions.check(ref)
+                self.database.generation += 1
+            else:
+                table = self.database.table(kind)
+                if table is None or ref not in table.records:
+                    raise ApiFailure("HANDLE_INVALID", kind, ref)
+                self.database.put(kind, ref, {})
+            return render_value(render_token(self.database.generation - 1))
 
 
 _SESSION_CALLS = frozenset(

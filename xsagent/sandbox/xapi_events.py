@@ -1,7 +1,8 @@
 """What changed in the stand-in's tables since a token -> the answer of event.from, in XAPI's order and encoding.
 
 Reads `xapi_database` under its lock; the waiting is the only effect. Adds come first, then modifications, then
-deletions; a deletion has no snapshot; only the last few hundred deletions are known (wire.md section 8).
+deletions; a deletion has no snapshot; only the last few hundred deletions are known (wire.md section 8). The answer's
+token is the generation of the last change that it tells, and the old one where it tells none (xapi_event.ml).
 """
 
 from __future__ import annotations
@@ -44,14 +45,20 @@ def wait_for_events(
     deadline = time.monotonic() + (timeout_s if timeout_s >= 0 else _DAY_S)
     with database.changed:
         while True:
-            events = "".join(_events(database, classes, since))
+            events = list(_events(database, classes, since))
             left = deadline - time.monotonic()
             if events or left <= 0 or not alive():
-                return _answer(database, classes, events)
+                last = max((generation for generation, _ in events), default=since)
+                return _answer(database, classes, "".join(text for _, text in events), last)
             database.changed.wait(left)
 
 
-def _answer(database: Database, classes: list[str], events: str) -> str:
+def render_token(generation: int) -> str:
+    """The token that stands for a generation."""
+    return f"{generation:020d},{0:020d}"
+
+
+def _answer(database: Database, classes: list[str], events: str, last: int) -> str:
     counts = {
         name.lower(): len(table.records) for name, table in database.tables.items() if _wanted(classes, name, None)
     }
@@ -59,7 +66,7 @@ def _answer(database: Database, classes: list[str], events: str) -> str:
         [
             ("events", f"<value><array><data>{events}</data></array></value>"),
             ("valid_ref_counts", render_value(counts)),
-            ("token", render_value(f"{database.generation:020d},{0:020d}")),
+            ("token", render_value(render_token(last))),
         ]
     )
 
@@ -73,14 +80,15 @@ def _wanted(classes: list[str], name: str, ref: str | None) -> bool:
     return False
 
 
-def _events(database: Database, classes: list[str], since: int) -> Iterator[str]:
+def _events(database: Database, classes: list[str], since: int) -> Iterator[tuple[int, str]]:
+    """Generation and text of each event."""
     tables = [(name, table) for name, table in database.tables.items() if _wanted(classes, name, None)]
     for operation, find in (("add", _added), ("mod", _modified), ("del", _deleted)):
         for name, table in tables:
             for ref, generation in find(table, since):
                 if _wanted(classes, name, ref):
                     snapshot = None if operation == "del" else table.xml(ref)
-                    yield _event(name, ref, operation, generation, snapshot)
+                    yield generation, _event(name, ref, operation, generation, snapshot)
 
 
 def _added(table: Table, since: int) -> Iterator[tuple[str, int]]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from xsagent.model.records import NULL_REF, UNTAGGED, Pif, Sriov, Vlan
+from xsagent.model.records import NULL_REF, UNTAGGED, Pif, Ref, Sriov, Vlan
 from xsagent.model.snapshot import Snapshot
 from xsagent.sources.dbcache_fields import complete_fields, is_plain_nic, json_value, read_elements
 from xsagent.sources.dbcache_layout import (
@@ -45,17 +45,43 @@ _CONTAINERS: Final = {
 """Elements by record that are written as empty elements where they hold nothing."""
 
 
-def render_dbcache(snapshot: Snapshot) -> bytes:
+Texts = dict[Ref, tuple[Record, int | None, str]]
+"""A record that was rendered, what of another record its text depends on, and the text."""
+
+
+def render_dbcache(snapshot: Snapshot, texts: Texts | None = None) -> bytes:
     """The cache that `parse_dbcache` reads as this snapshot (but for source and warnings), in ASCII.
 
     The same snapshot gives the same bytes. Records are sorted by reference.
+
+    Args:
+        snapshot: the records.
+        texts: of records that were rendered before; used for those that are the very same objects, and brought up to
+            date: most of a snapshot does not change between two caches.
     """
+    known: Texts = {} if texts is None else texts
     lines = ['<?xml version="1.0" ?>', f"<{ROOT} {EXTRA}={_quoted(_root_extra(snapshot))}>"]
     for tag, records in _by_tag(snapshot).items():
-        for record in sorted(records, key=lambda record: record.ref):
-            lines.extend(_render_record(LAYOUTS[tag], record, snapshot))
+        ordered = sorted(records, key=lambda record: record.ref)
+        lines += [_text(LAYOUTS[tag], record, snapshot, known) for record in ordered]
     lines.append(f"</{ROOT}>\n")
     return "\n".join(lines).encode("ascii", "xmlcharrefreplace")
+
+
+def _text(layout: RecordLayout, record: Record, snapshot: Snapshot, known: Texts) -> str:
+    tag = _tag_below(record, snapshot) if isinstance(record, Vlan) else None
+    before = known.get(record.ref)
+    if before is not None and before[0] is record and before[1] == tag:
+        return before[2]
+    text = "\n".join(_render_record(layout, record, tag))
+    known[record.ref] = (record, tag, text)
+    return text
+
+
+def _tag_below(vlan: Vlan, snapshot: Snapshot) -> int:
+    """The tag that a reader takes from the VLAN's PIF."""
+    carried = snapshot.pifs.get(vlan.pif)
+    return carried.vlan if carried else UNTAGGED
 
 
 def _by_tag(snapshot: Snapshot) -> Mapping[str, Iterable[Record]]:
@@ -80,9 +106,9 @@ def _root_extra(snapshot: Snapshot) -> str:
     return _json(values)
 
 
-def _render_record(layout: RecordLayout, record: Record, snapshot: Snapshot) -> Iterator[str]:
+def _render_record(layout: RecordLayout, record: Record, tag: int | None) -> Iterator[str]:
     raw = _raw_record(layout, record)
-    extra = _extra_fields(layout, record, raw, snapshot)
+    extra = _extra_fields(layout, record, raw, tag)
     yield f"\t<{raw.tag} ref={_quoted(raw.ref)}>"
     for name, element in raw.elements.items():
         if element.items:
@@ -123,9 +149,9 @@ def _raw_element(element: Element, value: Any) -> RawElement:  # noqa: ANN401 - 
     return RawElement("", [(element.item, _legal(ref)) for ref in refs])
 
 
-def _extra_fields(layout: RecordLayout, record: Record, raw: RawRecord, snapshot: Snapshot) -> dict[str, object]:
+def _extra_fields(layout: RecordLayout, record: Record, raw: RawRecord, tag: int | None) -> dict[str, object]:
     """Fields that a reader of the legacy elements alone would get wrong, and of maps only such keys."""
-    read: Mapping[str, Any] = _without_extra(layout, raw, record, snapshot)
+    read: Mapping[str, Any] = _without_extra(layout, raw, record, tag)
     extra: dict[str, object] = {}
     for name, found in read.items():
         value = getattr(record, name)
@@ -137,11 +163,10 @@ def _extra_fields(layout: RecordLayout, record: Record, raw: RawRecord, snapshot
     return extra
 
 
-def _without_extra(layout: RecordLayout, raw: RawRecord, record: Record, snapshot: Snapshot) -> Mapping[str, object]:
+def _without_extra(layout: RecordLayout, raw: RawRecord, record: Record, tag: int | None) -> Mapping[str, object]:
     fields = read_elements(raw)
     if isinstance(record, Vlan):
-        carried = snapshot.pifs.get(record.pif)
-        fields["tag"] = carried.vlan if carried else UNTAGGED
+        fields["tag"] = tag
     if isinstance(record, Pif):
         # a reader infers it from the other fields, those of the JSON with them
         fields["physical"] = is_plain_nic(functools.partial(getattr, record))

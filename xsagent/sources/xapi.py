@@ -34,7 +34,7 @@ from xsagent.sources.xapi_records import (
 )
 from xsagent.sources.xapi_session import UNKNOWN_METHOD, RawRecord, XapiSession, is_xapi_there, open_session
 
-__all__ = ["XapiSession", "is_xapi_there", "open_session", "read_snapshot"]
+__all__ = ["XapiSession", "find_host", "is_xapi_there", "open_session", "read_snapshot"]
 
 _READS: Final = 3
 """Whole reads before an object that vanishes between two calls, again and again, is an error."""
@@ -43,7 +43,25 @@ RawRecords = Mapping[Ref, RawRecord]
 Record = TypeVar("Record", Pif, Network, Bond, Vlan, Tunnel, Sriov, Pool)
 
 
-def read_snapshot(session: XapiSession, host_uuid: str) -> Snapshot:
+def find_host(session: XapiSession, host_uuid: str) -> Ref:
+    """The reference of this host.
+
+    Raises:
+        XapiUnavailableError: XAPI is away or hangs.
+        XapiError: the session is not valid, or XAPI knows no such host.
+    """
+    try:
+        return Ref(str(session.call("host.get_by_uuid", host_uuid)))
+    except XapiError as error:
+        if error.code != "UUID_INVALID":
+            raise
+        raise XapiError(
+            f"XAPI knows no host with uuid {host_uuid} (INSTALLATION_UUID of the inventory); nothing was changed",
+            error.code,
+        ) from error
+
+
+def read_snapshot(session: XapiSession, host_uuid: str, host: Ref | None = None) -> Snapshot:
     """This host's records, read in bulk; a record that cannot be used is left out and named in `unusable`.
 
     Contract: reads only, so it may be repeated; blocks until the session's deadline at the longest. Records that
@@ -52,18 +70,20 @@ def read_snapshot(session: XapiSession, host_uuid: str) -> Snapshot:
     Args:
         session: from `open_session`.
         host_uuid: INSTALLATION_UUID of the inventory.
+        host: from `find_host`, where the caller has it; None looks it up.
 
     Raises:
         XapiUnavailableError: XAPI is away or hangs.
         XapiError: the session is not valid, XAPI knows no such host, or it answered with another error.
     """
+    ours = find_host(session, host_uuid) if host is None else host
     for _ in range(_READS - 1):
         try:
-            return _Reading(session).snapshot(host_uuid)
+            return _Reading(session).snapshot(ours, host_uuid)
         except XapiError as error:
             if error.code != "HANDLE_INVALID":
                 raise
-    return _Reading(session).snapshot(host_uuid)
+    return _Reading(session).snapshot(ours, host_uuid)
 
 
 @dataclass
@@ -74,8 +94,8 @@ class _Reading:
     unusable: dict[Ref, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
-    def snapshot(self, host_uuid: str) -> Snapshot:
-        raw_pifs = self.session.records_where("PIF", "host", [self._host(host_uuid)])
+    def snapshot(self, host: Ref, host_uuid: str) -> Snapshot:
+        raw_pifs = self.session.records_where("PIF", "host", [host])
         pifs = self._parsed("PIF", raw_pifs, parse_pif)
         networks = self._networks(raw_pifs)
         vlans = self._related("VLAN", "tagged_PIF", raw_pifs, "VLAN_slave_of", parse_vlan)
@@ -100,17 +120,6 @@ class _Reading:
             unusable=self.unusable,
             warnings=tuple(self.warnings),
         )
-
-    def _host(self, host_uuid: str) -> Ref:
-        try:
-            return Ref(str(self.session.call("host.get_by_uuid", host_uuid)))
-        except XapiError as error:
-            if error.code != "UUID_INVALID":
-                raise
-            raise XapiError(
-                f"XAPI knows no host with uuid {host_uuid} (INSTALLATION_UUID of the inventory); nothing was changed",
-                error.code,
-            ) from error
 
     def _networks(self, raw_pifs: RawRecords) -> dict[Ref, Network]:
         """Networks that a PIF of this host is on, and internal ones (without any PIF), which guests may be on."""

@@ -7,7 +7,7 @@ of the pool (wire.md section 8). Events are hints: a batch says which objects to
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from xsagent.errors import XapiError
@@ -63,10 +63,21 @@ def read_events(session: XapiSession, kinds: Sequence[str], token: str, timeout_
 def fresh_start(session: XapiSession, kinds: Sequence[str]) -> EventBatch:
     """A token for "from now on", and how many objects of each class there are, without the pool's records.
 
-    Asks for an object of each class that does not exist: a token is the database's generation, whatever was asked for.
-    Take it before a bulk read, so that what changes during the read comes as an event.
+    Take it before a bulk read, so that what changes during the read comes as an event. The numbers come from asking for
+    an object of each class that does not exist. The token of such an answer is no good: it is that of the last event
+    told, of which there is none. event.inject has the database's generation; our session is touched for it, of which
+    nobody gets events. A server that refuses that call may be one whose every token is the generation.
     """
-    return _batch(session.call("event.from", [f"{kind}/{NULL_REF}" for kind in kinds], "", 0.0))
+    token = _generation(session)
+    counted = _batch(session.call("event.from", [f"{kind}/{NULL_REF}" for kind in kinds], "", 0.0))
+    return counted if token is None else replace(counted, token=token)
+
+
+def _generation(session: XapiSession) -> str | None:
+    try:
+        return str(session.call("event.inject", "session", session.ref))
+    except XapiError:
+        return None
 
 
 def _batch(value: object) -> EventBatch:

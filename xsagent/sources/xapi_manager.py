@@ -14,7 +14,6 @@ from xsagent.model.records import Ref
 from xsagent.model.sdn_controller import SdnController
 from xsagent.model.snapshot import Snapshot
 from xsagent.model.values import shown
-from xsagent.sources.xapi import read_snapshot
 from xsagent.sources.xapi_session import UNKNOWN_METHOD, RawRecord, XapiSession
 
 _FIELDS = ("uuid", "protocol", "address", "port")
@@ -34,8 +33,8 @@ class ManagerRecords:
     controllers: tuple[SdnController, ...] = ()
 
 
-def read_manager_records(session: XapiSession, host_uuid: str) -> ManagerRecords:
-    """Everything that decides about the manager; reads only, within the session's deadline.
+def read_manager_records(session: XapiSession, snapshot: Snapshot) -> ManagerRecords:
+    """Everything that decides about the manager, beside the host's records; reads only, within the session's deadline.
 
     Raises:
         XapiUnavailableError, XapiError: as `read_snapshot`.
@@ -43,7 +42,7 @@ def read_manager_records(session: XapiSession, host_uuid: str) -> ManagerRecords
     """
     controllers = tuple(parse_sdn_controller(ref, raw) for ref, raw in _controllers(session).items())
     pools = len(session.records("pool"))
-    return ManagerRecords(snapshot=read_snapshot(session, host_uuid), pools=pools, controllers=controllers)
+    return ManagerRecords(snapshot=snapshot, pools=pools, controllers=controllers)
 
 
 def parse_sdn_controller(ref: Ref, raw: Mapping[str, object]) -> SdnController:

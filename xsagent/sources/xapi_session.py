@@ -46,15 +46,29 @@ _log = get_logger()
 class XapiSession:
     """Calls under one session; made by `open_session`. Not for several threads, `interrupt` apart."""
 
-    def __init__(self, connection: XapiConnection, *, given: Ref | None, wait: bool, local: bool = False) -> None:
+    def __init__(
+        self,
+        connection: XapiConnection,
+        *,
+        given: Ref | None,
+        wait: bool,
+        local: bool = False,
+        lasting: bool = False,
+    ) -> None:
         self._connection = connection
         self._is_local = local
-        self._is_ours = given is None
-        self._is_open = False
+        self._is_ours = given is None or lasting
+        self._is_lasting = lasting
+        self._is_open = given is not None and lasting
         self._wait = wait
         if given is not None:
             hide(given)
             connection.use_session(given)
+
+    @property
+    def ref(self) -> Ref:
+        """The session's own reference, a secret."""
+        return Ref(self._connection.session)
 
     def renew_deadline(self, seconds: float) -> None:
         """Give the following calls `seconds` from now (a daemon's session outlives its first deadline)."""
@@ -110,15 +124,15 @@ class XapiSession:
         return {ref: raw for ref, raw in self.records(kind).items() if str(raw.get(field)) in chosen}
 
     def log_in(self) -> None:
-        """Open a session of our own; does nothing under a given one."""
-        if self._is_ours:
+        """Open a session of our own; does nothing under one that is open."""
+        if self._is_ours and not self._is_open:
             method = _LOCAL_LOGIN if self._is_local else "login_with_password"
             self._persist(f"session.{method}", self._log_in_once, repeatable=True)
 
     def close(self) -> None:
-        """End our own session, however the work ended; a given one stays open. Never raises for XAPI's sake."""
+        """End our own session, however the work ended; another stays open. Never raises for XAPI's sake."""
         try:
-            if self._is_ours and self._is_open:
+            if self._is_ours and self._is_open and not self._is_lasting:
                 self.renew_deadline(_LOGOUT_S)
                 self._connection.logout()
         except (ApiAnswerError, BrokenAnswerError, TimeoutError) as error:
@@ -192,11 +206,12 @@ def open_session(
     *,
     wait: bool = True,
     local: bool = False,
+    lasting: bool = False,
 ) -> Iterator[XapiSession]:
     """A session with the local XAPI for the time of a `with` block.
 
     Contract: a session that was given is used and never logged out; one of our own is logged out at the end, after
-    errors too. Logging out takes at most two seconds, also beyond the deadline.
+    errors too, unless it is to last. Logging out takes at most two seconds, also beyond the deadline.
 
     Args:
         sockets: where XAPI may listen (`Paths.xapi_sockets`); the first on which somebody does is used.
@@ -205,12 +220,15 @@ def open_session(
         wait: whether to wait for an XAPI that is away, until the deadline; False raises at once.
         local: log in with this host alone, which works though the coordinator is away, for the few calls that XAPI
             then takes; records cannot be read (wire.md section 4).
+        lasting: leave one of our own open, for who keeps its reference; `session_ref` is one that was left open so, and
+            is replaced where it is no good any more.
 
     Raises:
         XapiUnavailableError: XAPI is away or hangs.
         XapiError: it refused the login.
     """
-    session = XapiSession(XapiConnection(sockets, Deadline(deadline_s)), given=session_ref, wait=wait, local=local)
+    connection = XapiConnection(sockets, Deadline(deadline_s))
+    session = XapiSession(connection, given=session_ref, wait=wait, local=local, lasting=lasting)
     try:
         session.log_in()
         yield session

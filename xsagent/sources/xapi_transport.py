@@ -176,6 +176,11 @@ class XapiConnection:
         """Break the connection beneath a call of another thread; the next call makes a new one."""
         self._transport.interrupt()
 
+    @property
+    def session(self) -> str:
+        """Reference of the session in use; a secret."""
+        return str(self._proxy.handle)
+
     def use_session(self, ref: str) -> None:
         """Let the next calls go under this session, which somebody opened."""
         self._proxy._session = ref  # noqa: SLF001 - the package's documented way to take over a session
@@ -192,7 +197,7 @@ class XapiConnection:
         self._login_method = method
         # Else the package logs in again by itself on SESSION_INVALID, up to three times, and leaks sessions
         self._proxy.last_login_method = None
-        return str(self._proxy.handle)
+        return self.session
 
     def logout(self) -> None:
         """End the session in use: by session.local_logout when it is one with this host alone."""

@@ -6,11 +6,12 @@ one VLAN more beside 500 others costs what it costs beside none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xsagent.topology.desired import Desired
 from xsagent.topology.ownership import is_vlan_bridge
-from xsagent.topology.values import ObjectKind
+from xsagent.topology.values import Bridge, ObjectKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +41,23 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
     ports = [port for bridge in topology.bridges.values() for port in bridge.ports.values()]
     vlan_bridges = [port for port in ports if is_vlan_bridge(port)]
     names = {name for port in ports for name in (port.name, *port.interfaces)}
-    names |= {*topology.bridges, *topology.links, *(key.name for key in topology.absent)}
+    names |= {*topology.bridges, *topology.links, *topology.ip_devices, *(key.name for key in topology.absent)}
+    if desired.management is not None:
+        names.add(desired.management.device)
     dropped = {key.name for key in topology.absent if key.kind is ObjectKind.BRIDGE}
     return SwitchConcern(
         names=frozenset(names),
         tags=frozenset(port.tag for port in vlan_bridges if isinstance(port.tag, int)),
         bridges=frozenset(dropped | {port.name for port in vlan_bridges}),
     )
+
+
+def devices_of(concern: SwitchConcern, bridges: Mapping[str, Bridge]) -> frozenset[str]:
+    """Netdevs that such an operation looks at, beside VLAN netdevs and those that others' routes lead through.
+
+    Args:
+        concern: what it looks at.
+        bridges: the switch, read for this concern.
+    """
+    ports = [port for bridge in bridges.values() for port in bridge.ports.values()]
+    return concern.names | bridges.keys() | {name for port in ports for name in (port.name, *port.interfaces)}

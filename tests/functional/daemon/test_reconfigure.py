@@ -92,6 +92,50 @@ def test_the_daemon_does_it_and_answers_as_the_command_itself(host: Host) -> Non
     assert host.served_requests() >= taken + 2 + len(calls)
 
 
+def test_what_xapi_changed_a_moment_before_counts(host: Host) -> None:
+    """A worker begins with what one before it read, and XAPI says what is new; the caller's session stays open."""
+    words = host.ask()
+    xapi = host.xapi.xapi
+    assert xapi is not None
+    given = words[1]
+
+    def is_known() -> bool:
+        xapi.control("clear_log")
+        succeed(host.sandbox, *words)
+        return "PIF.get_all_records_where" not in xapi.methods()
+
+    wait_for(is_known, 60, "all was read again and again")
+    xapi.control("clear_log")
+    xapi.control("put", name="PIF", ref=record_ref("pif eth0"), fields={"IP": "192.0.2.12"})
+
+    succeed(host.sandbox, *words)
+
+    assert "PIF.get_all_records_where" not in xapi.methods()
+    assert addresses(host.sandbox, "xenbr0") == ["192.0.2.12/24"]
+    assert "<IP>192.0.2.12</IP>" in (host.sandbox.root / "var/xapi/network.dbcache").read_text()
+    assert given in xapi.sessions()
+    assert "session.logout" not in xapi.methods()
+
+
+def test_xapi_that_hangs_is_the_error_that_it_is_without_a_daemon(host: Host) -> None:
+    """Exit 1 at the deadline for XAPI itself, the cache with a warning for an admin; nothing was changed."""
+    words = host.ask()
+    succeed(host.sandbox, *words)
+    xapi = host.xapi.xapi
+    assert xapi is not None
+    xapi.control("put", name="PIF", ref=record_ref("pif eth0"), fields={"IP": "192.0.2.12"})
+    xapi.fault("hang", "*")
+    deadline = {"XSAGENT_XAPI_DEADLINE_S": "1"}
+
+    said = refuse(host.sandbox, *words, env=deadline)
+    done = reconfigure(host.sandbox, "--pif-uuid", host.pif["uuid"], "up", env=deadline)
+
+    assert "XAPI did not answer" in said
+    assert done.returncode == 0
+    assert "the cache is used" in done.stderr
+    assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
+
+
 def test_force_and_never_are_not_handed_over(host: Host) -> None:
     """A boot needs nobody, and who wants no daemon has none."""
     before = host.served_requests()
@@ -204,6 +248,17 @@ def test_a_worker_that_is_killed_is_an_error_and_is_taken_back(host: Host) -> No
 
     _, errors = client.communicate(timeout=30)
     assert "xsagentd ended while it did this" in errors
+    wait_for(lambda: is_back(host), 60, "it was not taken back")
+
+
+def test_a_guardian_watches_a_worker_and_needs_no_daemon(host: Host) -> None:
+    """It is a fork of the worker, and outlives it and the daemon."""
+    begin_change(host)
+    worker = min(workers_of(host), key=int)
+
+    host.served.end("KILL")
+    host.sandbox.run(["kill", "-KILL", worker])
+
     wait_for(lambda: is_back(host), 60, "it was not taken back")
 
 

@@ -17,7 +17,7 @@ DUMP = """
 import json, sys
 from xsagent.observed.netlink import dump_kernel
 from xsagent.topology.codec import to_json
-print(json.dumps(to_json(dump_kernel())))
+print(json.dumps(to_json(dump_kernel(sys.argv[1:] or None))))
 assert not any(name.startswith("pyroute2") for name in sys.modules)
 """
 
@@ -50,9 +50,9 @@ route add default via 2001:db8::1 dev a0
 """
 
 
-def dump(dom0: Dom0) -> KernelDump:
-    """What we read."""
-    return from_json(KernelDump, json.loads(dom0.sandbox.run([sys.executable, "-c", DUMP]).stdout))
+def dump(dom0: Dom0, *devices: str) -> KernelDump:
+    """What we read: of these devices, or for none of all."""
+    return from_json(KernelDump, json.loads(dom0.sandbox.run([sys.executable, "-c", DUMP, *devices]).stdout))
 
 
 def set_up(dom0: Dom0) -> None:
@@ -105,6 +105,28 @@ def test_one_devices_addresses_are_read_alone(dom0: Dom0) -> None:
     )
     assert len(json.loads(alone)["addresses"]) > 4
     assert json.loads(dom0.sandbox.run([sys.executable, "-c", ONE_DEVICE, "gone"]).stdout)["addresses"] == []
+
+
+def test_devices_that_matter_are_read_as_in_the_whole(dom0: Dom0) -> None:
+    """With their addresses and routes; beside them those that a route leads through which somebody set (a0)."""
+    set_up(dom0)
+    whole = dump(dom0)
+    kept = {row.ifindex for row in whole.links if row.name in {"a0", "br0"}}
+
+    part = dump(dom0, "br0", "gone", "a-name-that-no-netdev-can-have")
+
+    assert {row.ifindex for row in part.links} == kept
+    assert sorted(part.links, key=lambda row: row.ifindex) == [row for row in whole.links if row.ifindex in kept]
+    assert part.addresses == tuple(row for row in whole.addresses if row.ifindex in kept)
+    assert part.routes == tuple(row for row in whole.routes if row.ifindex in kept)
+    assert len(whole.links) > len(part.links)
+
+
+def test_very_many_devices_are_read_from_the_whole_list(dom0: Dom0) -> None:
+    """Asking for each would take longer."""
+    set_up(dom0)
+
+    assert dump(dom0, "br0", *(f"vif{number}.0" for number in range(100))) == dump(dom0)
 
 
 def test_routes_are_those_that_ip_shows_of_the_main_table(dom0: Dom0) -> None:

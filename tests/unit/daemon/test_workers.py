@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,75 @@ def _sleeps(pid: int) -> int:
     """How often it went to sleep so far."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return int(lines["voluntary_ctxt_switches"])
+
+
+class Learner:
+    """A memory of what was said so far."""
+
+    def __init__(self) -> None:
+        self.known = b""
+        self.said = b""
+
+    def news(self) -> bytes:
+        """What was said."""
+        return self.said
+
+    def learn(self, news: bytes) -> None:
+        """Know it too, unless it is nonsense."""
+        if news == b"nonsense":
+            raise ValueError(news)
+        self.known += news
+
+
+def test_what_a_worker_learnt_those_after_it_know() -> None:
+    """Also the one that waited already when it was said; however long it is; a fault in it costs nobody the service."""
+    memory = Learner()
+
+    def command(words: Sequence[str]) -> int:
+        sys.stdout.write(str(len(memory.known)))
+        memory.said = "".join(words).encode()
+        return 0
+
+    nursery = Nursery({"x": command}, memory=memory)
+
+    def run(*words: str) -> str:
+        answer = nursery.run(Request(command="x", arguments=words))
+        assert answer is not None
+        return answer.stdout
+
+    def becomes(length: int) -> bool:
+        deadline = time.monotonic() + 30
+        while run() != str(length) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return run() == str(length)
+
+    try:
+        assert run("once") == "0"
+        assert becomes(4)
+        run("n" * 60_000)
+        assert becomes(60_004)
+        run("nonsense")
+        assert becomes(60_004)
+    finally:
+        nursery.stop()
+
+
+def test_each_of_many_requests_at_once_is_done_once(tmp_path: Path) -> None:
+    """Workers are replaced meanwhile, since each has news."""
+    memory = Learner()
+
+    def command(words: Sequence[str]) -> int:
+        (tmp_path / words[0]).open("a").write("x")
+        memory.said = b"n"
+        return 0
+
+    nursery = Nursery({"x": command}, memory=memory)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            names = [str(number) for number in range(60)]
+            answers = list(pool.map(lambda name: nursery.run(Request(command="x", arguments=(name,))), names))
+    finally:
+        nursery.stop()
+
+    assert [answer is not None and answer.status for answer in answers] == [0] * 60
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "x")

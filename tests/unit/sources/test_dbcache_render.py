@@ -12,7 +12,7 @@ from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, 
 from xsagent.model.snapshot import Snapshot
 from xsagent.sources.dbcache import parse_dbcache, read_dbcache
 from xsagent.sources.dbcache_fields import _JSON_CHECKS
-from xsagent.sources.dbcache_render import render_dbcache
+from xsagent.sources.dbcache_render import Texts, render_dbcache
 
 DATA = Path(__file__).parent / "data"
 FULL = Snapshot(
@@ -203,6 +203,21 @@ def test_a_change_that_a_legacy_script_makes_is_seen() -> None:
     edited = render_dbcache(FULL).replace(b"<IP>192.0.2.10</IP>", b"<IP>192.0.2.77</IP>")
 
     assert parse_dbcache(edited).pifs[Ref("P0")].ip == "192.0.2.77"
+
+
+def test_texts_that_are_there_already_make_no_difference() -> None:
+    """Of records that stayed, of some that changed, and of a VLAN whose tag is its PIF's."""
+    texts: Texts = {}
+    assert render_dbcache(FULL, texts) == render_dbcache(FULL, texts) == render_dbcache(FULL)
+    vlan = next(iter(FULL.vlans.values()))
+    changed = {
+        Ref("P0"): dataclasses.replace(FULL.pifs[Ref("P0")], ip="192.0.2.77"),
+        vlan.pif: dataclasses.replace(FULL.pifs[vlan.pif], vlan=FULL.pifs[vlan.pif].vlan + 1),
+    }
+
+    after = dataclasses.replace(FULL, pifs={**FULL.pifs, **changed})
+
+    assert render_dbcache(after, texts) == render_dbcache(after) != render_dbcache(FULL)
 
 
 def test_bytes_are_ascii_and_in_a_fixed_order() -> None:
