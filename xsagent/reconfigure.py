@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
-from xsagent.apply.executor import Executed, Settle, execute, roll_back
+from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.guardian import StartGuardian, start_guardian
 from xsagent.apply.journal import Journal, read_journal, remove_journal
 from xsagent.apply.orphans import end_orphans
@@ -223,23 +223,36 @@ def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman
 
     runner.prepare(plan.steps)
     try:
-        done = execute(plan, runner.run, begin, host.report, settle)
-        cause = None
-        if isinstance(done, Executed):
-            cause = _check(operation, host, done, deadman)
-            if cause is None and operation.retirement is not None:
-                done, cause = _retire(operation, operation.retirement, host, runner, begin, settle, done, deadman)
-        if cause is not None:
-            done = roll_back(journal.begun, cause, undoer.run, host.report, settle)
+        done = _carry_out(operation, host, plan, runner, begin, deadman)
+        if isinstance(done, Executed) and operation.retirement is not None:
+            done = _retire(operation, operation.retirement, host, runner, begin, done, deadman)
+        ended = done if isinstance(done, Executed) else roll_back(done, undoer.run, host.report, settle)
     except BaseException as error:
         # whatever it was, the host must not stay half done (legacy-faults F11)
-        _end(roll_back(journal.begun, repr(error), undoer.run, host.report, settle), host, journal, deadman)
+        failed = Failed(begun=tuple(journal.begun), cause=repr(error))
+        _end(roll_back(failed, undoer.run, host.report, settle), host, journal, deadman)
         raise
-    _end(done, host, journal, deadman)
-    if not isinstance(done, Executed):
-        return done
+    _end(ended, host, journal, deadman)
+    if not isinstance(ended, Executed):
+        return ended
     _learn_name_servers(operation, host)
-    return _kept(operation, done, plan, deadman)
+    return _kept(operation, ended, plan, deadman)
+
+
+def _carry_out(
+    operation: Operation,
+    host: Host,
+    plan: Plan,
+    runner: StepRunner,
+    begin: Callable[[Step], None],
+    deadman: Deadman,
+) -> Executed | Failed:
+    """Run a plan's steps and see whether what they made may stay; nothing is taken back here."""
+    done = execute(plan, runner.run, begin, host.report)
+    if isinstance(done, Failed):
+        return done
+    cause = _check(operation, host, done, deadman)
+    return done if cause is None else Failed(begun=done.begun, cause=cause)
 
 
 def _learn_name_servers(operation: Operation, host: Host) -> None:
@@ -274,26 +287,23 @@ def _retire(
     host: Host,
     runner: StepRunner,
     begin: Callable[[Step], None],
-    settle: Settle,
     done: Executed,
     deadman: Deadman,
-) -> tuple[Executed, str | None]:
+) -> Executed | Failed:
     """Take from the former management interface what the new one has now: a second plan, under the same deadman.
 
     Returns:
-        Everything begun so far, and why it must be taken back (None: it may stay).
+        With all that was begun, by the first plan too.
     """
     log_reasons(host.logger, retirement.reasons)
     second = _second(operation, retirement)
     try:
         plan = make_plan(second, host)
     except XsagentError as error:
-        return done, str(error)
-    retired = execute(plan, runner.run, begin, host.report, settle)
-    if not isinstance(retired, Executed):
-        return done, retired.cause
-    whole = Executed(begun=(*done.begun, *retired.begun), silent_dhcp=done.silent_dhcp)
-    return whole, _check(second, host, retired, deadman)
+        return Failed(begun=done.begun, cause=str(error))
+    retired = _carry_out(second, host, plan, runner, begin, deadman)
+    begun = (*done.begun, *retired.begun)
+    return replace(retired, begun=begun) if isinstance(retired, Failed) else replace(done, begun=begun)
 
 
 def _second(operation: Operation, retirement: Desired) -> Operation:

@@ -14,7 +14,7 @@ from hypothesis import given
 from strategies import SCENARIOS, Scenario
 from walk import TALLY, Attempt, FaultyRun, Killed, assert_same, assert_undone, hosts, run_plan, settler, undo, walk
 
-from xsagent.apply.executor import Executed, RunStep, execute
+from xsagent.apply.executor import Executed, Failed, RunStep, execute, roll_back
 from xsagent.apply.journal import NAME, Journal, JournalEntries, read_journal
 from xsagent.apply.outcome import Applied, RolledBack
 from xsagent.apply.recovery import recover
@@ -52,7 +52,9 @@ def test_a_failure_at_any_step_takes_everything_back(scenario: Scenario) -> None
                 continue
             model = attempt.start.copy()
             faulty = FaultyRun(model=model, step=number, done=done, fault=NetlinkError)
-            ended = execute(attempt.plan, faulty.run, _nothing, _quiet, settler(model))
+            failed = execute(attempt.plan, faulty.run, _nothing, _quiet)
+            assert isinstance(failed, Failed)
+            ended = roll_back(failed, faulty.run, _quiet, settler(model))
             assert_undone(ended, model, attempt.start, f"{attempt.event} failing at {number}.{done}")
 
 

@@ -16,7 +16,7 @@ from hypothesis import settings
 from strategies import Event, Scenario
 from world import World
 
-from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.outcome import RolledBack
 from xsagent.errors import (
     DeviceAbsentError,
@@ -95,13 +95,14 @@ def walk(scenario: Scenario) -> Iterator[Attempt]:
 
 def run_plan(plan: Plan, model: HostModel, begin: Callable[[Step], None] = lambda _: None) -> object:
     """Run a plan on a model by the real executor."""
-    return execute(plan, model.run, begin, _quiet, settler(model))
+    return execute(plan, model.run, begin, _quiet)
 
 
 def undo(begun: Sequence[Step], model: HostModel, run: Callable[[Step], None] | None = None) -> object:
     """Take steps back by the real executor."""
     model.strict = False
-    return roll_back(begun, "the test asks for it", run or model.run, _quiet, settler(model))
+    failed = Failed(begun=tuple(begun), cause="the test asks for it")
+    return roll_back(failed, run or model.run, _quiet, settler(model))
 
 
 def assert_undone(ended: object, model: HostModel, start: HostModel, what: str) -> None:

@@ -1,7 +1,7 @@
-"""Plan -> effects: runs steps in order, journals each before its effect, takes all back when one fails.
+"""Plan -> effects: runs steps in order, journals each before its effect, stops where one fails.
 
 Knows step kinds only through `run_step`, which the flow gives it (apply/run_step.py on a host, a model in the property
-tests). Comes after `plan/`; the flow verifies afterwards and calls `roll_back` itself when that fails.
+tests). Comes after `plan/`; the flow verifies afterwards, and calls `roll_back` when that or a step failed.
 """
 
 from __future__ import annotations
@@ -45,16 +45,28 @@ class Executed:
     silent_dhcp: str | None = None
 
 
-def execute(
-    plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report, settle: Settle = tuple
-) -> Executed | RolledBack | Stuck:
-    """Run a plan's steps; on the first failure of a required one take back what was begun.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """What was begun must be taken back.
+
+    Attributes:
+        begun: the steps, with the one that failed: its effect may have happened in part.
+        conflict: as RolledBack.conflict.
+    """
+
+    begun: tuple[Step, ...]
+    cause: str
+    conflict: bool = False
+
+
+def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report) -> Executed | Failed:
+    """Run a plan's steps, up to the first failure of a required one.
 
     Arguments:
         begin: puts a step on disk before its effect (Journal.begin).
 
     Returns:
-        Executed when every required step succeeded; otherwise how the undo ended. Never raises for a step's failure.
+        Executed when every required step succeeded. Never raises for a step's failure.
     """
     begun: list[Step] = []
     silent: str | None = None
@@ -69,20 +81,16 @@ def execute(
             silent = str(error)
         except (XsagentError, OSError) as error:
             if step.required or isinstance(error, ApplyError):
-                ended = roll_back(begun, str(error), run_step, report, settle)
-                if isinstance(error, ConflictError) and isinstance(ended, RolledBack):
-                    return replace(ended, conflict=True)
-                return ended
+                return Failed(begun=tuple(begun), cause=str(error), conflict=isinstance(error, ConflictError))
             report("pass_over", step, str(error))
     return Executed(begun=tuple(begun), silent_dhcp=silent)
 
 
-def roll_back(
-    begun: Sequence[Step], cause: str, run_step: RunStep, report: Report, settle: Settle = tuple
-) -> RolledBack | Stuck:
+def roll_back(failed: Failed, run_step: RunStep, report: Report, settle: Settle = tuple) -> RolledBack | Stuck:
     """Take back steps that were begun, the last first; a failing undo does not stop the others."""
-    undo = tuple(step for done in reversed(begun) for step in done.undo)
-    return run_undo(settle(undo), cause, run_step, report)
+    undo = tuple(step for done in reversed(failed.begun) for step in done.undo)
+    ended = run_undo(settle(undo), failed.cause, run_step, report)
+    return replace(ended, conflict=failed.conflict) if isinstance(ended, RolledBack) else ended
 
 
 def run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xsagent.apply.deadman import arm_deadman, compute_window, default_gateways
-from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.files import remove_file
 from xsagent.apply.flows import read_flows, render_flow, replace_flows
 from xsagent.apply.journal import Journal
@@ -124,20 +124,21 @@ class _Change:
         )
         locking = self._read_locking_flows()
         with deadman:
-            done = execute(plan, self._run_step, journal.begin, self.host.report, journal.give_room)
-            cause = None
+            done = execute(plan, self._run_step, journal.begin, self.host.report)
             if isinstance(done, Executed):
                 cause = self._relock(locking) or deadman.verify(None, lambda: present)
-                if cause is not None:
-                    done = roll_back(done.begun, cause, self._run_step, self.host.report, journal.give_room)
-            if not isinstance(done, Executed):
+                done = done if cause is None else Failed(begun=done.begun, cause=cause)
+            if isinstance(done, Executed):
+                ended: Executed | RolledBack | Stuck = done
+            else:
+                ended = roll_back(done, self._run_step, self.host.report, journal.give_room)
                 self._relock(locking)
-            if not isinstance(done, Stuck):
+            if not isinstance(ended, Stuck):
                 journal.commit()
             journal.close()
-        if self.refused_flows is not None and isinstance(done, RolledBack):
-            raise self._flows_refused(self.refused_flows, done.cause)
-        return self._ended(done, deadman.unverified)
+        if self.refused_flows is not None and isinstance(ended, RolledBack):
+            raise self._flows_refused(self.refused_flows, ended.cause)
+        return self._ended(ended, deadman.unverified)
 
     @staticmethod
     def _ended(done: Executed | RolledBack | Stuck, unverified: str | None) -> Outcome:

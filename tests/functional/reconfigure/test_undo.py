@@ -271,6 +271,20 @@ def test_a_dhclient_that_cannot_start_is_taken_back(host: Sandbox) -> None:
     assert host.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
+def test_the_way_back_waits_no_longer_for_a_lease_than_a_way_back_may() -> None:
+    """A step fails: the DHCP client that ran before runs again, and asks on by itself; the run would have 60 s."""
+    with Sandbox(spec_for(records(**DHCP, IP="", netmask="", gateway=""))) as sandbox:
+        succeed(sandbox, "--force", "xenbr0", "up")
+        sandbox.far().dhcp.stop()
+        write_cache(sandbox, records(gateway="192.0.2.255"))
+
+        done = reconfigure(sandbox, "--no-syslog", "--force", "xenbr0", "up", env=QUICK)
+
+        assert done.returncode == 1
+        assert "no DHCP server answered on xenbr0 within 10 s; the client keeps asking" in done.stderr
+        assert sandbox.run(["pgrep", "-x", "dhclient"], check=False).stdout != ""
+
+
 def test_a_way_back_that_fails_too_is_stuck_and_the_next_run_finishes_it(scripted: Sandbox) -> None:
     """Exit 1, what is left in the log; a run for another PIF is refused until it is mended; then all is as it was."""
     before = state(scripted)

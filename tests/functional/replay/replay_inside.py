@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.run_step import StepRunner
 from xsagent.config import Paths, Settings
@@ -50,12 +50,13 @@ class Dom0:
         self.clear(start)
         self.build(start)
         answer: dict[str, object] = {"before": to_json(self.observe()), "error": None}
-        done = execute(plan, self.runner.run, _nothing, _quiet, self.settle)
+        done = execute(plan, self.runner.run, _nothing, _quiet)
         answer["after"] = to_json(self.observe())
         if not isinstance(done, Executed):
             answer["error"] = str(done)
             return answer
-        ended = roll_back(done.begun, "replayed", self.runner.run, _quiet, self.settle)
+        replayed = Failed(begun=done.begun, cause="replayed")
+        ended = roll_back(replayed, self.runner.run, _quiet, self.settle)
         answer["ended"] = str(ended)
         answer["undone"] = to_json(self.observe())
         return answer

@@ -1,8 +1,8 @@
-"""apply/executor.py: every step is journaled before its effect; a failure takes back what was begun, the last first."""
+"""apply/executor.py: each step is journaled before its effect; the first failure says what goes, the last first."""
 
 from __future__ import annotations
 
-from xsagent.apply.executor import Executed, execute, roll_back
+from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.outcome import RolledBack, Stuck
 from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, NetlinkError, RouteLostError
 from xsagent.plan.steps import FileStep, LinkStep, Plan, StartDhcpStep, Step
@@ -49,14 +49,17 @@ def test_each_step_is_journaled_before_its_effect() -> None:
     assert recorder.events == ["begin a", "a", "begin b", "b"]
 
 
-def test_a_failed_step_takes_back_everything_begun_last_first() -> None:
-    """The failed step's own undo runs too: its effect may have happened in part."""
+def test_a_failed_step_ends_the_run_and_everything_begun_goes_last_first() -> None:
+    """The failed step's own undo runs too: its effect may have happened in part. Each runs once, told by the flow."""
     recorder = Recorder({"c": NetlinkError("no")})
+    plan = Plan(steps=(step("a"), step("b"), step("c"), step("d")))
 
-    ended = execute(Plan(steps=(step("a"), step("b"), step("c"))), recorder.run, recorder.begin, recorder.report)
+    failed = execute(plan, recorder.run, recorder.begin, recorder.report)
 
-    assert ended == RolledBack(cause="no")
-    assert recorder.events[-3:] == ["unc", "unb", "una"]
+    assert failed == Failed(begun=plan.steps[:3], cause="no")
+    assert recorder.events[-1] == "begin c"
+    assert roll_back(failed, recorder.run, recorder.report) == RolledBack(cause="no")
+    assert recorder.events[-4:] == ["begin c", "unc", "unb", "una"]
 
 
 def test_a_best_effort_step_that_fails_stops_nothing() -> None:
@@ -73,7 +76,7 @@ def test_being_told_to_end_stops_even_at_a_best_effort_step() -> None:
     recorder = Recorder({"b": ApplyError("told to end")})
     plan = Plan(steps=(step("a"), step("b", required=False)))
 
-    assert execute(plan, recorder.run, recorder.begin, recorder.report) == RolledBack(cause="told to end")
+    assert execute(plan, recorder.run, recorder.begin, recorder.report) == Failed(begun=plan.steps, cause="told to end")
 
 
 def test_a_silent_dhcp_server_is_reported_and_nothing_is_taken_back() -> None:
@@ -90,16 +93,17 @@ def test_a_conflict_that_was_taken_back_says_that_a_fresh_plan_may_work() -> Non
     """What the plan relied on changed: nothing is wrong with the operation itself."""
     recorder = Recorder({"b": ConflictError("a port came")})
 
-    ended = execute(Plan(steps=(step("a"), step("b"))), recorder.run, recorder.begin, recorder.report)
+    failed = execute(Plan(steps=(step("a"), step("b"))), recorder.run, recorder.begin, recorder.report)
 
-    assert ended == RolledBack(cause="a port came", conflict=True)
+    assert isinstance(failed, Failed)
+    assert roll_back(failed, recorder.run, recorder.report) == RolledBack(cause="a port came", conflict=True)
 
 
 def test_an_undo_that_fails_is_named_and_the_others_still_run() -> None:
     """Stuck says what is left, and leaves no more than it must."""
     recorder = Recorder({"unb": NetlinkError("no")})
 
-    ended = roll_back([step("a"), step("b")], "cause", recorder.run, recorder.report)
+    ended = roll_back(Failed(begun=(step("a"), step("b")), cause="cause"), recorder.run, recorder.report)
 
     assert ended == Stuck(cause="cause", left=(LinkStep(device="unb", up=False),), problems=("no",))
     assert recorder.events == ["una"]
@@ -110,14 +114,14 @@ def test_a_route_that_nothing_can_bring_back_is_told_and_does_not_hold_later_run
     gone = RouteLostError("the route to 10.0.0.0/8 cannot come back: b is gone")
     recorder = Recorder({"unb": gone})
 
-    ended = roll_back([step("a"), step("b"), step("b")], "cause", recorder.run, recorder.report)
+    ended = roll_back(Failed(begun=(step("a"), step("b"), step("b")), cause="cause"), recorder.run, recorder.report)
 
     assert ended == RolledBack(cause="cause", lost=(str(gone),))
     assert recorder.events == ["una"]
 
 
 def test_a_journal_that_cannot_be_written_prevents_the_effect() -> None:
-    """A full disk stops the run before the step, and what was begun is taken back."""
+    """A full disk stops the run before the step, and what was begun before it is to be taken back."""
     recorder = Recorder()
 
     def begin(journaled: Step) -> None:
@@ -127,5 +131,8 @@ def test_a_journal_that_cannot_be_written_prevents_the_effect() -> None:
 
     plan = Plan(steps=(step("a"), FileStep(path="/etc/x", text="")))
 
-    assert isinstance(execute(plan, recorder.run, begin, recorder.report), RolledBack)
-    assert recorder.events == ["begin a", "a", "una"]
+    failed = execute(plan, recorder.run, begin, recorder.report)
+
+    assert isinstance(failed, Failed)
+    assert failed.begun == (step("a"),)
+    assert recorder.events == ["begin a", "a"]
