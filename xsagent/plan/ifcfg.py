@@ -1,7 +1,8 @@
 """IP devices under `ip_backend` ifcfg: files desired x observed -> ifdown, files, ifup. Pure.
 
 A file that is equal in meaning is not replaced, and a device that is up with what its file says is not touched, so a
-second run neither flaps an address nor restarts a DHCP client (legacy-faults F08).
+second run neither flaps an address nor restarts a DHCP client (legacy-faults F08). Routes that ifup had set and
+somebody took away come back by themselves.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from xsagent.plan.ip import remove_ip_device
+from xsagent.plan.ip import mend_routes, remove_ip_device
 from xsagent.plan.remade import restore_ip, restore_riders
 from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, LinkStep, Step
 from xsagent.topology.network_scripts import ifcfg_path, ifcfg_paths
-from xsagent.topology.values import IpDevice, Origin, Topology
+from xsagent.topology.values import IPV4, IPV6, IpDevice, Origin, Topology
 
 
 def diff_ifcfg_device(
@@ -28,7 +29,7 @@ def diff_ifcfg_device(
     changed = any(_must_restart(topology.files[path], observed.files.get(path)) for path in paths)
     configured = observed.files.get(ifcfg_path(name)) is not None and _is_up(name, observed)
     if not changed and is_configured(desired, observed):
-        return (), ()
+        return (), mend_routes(desired, observed.ip_devices.get(name, IpDevice(device=name)))
     riders = restore_riders(name, observed) if _is_up(name, observed) else ()
     before: tuple[Step, ...] = ()
     if changed and configured:
@@ -110,18 +111,17 @@ def _restore(device: str, observed: Topology) -> tuple[Step, ...]:
 
 
 def is_configured(desired: IpDevice, observed: Topology) -> bool:
-    """Whether the device is up with what is wanted: each static address, or a lease for DHCP."""
+    """Whether the device is up with what is wanted: each static address, and a lease of each family with DHCP."""
     if not _is_up(desired.device, observed):
         return False
     present = observed.ip_devices.get(desired.device, IpDevice(device=desired.device))
     addresses = {address.interface for address in present.addresses}
     if not all(address.interface in addresses for address in desired.addresses):
         return False
-    if desired.ipv4_mode == "dhcp":
-        return any(address.interface.version == 4 for address in present.addresses)  # noqa: PLR2004 - IP version
-    if desired.ipv6_mode == "dhcp":
-        return any(address.origin is Origin.DHCP for address in present.addresses)
-    return True
+    if desired.ipv4_mode == "dhcp" and not any(item.interface.version == IPV4 for item in present.addresses):
+        return False
+    leased = (item for item in present.addresses if item.origin is Origin.DHCP)
+    return desired.ipv6_mode != "dhcp" or any(item.interface.version == IPV6 for item in leased)
 
 
 def diff_files(topology: Topology, observed: Topology) -> tuple[Step, ...]:

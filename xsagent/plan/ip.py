@@ -51,6 +51,20 @@ def diff_ip_device(desired: IpDevice, observed: IpDevice | None) -> tuple[Step, 
     return tuple(steps)
 
 
+def mend_routes(desired: IpDevice, observed: IpDevice) -> tuple[Step, ...]:
+    """Steps for wanted routes that are missing on a device that ifup configured, whatever metric it gives them.
+
+    Best effort: ifup says nothing of a route that the kernel refuses, and an address without it is better than none.
+    """
+    there = {(route.destination, route.gateway) for route in observed.routes}
+    missing = (route for route in desired.routes if (route.destination, route.gateway) not in there)
+    return tuple(
+        _static_route(route, desired.device, observed.routes, "route is missing")
+        for route in sorted(missing, key=lambda route: route.gateway is not None)
+        if not _depends_on_lease(route, desired) or _may_be_reached(route, observed)
+    )
+
+
 def remove_ip_device(observed: IpDevice, reason: str) -> tuple[Step, ...]:
     """Steps that leave a device without DHCP client, addresses and routes of ours."""
     steps: list[Step] = [*stop_clients(observed, reason)]

@@ -6,9 +6,9 @@ import ipaddress
 from dataclasses import replace
 
 from xsagent.plan.ifcfg import diff_ifcfg_device, remove_ifcfg_device
-from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, RouteStep
+from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, RouteStep, Step
 from xsagent.topology.network_scripts import ifcfg_path
-from xsagent.topology.values import Address, IpDevice, Link, Route, Topology
+from xsagent.topology.values import ROUTE_PROTOCOL, Address, IpDevice, Link, Origin, Route, Topology
 
 RIDER = Link(name="xenbr0.7", kind="vlan", parent="xenbr0", vlan=7, up=True)
 FOREIGN = Address(interface=ipaddress.ip_interface("203.0.113.5/24"))
@@ -83,3 +83,46 @@ def test_what_rides_on_a_device_comes_back_after_ifdown_and_ifup() -> None:
     assert [type(step) for step in after] == [IfupStep, RouteStep, LinkStep]
     assert [step.device for step in after[1:]] == ["xenbr0.7", "xenbr0.8"]
     assert [type(step) for step in before[0].undo] == [IfupStep, AddressStep, RouteStep, RouteStep, LinkStep]
+
+
+def leased(*texts: str) -> Topology:
+    """A host whose xenbr0 is up by its file with these leases."""
+    items = tuple(Address(interface=ipaddress.ip_interface(text), origin=Origin.DHCP) for text in texts)
+    return replace(host(OLD), ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=items)})
+
+
+def test_a_device_with_dhcp_for_both_families_needs_a_lease_of_each() -> None:
+    """A lease for IPv4 says nothing of the client for IPv6."""
+    both = replace(DEVICE, ipv4_mode="dhcp", ipv6_mode="dhcp")
+    wanted = Topology(files={ifcfg_path("xenbr0"): OLD})
+
+    def after(*texts: str) -> list[type[Step]]:
+        return [type(step) for step in diff_ifcfg_device(both, wanted, leased(*texts))[1]]
+
+    assert after("192.0.2.50/24") == [IfupStep]
+    assert after("2001:db8::50/128") == [IfupStep]
+    assert after("192.0.2.50/24", "2001:db8::50/128") == []
+
+
+def test_a_missing_route_comes_back_without_ifup() -> None:
+    """With whatever metric ifup gave it, it counts as there; best effort, as ifup itself is with routes."""
+    default, static = (
+        Route(destination=ipaddress.ip_network(text), gateway=ipaddress.ip_address(gateway), protocol=ROUTE_PROTOCOL)
+        for text, gateway in (("::/0", "2001:db8::1"), ("10.6.0.0/16", "192.0.2.3"))
+    )
+    addresses = tuple(Address(interface=ipaddress.ip_interface(text)) for text in ("192.0.2.10/24", "2001:db8::10/64"))
+    device = replace(DEVICE, addresses=addresses, routes=(default, static))
+    wanted = Topology(files={ifcfg_path("xenbr0"): OLD})
+
+    def after(*routes: Route) -> list[tuple[str, bool]]:
+        present = IpDevice(device="xenbr0", addresses=addresses, routes=routes)
+        before, after = diff_ifcfg_device(device, wanted, replace(host(OLD), ip_devices={"xenbr0": present}))
+        assert before == ()
+        routes = [step for step in after if isinstance(step, RouteStep)]
+        assert len(routes) == len(after)
+        return [(step.add[0].destination.compressed, step.required) for step in routes]
+
+    by_ifup = replace(default, protocol=3, metric=1)
+    assert after(by_ifup, static) == []
+    assert after(by_ifup) == [("10.6.0.0/16", False)]
+    assert after(static) == [("::/0", False)]
