@@ -112,7 +112,7 @@ class HostModel(InitscriptsModel):
         self.flows[step.bridge] = step.lines
 
     def _run_VirtualFunctionsStep(self, step: Any) -> None:
-        self.links[step.device] = replace(self.require(step.device), virtual_functions=8)
+        self.links[step.device] = replace(self.require(step.device), virtual_functions=0 if step.remove else 8)
 
     def _run_FeaturesStep(self, step: Any) -> None:
         link = self.require(step.device)

@@ -15,7 +15,7 @@ from xsagent.apply.files import remove_file, replace_file
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.resolver import apply_resolver
 from xsagent.apply.safety_flows import replace_safety_flows
-from xsagent.apply.virtual_functions import enable_virtual_functions
+from xsagent.apply.virtual_functions import apply_virtual_functions
 from xsagent.config import Paths, Settings
 from xsagent.errors import NetlinkError
 from xsagent.log import Logger
@@ -83,7 +83,7 @@ class StepRunner:
             case SafetyFlowsStep():
                 replace_safety_flows(self.paths.ovs_rundir, step)
             case VirtualFunctionsStep():
-                enable_virtual_functions(step, self.paths.sys)
+                apply_virtual_functions(step, self.paths.sys)
             case LinkStep() | CreateVlanLinkStep() | DeleteLinkStep() | WaitCarrierStep() | SysctlStep():
                 self._run_link(step)
             case FeaturesStep() | LinkSettingsStep():

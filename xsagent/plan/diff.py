@@ -132,7 +132,12 @@ def _safety_steps(desired: Desired, observed: Topology, switch: list[Step]) -> l
 
 def _virtual_function_steps(desired: Desired, observed: Topology) -> list[Step]:
     return [
-        VirtualFunctionsStep(device=device, reason="an SR-IOV network is plugged")
+        VirtualFunctionsStep(
+            device=device,
+            reason="an SR-IOV network is plugged",
+            # best effort: a guest may have got one meanwhile
+            undo=(VirtualFunctionsStep(device=device, remove=True, required=False),),
+        )
         for device in sorted(desired.virtual_functions)
         if device in observed.links and observed.links[device].virtual_functions == 0
     ]

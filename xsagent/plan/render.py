@@ -130,6 +130,8 @@ def _(step: SafetyFlowsStep) -> str:
 
 @describe_step.register
 def _(step: VirtualFunctionsStep) -> str:
+    if step.remove:
+        return f"take the virtual functions of {step.device} away"
     return f"give {step.device} its virtual functions"
 
 

@@ -178,9 +178,14 @@ class SafetyFlowsStep(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualFunctionsStep(_Step):
-    """Give a NIC all its virtual functions, where it has none (sriov_numvfs is 0)."""
+    """Give a NIC all its virtual functions, where it has none (sriov_numvfs is 0), or take them away.
+
+    Attributes:
+        remove: take them away (the undo); refused while anybody may use one.
+    """
 
     device: str
+    remove: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

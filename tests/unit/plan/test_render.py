@@ -175,6 +175,7 @@ _STEPS: list[tuple[Step, str]] = [
     (SafetyFlowsStep(bridge="xenbr0", lines=("a", "b")), "put 2 safety flows into bridge xenbr0"),
     (SafetyFlowsStep(bridge="xenbr0", lines=()), "take our safety flows out of bridge xenbr0"),
     (VirtualFunctionsStep(device="eth0"), "give eth0 its virtual functions"),
+    (VirtualFunctionsStep(device="eth0", remove=True), "take the virtual functions of eth0 away"),
     (LinkStep(device="eth0", mac="52:54:00:00:00:01"), "set link eth0 mac 52:54:00:00:00:01"),
     (CreateVlanLinkStep(device="eth0.5", parent="eth0", tag=5), "create VLAN device eth0.5 with tag 5 on eth0"),
     (DeleteLinkStep(device="eth0.5"), "delete device eth0.5"),
