@@ -15,14 +15,16 @@ from xsagent.model.snapshot import Snapshot
 def check_references(snapshot: Snapshot) -> Snapshot:
     """The same snapshot with warnings for dangling references, and with PIFs that no host can have set aside.
 
-    A PIF that is below itself (VLANs and bonds in a circle), and a bond over another bond, move to `unusable`.
-    VLANs, bonds and tunnels of which this host has no PIF at all are another host's and get no warning.
+    A PIF that is below itself (VLANs, bonds and SR-IOV in a circle), and a bond over another bond, move to `unusable`;
+    the snapshot is then incomplete. VLANs, bonds, tunnels and SR-IOV of which this host has no PIF at all are another
+    host's and get no warning.
     """
     impossible = _impossible_pifs(snapshot)
     pifs = {ref: pif for ref, pif in snapshot.pifs.items() if ref not in impossible}
     warnings = (*_dangling(snapshot), *impossible.values())
     return dataclasses.replace(
         snapshot,
+        complete=snapshot.complete and not impossible,
         pifs=pifs if impossible else snapshot.pifs,
         unusable={**snapshot.unusable, **impossible},
         warnings=(*snapshot.warnings, *warnings),
@@ -33,7 +35,7 @@ def _impossible_pifs(snapshot: Snapshot) -> dict[Ref, str]:
     below = _below(snapshot)
     found = {
         ref: f"PIF {snapshot.pifs[ref].uuid} ({snapshot.pifs[ref].device}) leads in a circle "
-        "through VLAN and bond records"
+        "through VLAN, bond and SR-IOV records"
         for ref in _on_cycles(below)
         if ref in snapshot.pifs
     }
@@ -45,12 +47,14 @@ def _impossible_pifs(snapshot: Snapshot) -> dict[Ref, str]:
 
 
 def _below(snapshot: Snapshot) -> dict[Ref, list[Ref]]:
-    """Each PIF of a VLAN or bond to the PIFs that it rides on."""
+    """Each PIF of a VLAN, a bond or SR-IOV to the PIFs that it rides on."""
     edges: dict[Ref, list[Ref]] = {}
     for vlan in snapshot.vlans.values():
         edges.setdefault(vlan.pif, []).append(vlan.carrier)
     for bond in snapshot.bonds.values():
         edges.setdefault(bond.pif, []).extend(bond.members)
+    for sriov in snapshot.sriovs.values():
+        edges.setdefault(sriov.logical_pif, []).append(sriov.physical_pif)
     for ref, pif in snapshot.pifs.items():
         vlan_record, own_bond = snapshot.vlan_of(pif), snapshot.bond_of(pif)
         if vlan_record is not None:
@@ -100,6 +104,11 @@ def _reference_fields(snapshot: Snapshot) -> Iterator[tuple[str, Iterable[Ref], 
         snapshot.tunnels,
         _owned((owner, (*pif.tunnel_access_of, *pif.tunnel_transport_of)) for owner, pif in pifs),
     )
+    yield (
+        "SR-IOV record",
+        snapshot.sriovs,
+        _owned((owner, (*pif.sriov_logical_of, *pif.sriov_physical_of)) for owner, pif in pifs),
+    )
     known = snapshot.pifs.keys() | snapshot.unusable.keys()
     ours = ((owner, refs) for owner, refs in _records_over_pifs(snapshot) if any(ref in known for ref in refs))
     yield "PIF", known, _owned(ours)
@@ -112,6 +121,8 @@ def _records_over_pifs(snapshot: Snapshot) -> Iterator[tuple[str, tuple[Ref, ...
         yield f"bond {bond.uuid}", (bond.pif, *bond.members)
     for tunnel in snapshot.tunnels.values():
         yield f"tunnel {tunnel.uuid}", (tunnel.access_pif, tunnel.transport_pif)
+    for sriov in snapshot.sriovs.values():
+        yield f"SR-IOV record {sriov.uuid}", (sriov.logical_pif, sriov.physical_pif)
 
 
 def _owned(owners: Iterable[tuple[str, tuple[Ref | None, ...]]]) -> _Owned:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xsagent.model.records import Bond, Pif, Ref, Vlan
+from xsagent.model.records import Bond, Pif, Ref, Sriov, Vlan
 from xsagent.model.references import check_references
 from xsagent.model.snapshot import Snapshot
 
@@ -24,13 +24,24 @@ def bond(name: str, upper: str, *members: str) -> Bond:
     return Bond(ref=Ref(name), uuid=name, pif=Ref(upper), members=tuple(map(Ref, members)))
 
 
-def snapshot(pifs: list[Pif], vlans: list[Vlan] | None = None, bonds: list[Bond] | None = None) -> Snapshot:
+def sriov(name: str, logical: str, physical: str) -> Sriov:
+    """An SR-IOV enablement by names."""
+    return Sriov(ref=Ref(name), uuid=name, logical_pif=Ref(logical), physical_pif=Ref(physical))
+
+
+def snapshot(
+    pifs: list[Pif],
+    vlans: list[Vlan] | None = None,
+    bonds: list[Bond] | None = None,
+    sriovs: list[Sriov] | None = None,
+) -> Snapshot:
     """A snapshot of these."""
     return Snapshot(
         source="test",
         pifs={item.ref: item for item in pifs},
         vlans={item.ref: item for item in vlans or []},
         bonds={item.ref: item for item in bonds or []},
+        sriovs={item.ref: item for item in sriovs or []},
     )
 
 
@@ -45,6 +56,8 @@ def snapshot(pifs: list[Pif], vlans: list[Vlan] | None = None, bonds: list[Bond]
         (snapshot([pif("a", bond=Ref("x"))], [], [bond("x", "other", "a")]), {"a"}),
         (snapshot([pif("a"), pif("b"), pif("c")], [], [bond("x", "a", "b"), bond("y", "b", "c")]), {"a"}),
         (snapshot([pif("u"), pif("a")], [vlan("v", "u", "a"), vlan("w", "a", "a")]), {"u", "a"}),
+        (snapshot([pif("a")], sriovs=[sriov("s", "a", "a")]), {"a"}),
+        (snapshot([pif("a"), pif("b")], [vlan("v", "a", "b")], sriovs=[sriov("s", "b", "a")]), {"a", "b"}),
     ],
 )
 def test_what_goes_round_in_a_circle_is_set_aside(given: Snapshot, bad: set[str]) -> None:
@@ -53,19 +66,22 @@ def test_what_goes_round_in_a_circle_is_set_aside(given: Snapshot, bad: set[str]
 
     assert set(checked.unusable) == bad
     assert set(checked.pifs) == set(given.pifs) - bad
+    assert not checked.complete, "what is set aside is missing: nothing may be pruned for it"
     assert len(checked.warnings) >= len(bad)
 
 
 def test_a_sound_snapshot_comes_back_as_it_was() -> None:
-    """VLANs on a bond of two NICs are no circle."""
+    """VLANs on a bond of two NICs are no circle, nor is SR-IOV on a NIC."""
     sound = snapshot(
         [
             *(pif("a", member_of=Ref("x")), pif("b", member_of=Ref("x"))),
             pif("c", bond=Ref("x"), vlans_on=(Ref("v"),)),
             pif("d", vlan_record=Ref("v")),
+            *(pif("e", sriov_physical_of=(Ref("s"),)), pif("f", sriov_logical_of=(Ref("s"),))),
         ],
         [vlan("v", "d", "c")],
         [bond("x", "c", "a", "b")],
+        [sriov("s", "f", "e")],
     )
 
     assert check_references(sound) == sound
@@ -76,6 +92,17 @@ def test_records_of_other_hosts_are_no_warning() -> None:
     assert check_references(snapshot([pif("a")], [vlan("v", "x", "y")])).warnings == ()
     assert check_references(snapshot([pif("a")], [vlan("v", "x", "a")])).warnings == (
         "VLAN v refers to PIF x, which is in no record",
+    )
+
+
+def test_an_sriov_record_that_is_half_here_is_a_warning() -> None:
+    """Whichever end points nowhere."""
+    assert check_references(snapshot([pif("a")], sriovs=[sriov("s", "x", "y")])).warnings == ()
+    assert check_references(snapshot([pif("a")], sriovs=[sriov("s", "x", "a")])).warnings == (
+        "SR-IOV record s refers to PIF x, which is in no record",
+    )
+    assert check_references(snapshot([pif("a", sriov_logical_of=(Ref("s"),))])).warnings == (
+        "PIF a refers to SR-IOV record s, which is in no record",
     )
 
 
