@@ -32,8 +32,8 @@ def replace_file(
     """Put `data` in the place of the file `path`: temporary file, fsync, rename, fsync of the directory.
 
     Precondition: the directory exists. Effect: readers see the old file or the new one. Undo: write the old
-    data. After a failure the old file is in place and no temporary file is left. Idempotent, but not free: the
-    planner does not call it for what is right already.
+    data. After a failure the old file is in place, unless the sentence says otherwise, and no temporary file is left.
+    Idempotent, but not free: the planner does not call it for what is right already.
 
     Args:
         path: the file; it need not exist.
@@ -59,14 +59,14 @@ def replace_file(
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_directory(target.parent)
+    _make_lasting(target, "replaced")
 
 
 def remove_file(path: Path) -> None:
     """Remove a file or symbolic link; absent is fine. Lasting when it returns.
 
     Raises:
-        FileError: names the file and the reason; it is still there.
+        FileError: names the file and the reason, and whether it is still there.
     """
     with _named_errors(path, "removed"):
         remove_leftovers(path)
@@ -74,7 +74,7 @@ def remove_file(path: Path) -> None:
             path.unlink()
         except (FileNotFoundError, NotADirectoryError):
             return
-        sync_directory(path.parent)
+    _make_lasting(path, "removed")
 
 
 def remove_leftovers(path: Path) -> None:
@@ -109,6 +109,16 @@ def _named_errors(path: Path, verb: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileError(f"{path} could not be {verb}: {error.strerror}; it is as it was") from error
+
+
+def _make_lasting(path: Path, verb: str) -> None:
+    try:
+        sync_directory(path.parent)
+    except OSError as error:
+        raise FileError(
+            f"{path} is {verb}, but that may not outlive a power failure: "
+            f"its directory could not be synced: {error.strerror}"
+        ) from error
 
 
 def _temporary(target: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -178,6 +179,29 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert done.stdout == f"{path} could not be replaced: File too large; it is as it was\n"
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
+
+
+def test_a_directory_that_cannot_be_synced_is_told_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file is in place, or the old one gone: "it is as it was" would be untrue."""
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    sync = os.fsync
+
+    def fail_for_directories(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail_for_directories)
+
+    with pytest.raises(FileError, match=r"a is replaced, but that may not outlive a power failure: .*Input/output"):
+        replace_file(path, b"new")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(FileError, match=r"a is removed, but that may not outlive a power failure: .*Input/output"):
+        remove_file(path)
+    assert names(tmp_path) == []
 
 
 KILLED = """
