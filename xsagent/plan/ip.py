@@ -8,16 +8,30 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import assert_never
 
 from xsagent.plan.steps import (
     AddressStep,
     AnnounceStep,
+    CreateVlanLinkStep,
+    DeleteLinkStep,
+    FeaturesStep,
+    FileStep,
     IfdownStep,
     IfupStep,
+    LinkSettingsStep,
+    LinkStep,
+    OvsdbStep,
+    ResolverStep,
     RouteStep,
+    SafetyFlowsStep,
     StartDhcpStep,
     Step,
     StopDhcpStep,
+    SysctlStep,
+    UpdateIssueStep,
+    VirtualFunctionsStep,
+    WaitCarrierStep,
 )
 from xsagent.topology.values import (
     IPV4,
@@ -107,8 +121,25 @@ def bring_back_displaced(step: Step, observed: Mapping[str, IpDevice]) -> Step:
             gone = observed[device].addresses if device in observed else ()
         case AddressStep(remove=remove):
             gone = remove
-        case _:
+        case (
+            OvsdbStep()
+            | SafetyFlowsStep()
+            | VirtualFunctionsStep()
+            | LinkStep()
+            | CreateVlanLinkStep()
+            | DeleteLinkStep()
+            | WaitCarrierStep()
+            | FeaturesStep()
+            | LinkSettingsStep()
+            | SysctlStep()
+            | FileStep()
+            | ResolverStep()
+            | AnnounceStep()
+            | UpdateIssueStep()
+        ):
             return step
+        case _:
+            assert_never(step)
     return replace(step, undo=(*step.undo, *put_back_elsewhere({step.device}, observed, gone, set_here)))
 
 

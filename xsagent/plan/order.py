@@ -8,6 +8,7 @@ before the transaction that deletes its bridge; NICs that are no longer used go 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from xsagent.plan.steps import (
     AddressStep,
@@ -15,18 +16,23 @@ from xsagent.plan.steps import (
     CreateVlanLinkStep,
     DeleteLinkStep,
     FeaturesStep,
+    FileStep,
     IfdownStep,
     IfupStep,
     LinkSettingsStep,
     LinkStep,
+    OvsdbStep,
     Plan,
     ResolverStep,
     RouteStep,
+    SafetyFlowsStep,
     StartDhcpStep,
     Step,
     StopDhcpStep,
     SysctlStep,
+    UpdateIssueStep,
     VirtualFunctionsStep,
+    WaitCarrierStep,
 )
 from xsagent.topology.desired import ManagementPath
 
@@ -108,7 +114,9 @@ def devices_of(step: Step) -> frozenset[str]:
         case SysctlStep(values=values):
             # net/ipv6/conf/DEVICE/KEY, relative to /proc/sys/net
             return frozenset(path.split("/")[2] for path in values)
-        case ResolverStep():
+        case OvsdbStep(ports=ports):
+            return frozenset(ports)
+        case SafetyFlowsStep() | WaitCarrierStep() | FileStep() | ResolverStep() | UpdateIssueStep():
             return frozenset()
         case _:
-            return frozenset(getattr(step, "ports", ()))
+            assert_never(step)
