@@ -108,8 +108,8 @@ def _internal_network(snapshot: Snapshot, ref: Ref) -> Network:
     for pif in snapshot.pifs.values():
         if pif.network == ref:
             raise InputError(
-                f"network {network.uuid} is not internal: PIF {pif.uuid} ({pif.device}) of this host is on it, whose "
-                "up and down (interface-reconfigure) its bridge comes and goes with; nothing was changed"
+                f"network {network.uuid} is not internal: PIF {pif.uuid} ({pif.device}) of this host is on it, so its "
+                "bridge is interface-reconfigure's; nothing was changed"
             )
     return network
 
