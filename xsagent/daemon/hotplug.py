@@ -190,14 +190,20 @@ class HotplugThread:
         self._settle_all([outcome.event for outcome in leaving], lambda: end_removals(self._peers, leaving))
 
     def _settle_all(self, events: Sequence[Event], work: Callable[[], Sequence[Outcome]]) -> None:
+        """Settle each event with its outcome; a fault in settling one is the others' none."""
+        outcomes: list[Outcome] = []
+        self._guard(lambda: outcomes.extend(work()), partial(self._fail_inside, events))
+        for outcome in outcomes:
+            self._guard(partial(self._settle, outcome), partial(self._fail_inside, [outcome.event]))
+
+    def _guard(self, work: Callable[[], None], fail: Callable[[str], None]) -> None:
+        """The thread's edge: `work` is done, or `fail` takes what was wrong; connections are made anew after that."""
         try:
-            for outcome in work():
-                self._settle(outcome)
+            work()
         except Exception as error:  # noqa: BLE001 - an edge: a fault of ours must not end hotplug for all guests
             _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
             self._peers.close()
-            for event in events:
-                self._fail_inside(event, error)
+            fail(f"internal error ({type(error).__name__}: {error}); the log has the details")
 
     def _attempt(self, events: list[Event]) -> list[Outcome]:
         try:
@@ -274,26 +280,25 @@ class HotplugThread:
         for done in waiters:
             done(outcome)
 
-    def _fail_inside(self, event: Event, error: Exception) -> None:
-        """End an event that met a fault of ours, unless it was settled before that or waits for its hook."""
-        if event.device in self._queue.busy() - self._leaving.keys():
-            text = f"internal error ({type(error).__name__}: {error}); the log has the details"
-            self._end(Outcome(event=event, result=Result.FAILED, text=text))
+    def _fail_inside(self, events: Sequence[Event], text: str) -> None:
+        """End events that met a fault of ours, unless settled before that or waiting for their hook."""
+        for event in events:
+            if event.device in self._queue.busy() - self._leaving.keys():
+                self._end(Outcome(event=event, result=Result.FAILED, text=text))
 
     # -- resync ----------------------------------------------------------------------------------------------
 
     def _resync(self) -> None:
         """Look what every device needs and queue it; where that cannot be known now it is left to be done later."""
         reason = self._clock.begin(time.monotonic())
+        self._guard(partial(self._try_to_look, reason), self._put_off)
+
+    def _try_to_look(self, reason: str) -> None:
         try:
             self._look_at_all(reason)
         except XsagentError as error:
             self._peers.drop_database()
             self._put_off(str(error))
-        except Exception as error:  # noqa: BLE001 - as in `_do`
-            _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
-            self._peers.close()
-            self._put_off(f"internal error ({type(error).__name__}: {error})")
 
     def _put_off(self, text: str) -> None:
         _LOG.warning("put_off_resync", reason=text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 import uuid
 from typing import Final
 
@@ -60,16 +61,28 @@ class Readiness:
         pause = _FIRST_PAUSE_S
         while True:
             self._prove.clear()
-            if await self._is_heard():
-                self._set_ready()
+            if await self._prove_once():
                 pause = _FIRST_PAUSE_S
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._period_s):
                         await self._prove.wait()
             else:
-                self.withdraw(self.reason)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    async def _prove_once(self) -> bool:
+        """Whether we hear udev and the file says so."""
+        try:
+            is_heard = await self._is_heard()
+            if is_heard:
+                self._set_ready()
+            else:
+                self.withdraw(self.reason)
+        except Exception as error:  # noqa: BLE001 - an edge: a file that cannot be written must not end the proofs
+            self.reason = f"{self._paths.ready} cannot be kept in step: {error}"
+            _LOG.error("proof_failed", error=repr(error), trace=traceback.format_exc())
+            return False
+        return is_heard
 
     def withdraw(self, reason: str) -> None:
         """Take the file away: udev's rules start the hook again from now on."""

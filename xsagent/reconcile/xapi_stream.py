@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from xsagent.config import Paths
-from xsagent.errors import XapiUnavailableError, XsagentError
+from xsagent.errors import XapiError, XapiUnavailableError, XsagentError
+from xsagent.log import get_logger
 from xsagent.sources.xapi import XapiSession, open_session
 from xsagent.sources.xapi_events import EventBatch, read_events
 
@@ -23,6 +25,7 @@ _PAUSE_S: Final = 1.0
 
 Deliver = Callable[[EventBatch | XsagentError], None]
 """Takes a batch, or why there will be no more."""
+_LOG = get_logger()
 
 
 class XapiStream:
@@ -65,6 +68,9 @@ class XapiStream:
                     self._say(self._next(session))
         except XsagentError as error:
             self._say(error)
+        except Exception as error:  # noqa: BLE001 - an edge: who is not told would wait for events for ever
+            _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
+            self._say(XapiError(f"internal error ({type(error).__name__}: {error}); the log has the details"))
         finally:
             self._session = None
 

@@ -11,7 +11,7 @@ from xsagent.daemon.hotplug import HotplugThread
 from xsagent.hotplug.event import Action, Event
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey
-from xsagent.hotplug.work import Outcome
+from xsagent.hotplug.work import Outcome, Result
 from xsagent.model.vif import DeviceType, VifId
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
@@ -73,3 +73,22 @@ def test_a_look_that_fails_in_an_unforeseen_way_does_not_end_the_daemons_thread(
     hotplug.stop(10)
 
     assert (len(ended), hotplug.last_resync) == (1, None)
+
+
+def test_a_fault_in_settling_one_device_is_not_the_others_of_its_batch(dom0: Dom0) -> None:
+    """Here in whoever waits for the first that is settled; the others come to their own end."""
+    hotplug = HotplugThread(Paths(root=dom0.sandbox.root), Settings())
+    ended: list[Outcome] = []
+
+    def end(outcome: Outcome) -> None:
+        ended.append(outcome)
+        if len(ended) == 1:
+            raise ValueError("whoever waited for it is in trouble")
+
+    for domain in range(20, 24):
+        hotplug.submit(Event(vif=VifId(domain, 0), kind=DeviceType.VIF, action=Action.CLEAR), done=end)
+    hotplug.start()
+    wait_for(lambda: len(ended) == 4 or not hotplug._thread.is_alive(), 30, "nothing came of it")
+    hotplug.stop(10)
+
+    assert {outcome.result for outcome in ended} == {Result.DONE}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import re
 import signal
 import time
@@ -10,7 +11,11 @@ from pathlib import Path
 import pytest
 from followed_host import ETH0, FollowedHost
 
+from xsagent.config import Paths
+from xsagent.errors import XsagentError
+from xsagent.reconcile.xapi_stream import XapiStream
 from xsagent.sandbox.xapi_pool import network_record, ref_for, uuid_for
+from xsagent.sources.xapi_events import EventBatch
 
 VIF = uuid_for("VIF one")
 
@@ -198,3 +203,18 @@ def _waits(pid: int) -> int:
     """How often the threads of a process went to sleep so far (proc(5)); no matter how busy the machine is."""
     statuses = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
     return sum(int(re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)[0]) for status in statuses)
+
+
+def test_a_stream_that_ends_in_an_unforeseen_way_says_so(host: FollowedHost) -> None:
+    """Whoever waits for its events is told and looks for XAPI anew; here the fault is in who takes the first batch."""
+    heard: queue.Queue[XsagentError] = queue.Queue()
+
+    def take(word: EventBatch | XsagentError) -> None:
+        if isinstance(word, EventBatch):
+            raise TypeError("this batch cannot be taken")
+        heard.put(word)
+
+    host.follow()
+    XapiStream(Paths(root=host.sandbox.root), "", ["network"], take).start()
+
+    assert "internal error (TypeError: this batch cannot be taken)" in str(heard.get(timeout=30))
