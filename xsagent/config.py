@@ -227,6 +227,7 @@ class Settings:
         controller_port: for pool.vswitch_controller.
         firewall: ``auto`` lets tunnels in, ``off`` leaves the host's firewall alone.
         vxlan_port: UDP port of VXLAN tunnels that name none.
+        locked_autoconf: ``on`` lets a locked VIF send what SLAAC and DHCPv6 need (`hotplug/locking.py`).
     """
 
     ip_backend: str = "auto"
@@ -247,6 +248,7 @@ class Settings:
     controller_port: int = 6640
     firewall: str = "auto"
     vxlan_port: int = 4789
+    locked_autoconf: bool = False
 
 
 def _previous(path: Path) -> Path:
@@ -347,6 +349,9 @@ def _seconds(low: int) -> _Parser:
     return lambda text: parse_integer(text, low, _LONGEST_WAIT_S)
 
 
+_parse_switch = _one_of("off", "on")
+
+
 def _parse_deadman(text: str) -> int | None:
     return None if text == "auto" else parse_integer(text, 0, _LONGEST_WAIT_S)
 
@@ -377,4 +382,5 @@ _PARSERS: Final[Mapping[str, _Parser]] = {
     "controller_port": lambda text: parse_integer(text, 1, 65535),
     "firewall": _one_of("auto", "off"),
     "vxlan_port": lambda text: parse_integer(text, 1, 65535),
+    "locked_autoconf": lambda text: _parse_switch(text) == "on",
 }

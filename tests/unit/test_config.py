@@ -35,10 +35,11 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     """And the file the defaults; numbers may stand bare or in quotes."""
     paths = with_file(tmp_path, 'deadman_s = 10\nip_backend = "ifcfg"\nhotplug_s = "45"\n')
 
-    settings = read_settings(paths, {"XSAGENT_DEADMAN_S": "0", "XSAGENT_DATAPATH_TYPE": "netdev"})
+    environ = {"XSAGENT_DEADMAN_S": "0", "XSAGENT_DATAPATH_TYPE": "netdev", "XSAGENT_LOCKED_AUTOCONF": "on"}
+    settings = read_settings(paths, environ)
 
     assert (settings.deadman_s, settings.ip_backend, settings.hotplug_s) == (0, "ifcfg", 45)
-    assert settings.datapath_type == "netdev"
+    assert (settings.datapath_type, settings.locked_autoconf) == ("netdev", True)
 
 
 def test_the_computed_deadman_can_be_asked_for(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from xsagent.config import Paths, Settings
 from xsagent.errors import XenstoreUnavailableError, XsagentError
 from xsagent.hotplug.attempt import SWITCH_ANSWER_S, attempt, end_removals
 from xsagent.hotplug.event import Event, Want
-from xsagent.hotplug.handle import check_hotplug_backend, is_still_there, report_failure
+from xsagent.hotplug.handle import check_hotplug_backend, ignore_udevs, is_still_there, report_failure
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey
@@ -29,7 +29,6 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
-from xsagent.sources.vif_reader import DISABLE_UDEV
 
 MOST_AT_ONCE: Final = 250
 """Devices of one batch: each batch costs a reconfiguration, but the first of a burst are not to wait for the last."""
@@ -208,25 +207,14 @@ class HotplugThread:
     def _attempt(self, events: list[Event]) -> list[Outcome]:
         try:
             check_hotplug_backend(self._peers)
-            off = {event.device: self._disabled(event) for event in events} if self._are_udevs_ignored(events) else {}
+            ignored = ignore_udevs(self._peers, events)
         except XsagentError as error:
             return [failed_outcome(event, error) for event in events]
-        ours = [event for event in events if off.get(event.device) is None]
+        theirs = {outcome.event.device for outcome in ignored}
+        ours = [event for event in events if event.device not in theirs]
         placed = {event.device: place for event in ours if (place := self._queue.placed(event.device))}
         found = attempt(self._peers, ours, placed=placed) if ours else []
-        return [*found, *(outcome for outcome in off.values() if outcome is not None)]
-
-    def _are_udevs_ignored(self, events: Sequence[Event]) -> bool:
-        """Whether the toolstack calls us itself, so that udev's word about a vif does not count: asked once a batch."""
-        if not any(_is_udevs(event) for event in events):
-            return False
-        return self._peers.store.read(DISABLE_UDEV) is not None
-
-    @staticmethod
-    def _disabled(event: Event) -> Outcome | None:
-        if not _is_udevs(event):
-            return None
-        return Outcome(event=event, result=Result.IGNORED, text="the toolstack calls us itself (libxl/disable_udev)")
+        return [*found, *ignored]
 
     # -- settling --------------------------------------------------------------------------------------------
 
@@ -321,7 +309,3 @@ class HotplugThread:
             self._clock.end(time.time())
             self._clock.charge(time.thread_time() - began)
         _LOG.info("resync", reason=reason, events=len(events), vifs=len(survey.backends))
-
-
-def _is_udevs(event: Event) -> bool:
-    return event.from_udev and event.kind is DeviceType.VIF

@@ -54,7 +54,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
     daemon = read_daemon(paths, status)
     switch = _read_switch(paths, settings, found, unread, ours=daemon.topology_is_ours)
     topology = switch.topology
-    vifs, silence = read_vifs(paths, topology)
+    vifs, silence = read_vifs(paths, settings, topology)
     if silence:
         unread[Peer.XENSTORE] = silence
     return Facts(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xsagent.apply.flows import Flow, parse_flow, read_flows
-from xsagent.config import Paths
+from xsagent.config import Paths, Settings
 from xsagent.doctor.facts import VifFacts
 from xsagent.doctor.read_records import sentence
 from xsagent.errors import CommandError, InputError, UsageError, XenstoreUnavailableError, XsagentError
@@ -28,7 +28,7 @@ _ALL_VIFS_S = 10.0
 _FLOWS_S = 3.0
 
 
-def read_vifs(paths: Paths, topology: Topology) -> tuple[tuple[VifFacts, ...], str]:
+def read_vifs(paths: Paths, settings: Settings, topology: Topology) -> tuple[tuple[VifFacts, ...], str]:
     """Each vif and tap netdev of this host, and why xenstore could not be read (empty: it could, or need not be)."""
     devices = sorted(name for name in topology.links if _is_guests(name))
     if not devices:
@@ -40,7 +40,8 @@ def read_vifs(paths: Paths, topology: Topology) -> tuple[tuple[VifFacts, ...], s
             ]
     except XsagentError as error:
         return tuple(VifFacts(device=device) for device in devices), sentence(error)
-    return tuple(_with_flows(vifs, topology.bridges, paths.ovs_rundir)), ""
+    flows = _with_flows(vifs, topology.bridges, paths.ovs_rundir, autoconf=settings.locked_autoconf)
+    return tuple(flows), ""
 
 
 def _is_guests(name: str) -> bool:
@@ -70,7 +71,9 @@ def _described(store: Xenstore, paths: Paths, device: str, end: float) -> VifFac
         return replace(facts, problem=sentence(error))
 
 
-def _with_flows(vifs: Iterable[VifFacts], bridges: Mapping[str, Bridge], rundir: Path) -> Iterable[VifFacts]:
+def _with_flows(
+    vifs: Iterable[VifFacts], bridges: Mapping[str, Bridge], rundir: Path, *, autoconf: bool
+) -> Iterable[VifFacts]:
     present: dict[str, Mapping[int, frozenset[Flow]] | None] = {}
     for facts in vifs:
         port = find_port(bridges, facts.device)
@@ -80,14 +83,18 @@ def _with_flows(vifs: Iterable[VifFacts], bridges: Mapping[str, Bridge], rundir:
         bridge = port.place.bridge
         if bridge not in present:
             present[bridge] = _read_flows(rundir, bridge)
-        yield replace(facts, flows_missing=_missing(facts, bridges[bridge], present[bridge]))
+        missing = _missing(facts, bridges[bridge], present[bridge], autoconf=autoconf)
+        yield replace(facts, flows_missing=missing)
 
 
-def _missing(facts: VifFacts, bridge: Bridge, present: Mapping[int, frozenset[Flow]] | None) -> int | None:
+def _missing(
+    facts: VifFacts, bridge: Bridge, present: Mapping[int, frozenset[Flow]] | None, *, autoconf: bool
+) -> int | None:
     interface = bridge.ports[facts.device].interfaces.get(facts.device)
     if present is None or facts.vif is None or interface is None or interface.ofport is None or interface.ofport < 1:
         return None
-    wanted = {parse_flow(line) for line in render_flows(facts.vif.locking, facts.vif.mac, interface.ofport)}
+    lines = render_flows(facts.vif.locking, facts.vif.mac, interface.ofport, autoconf=autoconf)
+    wanted = {parse_flow(line) for line in lines}
     return len(wanted ^ present.get(interface.ofport, frozenset()))
 
 

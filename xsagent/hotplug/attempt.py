@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from xsagent.apply.netdev import prepare_netdev, set_netdev_up
@@ -94,6 +95,7 @@ class _Attempt:
         self._works = works
         self._by_device = {work.event.device: work for work in works}
         self._rundir = peers.paths.ovs_rundir
+        self._lock = partial(lock_attached, rundir=self._rundir, autoconf=peers.settings.locked_autoconf)
 
     def run(self) -> None:
         works = self._works
@@ -107,7 +109,7 @@ class _Attempt:
         for_each((work for work in self._on_host() if not _is_quiet(work)), self._prepare)
         for_all(self._decided(), self._commit)
         for_all(self._on_host(), self._check_switch)
-        lock_attached([work for work in works if not _is_free(work)], self._rundir)
+        self._lock([work for work in works if not _is_free(work)])
         for_each(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
         self._start_removal_hooks(self._reported(Verdict.DETACH))
@@ -118,7 +120,7 @@ class _Attempt:
         for work in self._decided():
             verdict = str(work.known.verdict)
             _LOG.info("finish_hotplug", device=work.event.device, verdict=verdict, reason=work.known.reason)
-        lock_attached([work for work in works if _is_free(work)], self._rundir)
+        self._lock([work for work in works if _is_free(work)])
 
     def _open(self) -> list[Work]:
         return [work for work in self._works if work.error is None and work.event.want is not Want.NOTHING]

@@ -1,12 +1,13 @@
 """One event -> done, with repetitions until the deadline, and `hotplug-error` when it cannot be. Effects.
 
 The one-shot way of hotplug: `cli/vif` and `cli/setup_vif_rules` end here when no daemon takes the event. The
-daemon has the same rules in its own loop (`is_ignored`, `attempt`, `report_failure`).
+daemon has the same rules in its own loop (`ignore_udevs`, `attempt`, `report_failure`).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from xsagent.apply.xenstore import write_failed
@@ -62,10 +63,8 @@ def patience_s(event: Event, settings: Settings) -> int:
 
 def _try_once(peers: Peers, event: Event) -> Outcome:
     try:
-        if is_ignored(peers, event):
-            return Outcome(
-                event=event, result=Result.IGNORED, text="the toolstack calls us itself (libxl/disable_udev)"
-            )
+        if ignored := ignore_udevs(peers, [event]):
+            return ignored[0]
     except XsagentError as error:
         return failed_outcome(event, error)
     outcome = attempt(peers, [event])[0]
@@ -75,11 +74,16 @@ def _try_once(peers: Peers, event: Event) -> Outcome:
     return end_removals(peers, [outcome])[0]
 
 
-def is_ignored(peers: Peers, event: Event) -> bool:
-    """Whether the toolstack itself calls for this device, so that udev's word does not count. Errors of xenstore."""
-    if not event.from_udev or event.kind is not DeviceType.VIF:
-        return False
-    return peers.store.read(DISABLE_UDEV) is not None
+def ignore_udevs(peers: Peers, events: Sequence[Event]) -> list[Outcome]:
+    """The ends of those events that do not count: udev's about vifs, where the toolstack itself calls for these.
+
+    That is asked once for all, and only when there are such events. Errors of xenstore.
+    """
+    udevs = [event for event in events if event.from_udev and event.kind is DeviceType.VIF]
+    if not udevs or peers.store.read(DISABLE_UDEV) is None:
+        return []
+    text = "the toolstack calls us itself (libxl/disable_udev)"
+    return [Outcome(event=event, result=Result.IGNORED, text=text) for event in udevs]
 
 
 def is_still_there(peers: Peers, outcome: Outcome) -> bool:

@@ -37,13 +37,13 @@ def _unlock(rundir: Path, bridge: str, works: list[Work]) -> None:
     delete_flows(rundir, bridge, [work.ofport_before for work in works])
 
 
-def lock_attached(works: list[Work], rundir: Path) -> None:
+def lock_attached(works: list[Work], rundir: Path, *, autoconf: bool) -> None:
     """Put each attached port's flows in place, before its link comes up; right ones are left untouched.
 
-    A Work whose flows are not there afterwards has an error, so that its link stays down.
+    A Work whose flows are not there afterwards has an error, so that its link stays down. `autoconf` as `render_flows`.
     """
     for bridge, group in _by_bridge(works).items():
-        for_all(group, partial(_lock, rundir, bridge))
+        for_all(group, partial(_lock, rundir, bridge, autoconf=autoconf))
 
 
 def _by_bridge(works: list[Work]) -> dict[str, list[Work]]:
@@ -54,8 +54,8 @@ def _by_bridge(works: list[Work]) -> dict[str, list[Work]]:
     return groups
 
 
-def _lock(rundir: Path, bridge: str, works: list[Work]) -> None:
-    wanted = {work.ofport: _lines(work) for work in works}
+def _lock(rundir: Path, bridge: str, works: list[Work], *, autoconf: bool) -> None:
+    wanted = {work.ofport: _lines(work, autoconf=autoconf) for work in works}
     if any(work.decision and work.decision.in_place for work in works):
         wanted = _differing(wanted, rundir, bridge)
     replace_flows(rundir, bridge, wanted)
@@ -66,10 +66,10 @@ def _lock(rundir: Path, bridge: str, works: list[Work]) -> None:
         raise VerifyError(f"the switch does not hold the locking flows of {names}; the link was left down")
 
 
-def _lines(work: Work) -> tuple[str, ...]:
+def _lines(work: Work, *, autoconf: bool) -> tuple[str, ...]:
     if work.vif is None:
         return ()
-    return render_flows(work.vif.locking, work.vif.mac, work.ofport)
+    return render_flows(work.vif.locking, work.vif.mac, work.ofport, autoconf=autoconf)
 
 
 def _differing(wanted: Mapping[int, tuple[str, ...]], rundir: Path, bridge: str) -> dict[int, tuple[str, ...]]:
