@@ -147,23 +147,6 @@ def test_a_locked_guest_is_held_from_its_first_frame_on(dom0: Dom0) -> None:
     assert sent(dom0) == own_frames().keys()
 
 
-def test_a_locked_guest_may_autoconfigure_where_the_settings_say_so(dom0: Dom0) -> None:
-    """The flows beyond the peers' come with ``locked_autoconf = "on"`` and go with it, at the next event."""
-    dom0.lock(LOCKED)
-    settings = dom0.sandbox.root / "etc/xsagent/xsagent.conf"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    held = []
-    for word in ("off", "on", "off"):
-        settings.write_text(f'locked_autoconf = "{word}"\n')
-        dom0.vif("vif", "1", "0", "online")
-        held.append(read_flows(dom0.rundir, "xenbr0")[int(dom0.vsctl("get", "Interface", "vif1.0", "ofport"))])
-
-    plain, more, after = held
-    solicited = {flow for flow in more - plain if "icmp_type=135" in str(flow)}
-    assert (len(plain), plain < more, after == plain) == (FLOWS, True, True)
-    assert any("nd_target=fe80::" in str(flow) for flow in solicited)
-
-
 def test_the_mode_changes_live_without_bouncing_the_port(dom0: Dom0) -> None:
     """setup-vif-rules filter goes from unlocked to locked and back on the same port and link."""
     dom0.vif("vif", "1", "0", "online")
