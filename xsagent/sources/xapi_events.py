@@ -16,6 +16,7 @@ from xsagent.sources.xapi_session import RawRecord, XapiSession
 
 EVENTS_LOST: Final = frozenset({"EVENTS_LOST", "EVENT_FROM_TOKEN_PARSE_FAILURE"})
 """Error codes after which the token is worthless: read in bulk again and start from a fresh token."""
+_NO_BATCH: Final = "XAPI's answer to event.from has not the form of one; nothing was changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ def read_events(session: XapiSession, kinds: Sequence[str], token: str, timeout_
         XapiUnavailableError: XAPI is away or hangs.
         XapiError: it answered with an error; `code` in EVENTS_LOST means that the token is worthless.
     """
-    return _batch(session.call("event.from", list(kinds), token, float(timeout_s)))
+    return parse_batch(session.call("event.from", list(kinds), token, float(timeout_s)))
 
 
 def fresh_start(session: XapiSession, kinds: Sequence[str]) -> EventBatch:
@@ -69,7 +70,7 @@ def fresh_start(session: XapiSession, kinds: Sequence[str]) -> EventBatch:
     nobody gets events. A server that refuses that call may be one whose every token is the generation.
     """
     token = _generation(session)
-    counted = _batch(session.call("event.from", [f"{kind}/{NULL_REF}" for kind in kinds], "", 0.0))
+    counted = parse_batch(session.call("event.from", [f"{kind}/{NULL_REF}" for kind in kinds], "", 0.0))
     return counted if token is None else replace(counted, token=token)
 
 
@@ -80,13 +81,18 @@ def _generation(session: XapiSession) -> str | None:
         return None
 
 
-def _batch(value: object) -> EventBatch:
+def parse_batch(value: object) -> EventBatch:
+    """XAPI's answer to event.from as a batch.
+
+    Raises:
+        XapiError: it has not the form of one.
+    """
     answer = _struct(value)
     counts = _struct(answer.get("valid_ref_counts", {}))
     return EventBatch(
         token=str(answer.get("token", "")),
         events=tuple(_event(_struct(item)) for item in _items(answer.get("events", []))),
-        counts={str(kind).lower(): int(str(count)) for kind, count in counts.items()},
+        counts={str(kind).lower(): _number(count) for kind, count in counts.items()},
     )
 
 
@@ -102,8 +108,15 @@ def _event(raw: Mapping[str, object]) -> Event:
 
 def _struct(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise XapiError("XAPI's answer to event.from has not the form of one; nothing was changed")
+        raise XapiError(_NO_BATCH)
     return value
+
+
+def _number(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError as error:
+        raise XapiError(_NO_BATCH) from error
 
 
 def _items(value: object) -> Iterable[object]:
