@@ -54,12 +54,12 @@ def _take_over(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int
 
 def _give_back(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     paths = _paths(arguments, environ)
-    warnings = (stop_daemon(paths),)
+    warning = stop_daemon(paths) if read_record(paths).profile else ""  # a second time there is none of ours
     changed = give_back(paths)
     if arguments.purge:
         purge_state(paths)
     print(f"{len(changed)} paths given back; Open vSwitch runs on as it is")
-    return _warn((*filter(None, warnings), *(tell_peers(paths) if changed else ())))
+    return _warn((*filter(None, (warning,)), *(tell_peers(paths) if changed else ())))
 
 
 def _status(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
