@@ -34,7 +34,7 @@ test: .venv/ready-test build/wheels/ready ## unit, golden, property and function
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --ignore=tests/system $(PYTEST_ARGS)
 
 # Without a lab there is nothing to install for it: the tests then skip, or fail where XSAGENT_TEST_REQUIRE says so.
-test-system: .venv/ready-test$(if $(wildcard $(LAB)/run),-system) ## what needs a kernel of its own, in the lab's virtual machine (LAB=DIR)
+test-system: .venv/ready-test$(if $(wildcard $(LAB)/run),-system build/wheels/ready) ## what needs a kernel of its own, in the lab's virtual machine (LAB=DIR)
 	@tests/system/build-image '$(LAB)'
 	@LAB='$(LAB)' $(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests/system
 

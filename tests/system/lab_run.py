@@ -79,7 +79,8 @@ class LabRun:
     """What every boot of a session has in common.
 
     Attributes:
-        payload: folder that the VM sees as /share: product, dependencies and guest scripts in one archive.
+        payload: folder that the VM sees as /share: product, dependencies and guest scripts in one archive, and what
+            a test adds.
     """
 
     lab: Path
@@ -164,8 +165,8 @@ def make_lab_run(directory: Path) -> LabRun:
     with tarfile.open(share / "payload.tar", "w") as archive:
         archive.add(packages, "packages")
         archive.add(GUEST, "guest")
-        archive.add(ROOT / "initscripts", "initscripts")
         archive.add(ROOT / "udev", "udev")
+        archive.add(ROOT / "tests/support/host_records.py", "guest/host_records.py")
     return LabRun(Path(os.environ["LAB"]).resolve(), share)
 
 

@@ -1,4 +1,4 @@
-"""In the VM, under systemd: the units of initscripts/ boot the host, its power is cut meanwhile, and it boots again.
+"""In the VM, under systemd: our packages come to a host that runs, its power is cut while it boots, it boots, they go.
 
 Started anew at each boot of the VM; how far it has come stands on the disk, which outlives a reset. A power cut is the
 kernel's own reset at once (sysrq): nothing is written back, no process hears of it.
@@ -7,7 +7,8 @@ kernel's own reset at once (sysrq): nothing is written back, no process hears of
 from __future__ import annotations
 
 import json
-import shutil
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,57 +17,41 @@ from typing import TYPE_CHECKING, NoReturn
 
 import dom0
 import far
-from records import Pif, write_cache
+import guest_vm
+import toolstack
 from report import Report
 from shell import run, wait_for
 
 if TYPE_CHECKING:
     from report import Facts
 
-_PIFS = [
-    Pif(device="eth0", bridge="xenbr0", ip="192.0.2.10/24", gateway=far.GATEWAY, management=True),
-    Pif(device="eth1", bridge="xenbr1"),
-]
-_UNITS = ("ovsdb-server.service", "ovs-vswitchd.service", "openvswitch.service", "management-interface.service")
-_WANTED = (
-    "multi-user.target.wants/openvswitch.service",
-    "multi-user.target.wants/management-interface.service",
-    "network-online.target.wants/management-interface.service",
-    "multi-user.target.wants/network-online.target",
-    "multi-user.target.wants/lab-far.service",
-    "sysinit.target.wants/lab-cut.service",
+_UNITS = (
+    "ovsdb-server.service",
+    "ovs-vswitchd.service",
+    "openvswitch.service",
+    "management-interface.service",
+    "xsagentd.service",
 )
-"""What `systemctl enable` makes; something of a host's always wants to be online."""
-_SYSTEM = Path("/etc/systemd/system")
+_STARTED = (*_UNITS, "network-online.target", "xapi.service", "openvswitch-xapi-update.service")
 _INSTALLED = Path("/var/lib/lab-installed")
 _CUT = Path("/var/lib/lab-cut")
 _CUT_PENDING = Path("/run/lab-cut")
 _LOG = Path("/var/log/openvswitch/ovs-vswitchd.log")
+_READY = Path("/run/xsagent/ready")
+_DAEMON = "xsagentd.service"
+_FALLBACK = "xsagentd-fallback.service"
 _CUT_WITHIN = 2.0
 """Times what the first boot took until this script began: the daemons and management come up in the second half."""
-_PATIENCE_S = 900
+_PATIENCE_S = 600
 """For one program or one wait: several such machines may share two processors."""
-_STALE = {"xenbr7": [["xs-network-uuids", "x"]], "admin0": []}
-_DATABASE = "/etc/openvswitch/conf.db"
-_SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-
-_SHIM = '#!/bin/sh\nPYTHONPATH=/opt/xsagent/packages exec /usr/bin/python3 -m {module} "$@"\n'
-_COMMANDS = {
-    "/usr/bin/xsagent": "xsagent.cli.main",
-    "/opt/xensource/libexec/interface-reconfigure": "xsagent.cli.interface_reconfigure",
-}
-_FAR_UNIT = """[Unit]
-Before=ovsdb-server.service
-After=systemd-udev-settle.service
-Wants=systemd-udev-settle.service
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-Environment=PYTHONPATH=/opt/xsagent/packages
-ExecStart=/usr/bin/python3 /opt/xsagent/guest/boot.py far
-[Install]
-WantedBy=multi-user.target
+_STALE = ("xenbr7", "admin0")
+_STALE_MANAGER = "tcp:127.0.0.1:6699"
+_GUEST = "192.0.2.50"
+_EARLY_SWITCH = """#!/bin/sh
+read -r up _ </proc/uptime
+exec unshare --fork --time --monotonic="-${up%%.*}" /usr/sbin/ovs-vswitchd "$@"
 """
+"""The clock that Open vSwitch reads begins anew."""
 _CUT_UNIT = f"""[Unit]
 DefaultDependencies=no
 After=local-fs.target
@@ -79,59 +64,79 @@ WantedBy=sysinit.target
 
 
 def main() -> None:
-    """The first boot installs, the second is cut, the third is judged."""
+    """The first boot installs, the second is cut, the third is judged; then the packages are removed."""
     if sys.argv[1] == "far":
+        _LOG.unlink(missing_ok=True)
         far.make_namespace()
         far.add_address("eth2", f"{far.GATEWAY}/24")
         return
+    report = Report()
     if not _INSTALLED.exists():
-        _install()
-        _CUT.write_text(f"{float(sys.argv[1]) * _CUT_WITHIN * _uptime_s():.1f}")
+        uptime_s = _uptime_s()
+        _first_boot(report)
+        _CUT.write_text(f"{float(sys.argv[1]) * _CUT_WITHIN * uptime_s:.1f}")
         _power_cut()
     if _CUT_PENDING.exists():  # this boot ends in the middle
         time.sleep(2 * _PATIENCE_S)
-    report = Report()
-    _await_boot()
-    with report.case("boot") as facts:
-        _look(facts)
-    with report.case("restart") as facts:
-        _restart(facts)
+    with report.case("awaited"):
+        _await_boot()
+    for look in (_boot, _killed, _stopped, _ended, _restart, _no_handlers, _remove):
+        with report.case(look.__name__.removeprefix("_")) as facts:
+            look(facts)
 
 
-def _install() -> None:
-    """What a package does, and a database as an earlier boot left it."""
-    for path, module in _COMMANDS.items():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(_SHIM.format(module=module))
-        Path(path).chmod(0o755)
-    units = Path("/opt/xsagent/initscripts")
-    for unit in _UNITS:
-        (_SYSTEM / unit).unlink(missing_ok=True)
-        shutil.copy(units / unit, _SYSTEM / unit)
-    (_SYSTEM / "lab-far.service").write_text(_FAR_UNIT)
-    (_SYSTEM / "lab-cut.service").write_text(_CUT_UNIT)
-    for wanted in _WANTED:
-        link = _SYSTEM / wanted
-        link.parent.mkdir(exist_ok=True)
-        vendor = Path("/lib/systemd/system") / link.name
-        link.symlink_to(vendor if link.suffix == ".target" else f"../{link.name}")
-    shutil.copy(units / "openvswitch", "/etc/init.d/openvswitch")
-    write_cache(_PIFS)
-    _leave_stale_bridges()
+# --- the first boot ----------------------------------------------------------------------------------------
+
+
+def _first_boot(report: Report) -> None:
+    (toolstack.SYSTEM / "lab-cut.service").write_text(_CUT_UNIT)
+    toolstack.make_host()
+    run(["systemctl", "enable", "--quiet", "lab-cut"])
+    wait_for("ten seconds", lambda: _uptime_s() > 10)  # before, ovs-vswitchd starts without handler threads (lab-ovs)
+    toolstack.start_network()
+    guest_vm.plug_guest("xenbr0", f"{_GUEST}/24")
+    with report.case("install") as facts:
+        _with_streams(facts, ["-i", *toolstack.packages("-1")])
+        toolstack.be_patient()
+        facts["enabled"] = {unit: _is_enabled(unit) for unit in (*_UNITS, "xcp-networkd", "openvswitch-xapi-sync")}
+        facts["other_name"] = _show("openvswitch-switch.service", "Id", "ActiveState")
+        facts["switch"] = _show("ovs-vswitchd.service", "ActiveState", "MainPID", "FragmentPath")
+        facts["rules"] = (Path("/etc/udev/rules.d/xen-backend.rules")).read_text().splitlines()
+        facts["marker"] = Path("/run/openvswitch.booted").exists()
+    with report.case("upgrade") as facts:
+        run(["systemctl", "start", _DAEMON], timeout_s=_PATIENCE_S)
+        wait_for("the daemon is ready", _READY.exists, _PATIENCE_S)
+        daemon = _main_pid(_DAEMON)
+        _with_streams(facts, ["-U", *toolstack.packages("-2")])
+        wait_for("another daemon", lambda: _main_pid(_DAEMON) not in {"0", daemon}, _PATIENCE_S)
+        wait_for("the daemon is ready again", _READY.exists, _PATIENCE_S)
+        facts["status"] = json.loads(run(["xsagent", "status", "--json"], timeout_s=_PATIENCE_S))["daemon"]["ready"]
+    for bridge in _STALE:
+        run(["ovs-vsctl", "add-br", bridge])
+    words = f"set Bridge {_STALE[0]} external_ids:xs-network-uuids=x -- set-manager {_STALE_MANAGER}"
+    run(["ovs-vsctl", *words.split()])
     _INSTALLED.touch()
 
 
-def _leave_stale_bridges() -> None:
-    """A database with bridges that a boot must not see."""
-    Path(_DATABASE).parent.mkdir(exist_ok=True)
-    Path(_DATABASE).unlink(missing_ok=True)
-    run(["ovsdb-tool", "create", _DATABASE, _SCHEMA], timeout_s=_PATIENCE_S)
-    rows = [{"op": "insert", "table": "Open_vSwitch", "row": {"bridges": ["set", [["named-uuid", b] for b in _STALE]]}}]
-    rows += [
-        {"op": "insert", "table": "Bridge", "uuid-name": name, "row": {"name": name, "external_ids": ["map", ids]}}
-        for name, ids in _STALE.items()
-    ]
-    run(["ovsdb-tool", "transact", _DATABASE, json.dumps(["Open_vSwitch", *rows])], timeout_s=_PATIENCE_S)
+def _with_streams(facts: Facts, rpm: list[str]) -> None:
+    """Run rpm while dom0 and a guest ping the gateway: what it said, what was lost, and what runs that ran before."""
+    before = _running()
+    command = ["rpm", "--force-debian", "--nodeps", *rpm]
+    with (
+        dom0.stream(far.GATEWAY, interval_ms=20) as host,
+        dom0.stream(far.GATEWAY, interval_ms=20, namespace=guest_vm.NAMESPACE) as guest,
+    ):
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    facts["rpm"] = {"code": done.returncode, "stdout": done.stdout.splitlines(), "stderr": done.stderr.splitlines()}
+    facts["host_stream"], facts["guest_stream"] = host, guest
+    facts["before"], facts["after"] = before, _running()
+    facts["daemon"] = _main_pid(_DAEMON)
+
+
+def _running() -> Facts:
+    """The switch's processes, ports and their numbers."""
+    interfaces = run(["ovs-vsctl", "--columns=name,ofport", "--format=csv", "--no-headings", "list", "Interface"])
+    return {"pids": [_pid("ovsdb-server"), _pid("ovs-vswitchd")], "ofports": sorted(interfaces.split())}
 
 
 def _power_cut() -> NoReturn:
@@ -141,39 +146,83 @@ def _power_cut() -> NoReturn:
     raise SystemExit
 
 
+# --- the boot that is judged -------------------------------------------------------------------------------
+
+
 def _await_boot() -> None:
-    """Until the boot's targets are reached; a unit that failed ends the wait too."""
+    """Until everything of ours is up; a unit that failed ends the wait too, and is seen afterwards."""
     wait_for("network-online.target", lambda: _active("network-online.target"), _PATIENCE_S)
     wait_for("openvswitch.service", lambda: _active("openvswitch.service"), _PATIENCE_S)
+    wait_for("the daemon is ready", _READY.exists, _PATIENCE_S)
+    wait_for("the plugin ran", lambda: int(_began("openvswitch-xapi-update.service")[1]), _PATIENCE_S)
 
 
-def _active(unit: str) -> bool:
-    return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
-
-
-def _show(unit: str, *names: str) -> dict[str, str]:
-    lines = run(["systemctl", "show", unit, f"--property={','.join(names)}"], timeout_s=_PATIENCE_S).splitlines()
-    return dict(line.split("=", 1) for line in lines)
-
-
-def _look(facts: Facts) -> None:
-    facts["units"] = {unit: _show(unit, "ActiveState", "SubState", "Result", "NRestarts") for unit in _UNITS}
-    facts["since"] = {
-        unit: int(_show(unit, "ActiveEnterTimestampMonotonic")["ActiveEnterTimestampMonotonic"])
-        for unit in (*_UNITS, "network-online.target")
-    }
+def _boot(facts: Facts) -> None:
+    facts["units"] = {unit: _show(unit, "ActiveState", "SubState", "Result", "NRestarts") for unit in _STARTED}
+    facts["began_and_ended"] = {unit: _began(unit) for unit in _STARTED}
+    facts["online"] = [link["ifname"] for link in json.loads(toolstack.ONLINE.read_text()) if _has_address(link)]
+    facts["online_after"] = _show("network-online.target", "After")["After"].split()
     facts["bridges"] = dom0.bridges()
     facts["addresses"] = dom0.addresses("xenbr0")
     facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)
     facts["far_reaches"] = _far_reaches()
     facts["heard_of"] = [name for name in _STALE if name in _LOG.read_text(errors="replace")]
-    facts["ids"] = run(["ovs-vsctl", "get", "Open_vSwitch", ".", "external_ids"])
+    facts["manager"] = run(["ovs-vsctl", "get-manager"]).strip()
     facts["marker"] = Path("/run/openvswitch.booted").exists()
     facts["cgroups"] = {unit: _cgroup(unit) for unit in ("ovsdb-server", "ovs-vswitchd")}
     facts["handlers"] = _handlers()
-    facts["journal"] = run(
-        ["journalctl", "--boot", "--quiet", "--unit=ovs*", "--unit=management-interface"]
-    ).splitlines()
+    facts["nice"] = run(["ps", "-o", "ni=", "-p", _pid("ovs-vswitchd")]).strip()
+    facts["status"] = json.loads(run(["xsagent", "status", "--json"], timeout_s=_PATIENCE_S))["daemon"]
+    facts["doctor"] = _doctor()
+    facts["log"] = run(["journalctl", "--boot", "-t", "interface-reconfigure", "-t", "xsagentd"]).splitlines()
+    journal = run(["journalctl", "--boot", "--quiet"]).splitlines()
+    facts["cycles"] = [line for line in journal if "ordering cycle" in line]
+    ours = run(["journalctl", "--boot", "--quiet", *(f"--unit={unit}" for unit in _STARTED)])
+    facts["journal"] = ours.splitlines()
+
+
+def _doctor() -> list[Facts]:
+    """What the doctor would have done about."""
+    done = subprocess.run(["xsagent", "doctor", "--json"], check=False, capture_output=True, text=True)
+    return [one for one in json.loads(done.stdout)["findings"] if one["severity"] != "info"]
+
+
+def _has_address(link: Facts) -> bool:
+    return any(one.get("local") == toolstack.ADDRESS for one in link.get("addr_info", []))
+
+
+def _killed(facts: Facts) -> None:
+    """The daemon is killed from outside."""
+    _hit_daemon(facts, signal.SIGKILL)
+
+
+def _stopped(facts: Facts) -> None:
+    """The daemon hangs: nothing of it runs any more."""
+    _hit_daemon(facts, signal.SIGSTOP)
+
+
+def _hit_daemon(facts: Facts, number: signal.Signals) -> None:
+    """Send a signal and wait until the ready file has gone and another daemon has made it again."""
+    before = int(_main_pid(_DAEMON))
+    os.kill(before, number)
+    wait_for("the ready file goes", lambda: not _READY.exists(), _PATIENCE_S)
+    wait_for("it is ready again", _READY.exists, _PATIENCE_S)
+    facts["processes"] = [before, int(_main_pid(_DAEMON))]
+    facts["unit"] = _show(_DAEMON, "ActiveState", "NRestarts")
+    facts["results"] = [line for line in _journal_of(_DAEMON) if "Failed with result" in line]
+
+
+def _ended(facts: Facts) -> None:
+    """The daemon is stopped for good: the fallback looks once more, and udev's rules start the hook from then on."""
+    before = _began(_FALLBACK)
+    run(["systemctl", "stop", _DAEMON], timeout_s=_PATIENCE_S)
+    wait_for("the fallback ran", lambda: _began(_FALLBACK)[1] > _began(_FALLBACK)[0] > before[0], _PATIENCE_S)
+    facts["ready"] = _READY.exists()
+    facts["fallback"] = _show(_FALLBACK, "Result", "ExecMainStatus")
+    facts["said"] = [line for line in _journal_of(_FALLBACK) if "xsagent: " in line]
+    facts["daemon"] = _show(_DAEMON, "ActiveState", "Result")
+    run(["systemctl", "start", _DAEMON], timeout_s=_PATIENCE_S)
+    wait_for("it is ready again", _READY.exists, _PATIENCE_S)
 
 
 def _restart(facts: Facts) -> None:
@@ -188,12 +237,77 @@ def _restart(facts: Facts) -> None:
     facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)
 
 
+def _no_handlers(facts: Facts) -> None:
+    """The switch is started as within ten seconds of boot, by its own clock; then what the doctor says is typed."""
+    early = Path("/usr/local/sbin/ovs-vswitchd")
+    early.write_text(_EARLY_SWITCH)
+    early.chmod(0o755)
+    run(["systemctl", "restart", "ovs-vswitchd"], timeout_s=_PATIENCE_S)
+    early.unlink()
+    facts["handlers"] = [_handlers()]
+    facts["mend"] = [line for one in _doctor() if one["id"] == "no-handler-threads" for line in one["mend"]]
+    for line in facts["mend"]:
+        run(["sh", "-c", line], timeout_s=_PATIENCE_S)
+    facts["handlers"].append(_handlers())
+    facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)
+
+
+def _remove(facts: Facts) -> None:
+    """The packages go, everything else stays."""
+    guest_vm.plug_guest("xenbr0", f"{_GUEST}/24")
+    run(["ip", "netns", "exec", guest_vm.NAMESPACE, "ping", "-n", "-c", "5", "-W", "5", far.GATEWAY])
+    _with_streams(facts, ["-e", "xsagent-full", "xsagent"])
+    facts["files"] = {str(path): path.read_text() == text for path, text in toolstack.SCRIPTS.items()}
+    facts["ready"] = _READY.exists()
+    facts["left"] = [str(path) for path in (Path("/usr/lib/xsagent"), Path("/var/lib/xsagent")) if path.exists()]
+    facts["enabled"] = {unit: _is_enabled(unit) for unit in (*_UNITS, "openvswitch-switch.service")}
+    facts["addresses"] = dom0.addresses("xenbr0")
+
+
+# --- asking systemd ----------------------------------------------------------------------------------------
+
+
+def _active(unit: str) -> bool:
+    return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+
+
+def _is_enabled(unit: str) -> str:
+    done = subprocess.run(["systemctl", "is-enabled", unit], check=False, capture_output=True, text=True)
+    return done.stdout.strip() or done.stderr.strip()
+
+
+def _show(unit: str, *names: str) -> dict[str, str]:
+    lines = run(["systemctl", "show", unit, f"--property={','.join(names)}"], timeout_s=_PATIENCE_S).splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def _began(unit: str) -> tuple[int, int]:
+    """When its start began and when it was done, microseconds since boot; 0 for not yet."""
+    found = _show(
+        unit,
+        "Type",
+        "InactiveExitTimestampMonotonic",
+        "ActiveEnterTimestampMonotonic",
+        "ExecMainExitTimestampMonotonic",
+    )
+    done = int(found["ActiveEnterTimestampMonotonic"]) or int(found.get("ExecMainExitTimestampMonotonic", 0))
+    return int(found["InactiveExitTimestampMonotonic"]), done
+
+
+def _main_pid(unit: str) -> str:
+    return _show(unit, "MainPID")["MainPID"]
+
+
+def _journal_of(unit: str) -> list[str]:
+    return run(["journalctl", "--boot", "--quiet", f"--unit={unit}"]).splitlines()
+
+
 def _uptime_s() -> float:
     return float(Path("/proc/uptime").read_text().split()[0])
 
 
 def _far_reaches() -> bool:
-    ping = ["ip", "netns", "exec", far.NAMESPACE, "ping", "-n", "-c", "5", "-i", "0.3", "-W", "2", "192.0.2.10"]
+    ping = ["ip", "netns", "exec", far.NAMESPACE, "ping", "-n", "-c", "5", "-i", "0.3", "-W", "2", toolstack.ADDRESS]
     return subprocess.run(ping, check=False, capture_output=True).returncode == 0
 
 

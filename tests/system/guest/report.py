@@ -20,10 +20,10 @@ Facts = dict[str, Any]
 
 
 class Report:
-    """The cases of one VM; written anew after each, so that a VM that dies leaves what it had."""
+    """The cases of one VM; written anew after each, so that a VM that dies, or boots again, leaves what it had."""
 
     def __init__(self) -> None:
-        self._cases: dict[str, Facts] = {}
+        self._cases: dict[str, Facts] = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}
 
     def case(self, name: str) -> Case:
         """A block that collects the facts of one case; what it raises is reported and goes no further."""
