@@ -17,6 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from walk import TALLY
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long profile takes hours on a busy machine; no example has a time limit of its own."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(7200))
+
+
 @pytest.fixture(autouse=True)
 def _tally(record_property: Callable[[str, object], None]) -> Iterator[None]:
     before = Counter(TALLY)

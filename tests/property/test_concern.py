@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pytest
 from concerned import only_concerned, only_concerned_devices
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
@@ -15,9 +14,6 @@ from xsagent.plan.diff import build_plan
 from xsagent.plan.steps import LinkStep, OvsdbStep, Plan, Step
 from xsagent.topology.concern import concern_of
 from xsagent.topology.values import Bridge
-
-pytestmark = pytest.mark.timeout(7200)
-"""For the long profile; no example has a time limit of its own."""
 
 
 @hosts()

@@ -25,9 +25,6 @@ from xsagent.topology.values import Topology
 
 BOOT = "boot-1"
 
-pytestmark = pytest.mark.timeout(7200)
-"""For the long profile; no example has a time limit of its own."""
-
 
 @hosts()
 @given(SCENARIOS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import pytest
 from host_model import HostModel
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
@@ -26,9 +25,6 @@ from xsagent.plan.steps import (
     WaitCarrierStep,
 )
 from xsagent.topology.values import Origin
-
-pytestmark = pytest.mark.timeout(7200)
-"""For the long profile; no example has a time limit of its own."""
 
 
 @hosts()

@@ -108,7 +108,7 @@ def test_events_lead_to_what_a_reading_brings(history: list[Database]) -> None:
     """Records, ids and the word on the controller; nothing counts as lost, and what changed was said."""
     state = XapiState.begin(read(history[0]), ["vm1"])
     for before, after in itertools.pairwise(history):
-        word, ids = state.word, ids_of(state)
+        word, ids = state.word, ids_of(state, after["network"])
         changes = state.absorb(tell(before, after, state.kinds()))
 
         fresh = XapiState.begin(read(after), ["vm1"])
@@ -116,12 +116,14 @@ def test_events_lead_to_what_a_reading_brings(history: list[Database]) -> None:
         assert (state.networks, state.pool, state.controllers) == (fresh.networks, fresh.pool, fresh.controllers)
         assert (state.vms, state.vifs, state.counts, state.word) == (fresh.vms, fresh.vifs, fresh.counts, fresh.word)
         assert changes.control is (word != fresh.word)
-        assert changes.ids or ids_of(fresh) == ids
+        assert changes.ids or ids_of(fresh, after["network"]) == ids
 
 
-def ids_of(state: XapiState) -> object:
-    """What decides about ids of networks and guests that are there: a network that goes takes no id with it."""
-    networks = {ref: (one.bridge, bool(one.pifs), one.other_config) for ref, one in state.networks.items()}
+def ids_of(state: XapiState, there: Mapping[str, object]) -> object:
+    """What decides about ids of guests, and of networks that are still there: one that goes takes no id with it."""
+    networks = {
+        ref: (one.bridge, bool(one.pifs), one.other_config) for ref, one in state.networks.items() if ref in there
+    }
     return networks, state.vms, {ref: vif for ref, vif in state.vifs.items() if vif.iface_id}
 
 

@@ -19,7 +19,7 @@ UNTAGGED = 1
 
 
 class Trunk:
-    """The switch between dom0's one NIC on a segment and that segment's far host, whose addresses move behind it.
+    """The switch between dom0's NICs on a segment and that segment's far host, whose addresses move behind it.
 
     Attributes:
         far: the host behind it, on an access port of the VLAN first named.
@@ -28,23 +28,25 @@ class Trunk:
     def __init__(self, sandbox: Sandbox, vlan: int = UNTAGGED) -> None:
         """Put it in place; frames of other VLANs than `vlan` (and those of later `carry`) are dropped."""
         self.far: FarHost = sandbox.far()
-        (nic,) = self.far.segment.nics
-        self._wire = wiring.wire_name(nic)
+        self._wires = [wiring.wire_name(nic) for nic in self.far.segment.nics]
         self._rundir: Path = sandbox.directory / "trunk"
         self._rundir.mkdir()
         self.far.set_addresses()
-        self.far.run(["nft", "-f", "-"], input_text=wiring.render_drop([self._wire]))
+        self.far.run(["nft", "-f", "-"], input_text=wiring.render_drop(self._wires))
         self._start()
-        self._vsctl(f"add-br trunk -- set Bridge trunk datapath_type=netdev -- add-port trunk {self._wire}")
-        self._vsctl(f"set Port {self._wire} trunks={vlan}")
+        self._vsctl("add-br trunk -- set Bridge trunk datapath_type=netdev")
+        for wire in self._wires:
+            self.far.run(["ip", "link", "set", wire, "nomaster"])
+            self._vsctl(f"add-port trunk {wire} -- set Port {wire} trunks={vlan}")
         self.far.interface = self.carry(vlan, *self.far.segment.addresses)
 
     def carry(self, vlan: int, *addresses: str) -> str:
         """Carry one VLAN more, with these addresses (CIDR) of the far host on it; the device that bears them."""
         device = f"access{vlan}"
-        self._vsctl(f"add Port {self._wire} trunks {vlan}")
-        if vlan == UNTAGGED:
-            self._vsctl(f"set Port {self._wire} tag={vlan} vlan_mode=native-untagged")
+        for wire in self._wires:
+            self._vsctl(f"add Port {wire} trunks {vlan}")
+            if vlan == UNTAGGED:
+                self._vsctl(f"set Port {wire} tag={vlan} vlan_mode=native-untagged")
         self._vsctl(f"add-port trunk {device} tag={vlan} -- set Interface {device} type=internal")
         commands = f"link set {device} up\n" + wiring.render_addresses(device, addresses)
         self.far.run(["ip", "-batch", "-"], input_text=commands)

@@ -13,6 +13,7 @@ from trunk import Trunk
 from xapi_host import XapiHost
 
 from xsagent.sandbox.root_prefix import record_ref
+from xsagent.sandbox.spec import shared_segment
 
 WINDOW_S = 3
 WINDOW = {"XSAGENT_DEADMAN_S": str(WINDOW_S)}
@@ -21,8 +22,10 @@ OTHER = 200
 
 
 def state_of(host: XapiHost) -> dict[str, Any]:
-    """What must be as it was; the stand-in's own files are not the host's."""
-    return state(host.sandbox, without=("var/lib/xsagent", "run", "var/lib/xcp"))
+    """What must be as it was; the stand-in's own files and the userspace datapath's own device are not the host's."""
+    found = state(host.sandbox, without=("var/lib/xsagent", "run", "var/lib/xcp"))
+    del found["links"]["ovs-netdev"]
+    return found
 
 
 def start(host: XapiHost, trunk: Trunk, pif: Record) -> None:
@@ -105,6 +108,68 @@ def test_management_moved_from_the_nic_to_a_wrong_vlan_is_taken_back(case: str) 
         assert f"gateway {gateway} does not answer on xapi200 within 3 s; the old configuration is back" in said
         assert bridges(host.sandbox) == ["xenbr0"]
         assert addresses(host.sandbox, "xenbr0") == [f"{OLD}/24"]
+
+
+def bonded(**fields: object) -> HostRecords:
+    """A bond of both NICs, which are plugged into one switch."""
+    records = HostRecords()
+    records.nic("eth0")
+    records.nic("eth1")
+    records.bond("bond0", ["eth0", "eth1"], "xapi1", mode="active-backup", **fields)
+    return records
+
+
+def test_a_wrong_tag_of_managements_vlan_on_a_bond_is_taken_back() -> None:
+    """The bond keeps its members and the VLAN bridge its old tag."""
+    records = bonded()
+    vlan = records.vlan("bond0", 100, "xapi100", management=True, **static(OLD))
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        trunk = Trunk(host.sandbox, 100)
+        start(host, trunk, vlan)
+        vlan["VLAN"] = str(OTHER)
+        records.classes["VLAN"][vlan["VLAN_master_of"]]["tag"] = str(OTHER)
+
+        said = taken_back(host, trunk, words_for(host, "pif bond0.100"), "wrong tag on a bond", interrupted=True)
+
+        assert "gateway 192.0.2.1 does not answer on xapi100 within 3 s; the old configuration is back" in said
+        assert vsctl(host.sandbox, "br-to-vlan", "xapi100") == "100"
+
+
+def test_management_moved_from_a_bond_to_a_wrong_vlan_on_it_is_taken_back() -> None:
+    """The bond's bridge has address, routes and role as before, and nothing is left of the VLAN bridge."""
+    records = bonded(management=True, **static(OLD))
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        trunk = Trunk(host.sandbox)
+        start(host, trunk, records.classes["PIF"][record_ref("pif bond0")])
+        records.vlan("bond0", OTHER, "xapi200", **static(OLD))
+
+        said = taken_back(host, trunk, words_for(host, f"pif bond0.{OTHER}", "--management"), "bond to VLAN")
+
+        assert "gateway 192.0.2.1 does not answer on xapi200 within 3 s; the old configuration is back" in said
+        assert bridges(host.sandbox) == ["xapi1"]
+        assert addresses(host.sandbox, "xapi1") == [f"{OLD}/24"]
+
+
+def test_a_wrong_vlan_for_a_management_nic_that_becomes_a_bonds_member_is_taken_back() -> None:
+    """The bond, its VLAN and the member's lost bridge in one change: the NIC has all of its own again.
+
+    Without updelay, for which the window would be longer: the second member has no carrier before.
+    """
+    records = HostRecords()
+    nic = records.nic("eth0", management=True, **static(OLD))
+    records.nic("eth1")
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        trunk = Trunk(host.sandbox)
+        start(host, trunk, nic)
+        no_updelay = {"other_config": {"bond-updelay": "0"}}
+        records.bond("bond0", ["eth0", "eth1"], "xapi1", mode="active-backup", **no_updelay)
+        records.vlan("bond0", OTHER, "xapi200", **static(OLD))
+
+        words = words_for(host, f"pif bond0.{OTHER}", "--management")
+        said = taken_back(host, trunk, words, "NIC to a VLAN on its bond", interrupted=True)
+
+        assert "gateway 192.0.2.1 does not answer on xapi200 within 3 s; the old configuration is back" in said
+        assert bridges(host.sandbox) == ["xenbr0"]
 
 
 def test_management_moved_between_vlans_to_a_wrong_one_is_taken_back() -> None:
