@@ -11,11 +11,13 @@ from xsagent.topology.values import Bridge, Port, Topology
 _RTPROT_KERNEL = 2
 
 
-def only_concerned_devices(host: Topology, concern: SwitchConcern) -> Topology:
+def only_concerned_devices(host: Topology, concern: SwitchConcern | None) -> Topology:
     """The host without netdevs that do not count; its bridges were chosen before.
 
     A NIC that has the MAC of another one lets every netdev count; such a host is not for this.
     """
+    if concern is None:
+        return host
     kept = set(devices_of(concern, host.bridges))
     kept |= {link.name for link in host.links.values() if link.kind == "vlan"}
     kept |= {link.parent for link in host.links.values() if link.parent is not None}
