@@ -41,7 +41,13 @@ class Paths:
 
     @classmethod
     def from_environ(cls, root: str | Path, environ: Mapping[str, str]) -> Paths:
-        """Paths below `root` (empty means ``/``) with the two overrides that the environment may hold."""
+        """Paths below `root` (empty means ``/``) with the overrides that the environment may hold.
+
+        Raises:
+            InputError: the root is no directory: a host of which nothing is there must not pass for one.
+        """
+        if root and not Path(root).is_dir():
+            raise InputError(f"the root {root} is no directory; nothing was read or changed")
         ovs, xenstored = environ.get("OVS_RUNDIR"), environ.get("XENSTORED_PATH")
         pkgdata = Path(environ.get("OVS_PKGDATADIR") or "/usr/share/openvswitch")
         return cls(Path(root or "/"), Path(ovs) if ovs else None, Path(xenstored) if xenstored else None, pkgdata)

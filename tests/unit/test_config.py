@@ -146,3 +146,9 @@ def test_toml_is_imported_only_for_a_file(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout == "False\n"
+
+
+def test_a_root_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    """Else a misspelt one would pass for a host without anything, or for the live one."""
+    with pytest.raises(InputError, match="/nowhere is no directory; nothing was read or changed"):
+        Paths.from_environ(tmp_path / "nowhere", {})

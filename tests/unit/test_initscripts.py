@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,20 @@ def test_scripts_are_lsb_scripts(name: str) -> None:
     assert f"# Provides:          {name}" in text
     assert "# chkconfig: " in text
     assert "eval" not in text.replace("evaluat", "")
+
+
+@pytest.mark.parametrize("option", ["--no-deadman", "--no-syslog", "--session=x"])
+def test_management_interface_passes_on_what_each_command_takes(tmp_path: Path, option: str) -> None:
+    """Options are interface-reconfigure's; the commands after it know of the root alone."""
+    calls = tmp_path / "calls"
+    for name in ("interface-reconfigure", "xsagent"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\n')
+        program.chmod(0o755)
+    script = [str(FOLDER / "management-interface"), "start", option, f"--root-prefix={tmp_path}"]
+
+    subprocess.run(script, check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+
+    first, *others = (line.split() for line in calls.read_text().splitlines())
+    assert first[1:] == ["--force-interface", "all", "up", option, f"--root-prefix={tmp_path}"]
+    assert [build_parser().parse_args(words).root_prefix for _, *words in others] == [str(tmp_path)] * 2

@@ -93,6 +93,8 @@ def _render_daemon(daemon: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name} {device['state']}{where} since {_clock(device['at'])}{text}"
     resync = daemon["resync"]
     yield "resync: none yet" if resync is None else f"resync: {_clock(resync['at'])} ({resync['reason']})"
+    if daemon.get("workers"):
+        yield f"workers: {daemon['workers']}"
     for name, service in sorted(daemon["services"].items()):
         connected = {True: "connected", False: "away"}.get(service.get("connected"), "runs")
         error = f": {service['error']}" if service["error"] else ""
@@ -107,6 +109,8 @@ def _render_details(service: Mapping[str, Any]) -> Iterator[str]:
         told = "".join(f", {key} {text}" for key, text in manager["status"].items() if key in _MANAGER_WORDS)
         yield f"    manager {manager['target']}: {state}{told}"
     yield from (f"    {sentence}" for sentence in service.get("drift", ()))
+    if service.get("connected") is False and service.get("xapi", "away") != "away":
+        yield f"    {service['xapi']}"
     for key in ("manager_drift", "controller_refused"):
         if service.get(key):
             yield f"    {service[key]}"

@@ -44,6 +44,7 @@ _END_S: Final = 10.0
 _HUNG_S: Final = 300.0
 """A batch that takes longer than all its deadlines together hangs: systemd is to kill us."""
 _EVENTS_AT_ONCE: Final = 1000
+_NO_WORKERS: Final = "none is started any more: the process that forks them ended; restart xsagentd"
 _LOG = get_logger()
 
 
@@ -124,6 +125,7 @@ class _Daemon:
         self._services = Services([*services, *more_services])
         requests = Requests(paths, setup.environ, self._hotplug, self.status)
         self._server = Server(listener, requests, nursery)
+        self._nursery = nursery
 
     async def run(self) -> int:
         """Everything, from start to end."""
@@ -234,5 +236,6 @@ class _Daemon:
             "resync": None if last is None else {"at": last[0], "reason": last[1]},
             "batches": self._hotplug.batches,
             "requests": {"served": self._server.served, "refused": self._server.refused},
+            "workers": "" if self._nursery.is_alive() else _NO_WORKERS,
             "services": self._services.status(),
         }

@@ -125,6 +125,13 @@ class Nursery:
                     return None
             return parse_answer(b"".join(iter(lambda: ours.recv(_CHUNK), b"")))
 
+    def is_alive(self) -> bool:
+        """Whether it still is there; whatever it ended of is left for `stop` to reap."""
+        try:
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        except ChildProcessError:
+            return False
+
     def stop(self) -> None:
         """End the nursery; workers go on until they are done."""
         self._socket.close()

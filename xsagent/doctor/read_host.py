@@ -89,13 +89,15 @@ def _is_masked(paths: Paths, unit: str) -> bool:
 
 
 def _failing(status: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
-    """Devices in error, and services that say what keeps them from their work."""
+    """Devices in error, services and workers that say what keeps them from their work."""
     for name, device in _members(status, "devices"):
         if device.get("state") == "error":
             yield name, str(device.get("text"))
     for name, service in _members(status, "services"):
         if service.get("error"):
             yield name, str(service["error"])
+    if status.get("workers"):
+        yield "workers", str(status["workers"])
 
 
 def _members(status: Mapping[str, Json], part: str) -> Iterator[tuple[str, dict[str, Json]]]:

@@ -76,16 +76,18 @@ class Daemon:
             wait_for(lambda: self.pid is None, STOP_DEADLINE_S, f"{self.name} did not end on SIG{signal}")
 
 
-def wait_for(condition: Callable[[], bool], deadline_s: float, sentence: str) -> None:
+def wait_for(condition: Callable[[], bool], deadline_s: float, sentence: str | Callable[[], str]) -> None:
     """Return once `condition` holds, looked at least once.
 
     Raises:
-        CommandError: it did not within `deadline_s` seconds; `sentence` says what was awaited.
+        CommandError: it did not within `deadline_s` seconds; `sentence` says what was awaited; a callable is asked
+            then, with the log of then.
     """
     end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
-            raise CommandError(f"{sentence} within {deadline_s:g} s in the sandbox")
+            said = sentence if isinstance(sentence, str) else sentence()
+            raise CommandError(f"{said} within {deadline_s:g} s in the sandbox")
         time.sleep(_POLL_S)
 
 

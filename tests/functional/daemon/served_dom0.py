@@ -73,7 +73,7 @@ class ServedDom0:
                 env=self.sandbox.environment | self.environment | environment,
             )
         awaited = self.root / "run/xsagent" / ("ready" if ready else "xsagentd.sock")
-        wait_for(awaited.exists, 30, f"the daemon made no {awaited.name}: {self.log[-2000:]}")
+        wait_for(awaited.exists, 30, lambda: f"the daemon made no {awaited.name}: {self.log[-2000:]}")
 
     def end(self, name: str = "TERM") -> int:
         """End the daemon by a signal; its exit status."""
@@ -88,7 +88,7 @@ class ServedDom0:
 
     def await_status(self, condition: Callable[[dict[str, Any]], bool], sentence: str) -> None:
         """Wait until the daemon's status is so."""
-        wait_for(lambda: condition(self.status()), 30, f"{sentence}: {self.log[-3000:]}")
+        wait_for(lambda: condition(self.status()), 30, lambda: f"{sentence}: {self.log[-3000:]}")
 
     # -- commands --------------------------------------------------------------------------------------------
 
@@ -169,7 +169,9 @@ class ServedDom0:
                 found = store.read_all(paths)
                 return list(zip(found[::2], found[1::2], strict=True))
 
-            wait_for(lambda: all(any(one) for one in read()), 120, f"a vif was not reported: {self.log[-3000:]}")
+            wait_for(
+                lambda: all(any(one) for one in read()), 120, lambda: f"a vif was not reported: {self.log[-3000:]}"
+            )
             return [error.decode() for _, error in read() if error is not None]
 
 

@@ -148,6 +148,18 @@ def test_a_second_daemon_does_not_start(served: ServedDom0) -> None:
     assert json.loads(served.xsagent("status", "--json").stdout)["daemon"]["ready"] is True
 
 
+def test_a_daemon_that_can_start_no_workers_says_so(served: ServedDom0) -> None:
+    """In its status and to the doctor; all else goes on."""
+    rows = served.sandbox.run(["ps", "-eo", "pid=,ppid="]).stdout.splitlines()
+    nurseries = [pid for pid, parent in map(str.split, rows) if parent == str(served.pid)]
+    assert "workers:" not in served.xsagent("status").stdout
+
+    served.sandbox.run(["kill", "-KILL", *nurseries])
+
+    wait_for(lambda: "workers: none is started" in served.xsagent("status").stdout, 30, "the status does not say it")
+    assert "none is started any more" in served.call("main", "doctor").stdout
+
+
 def test_status_is_readable_and_needs_no_daemon(served: ServedDom0) -> None:
     """A line a device, with bridge and time; without a daemon it says so and exits 0."""
     served.plug(VIF)

@@ -87,7 +87,7 @@ def test_a_dead_switch_is_an_error_that_passes_with_it() -> None:
 
         served.sandbox.vswitchd.start()
 
-        wait_for(lambda: connected(served, LOCKED) == 1, 30, f"it was not attached: {served.log[-2000:]}")
+        wait_for(lambda: connected(served, LOCKED) == 1, 30, lambda: f"it was not attached: {served.log[-2000:]}")
         assert served.read(f"{LOCKED.backend}/hotplug-error") is None
         assert_right(served, [LOCKED])
 
@@ -111,7 +111,7 @@ def test_a_switch_that_hangs_and_goes_on_has_lost_nothing() -> None:
 
         served.sandbox.vswitchd.resume()
 
-        wait_for(lambda: connected(served, coming) == 1, 120, f"it was not attached: {served.log[-2000:]}")
+        wait_for(lambda: connected(served, coming) == 1, 120, lambda: f"it was not attached: {served.log[-2000:]}")
         wait_for(lambda: served.read(f"{leaving.hotplug}/hotplug") is None, 120, "the key of the other stayed")
         served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
         assert_right(served, [coming])
@@ -143,7 +143,7 @@ def test_locking_flows_come_back_after_each_occasion_on_which_they_vanish(served
             served.xsagent("resync")
 
     served.await_status(lambda one: one["resync"]["at"] > before, "nothing was looked at")
-    wait_for(lambda: served.flows() == FLOWS, 30, f"the flows did not come back: {served.log[-3000:]}")
+    wait_for(lambda: served.flows() == FLOWS, 30, lambda: f"the flows did not come back: {served.log[-3000:]}")
     assert served.ports() == {"vif7.0"}
 
 
@@ -188,7 +188,7 @@ def test_a_xenstored_that_hangs_puts_the_look_off(served: ServedDom0) -> None:
     process = served.sandbox.run(["cat", str(served.root / "run/xenstored/xenstored.pid")]).stdout.strip()
     served.sandbox.run(["kill", "-STOP", process])
     served.sandbox.run(["kill", "-HUP", served.pid])
-    wait_for(lambda: "put_off_resync" in served.log, 60, f"it was not put off: {served.log[-3000:]}")
+    wait_for(lambda: "put_off_resync" in served.log, 60, lambda: f"it was not put off: {served.log[-3000:]}")
     assert served.status()["resync"]["at"] == before
 
     served.sandbox.run(["kill", "-CONT", process])

@@ -21,7 +21,7 @@ def rules(served: ServedDom0) -> str:
 def await_rule(served: ServedDom0, text: str, *, there: bool = True) -> None:
     """Until a rule is there, or is not."""
     verb = "did not come" if there else "did not go"
-    wait_for(lambda: (text in rules(served)) is there, 60, f"the rule {text} {verb}: {served.log[-1500:]}")
+    wait_for(lambda: (text in rules(served)) is there, 60, lambda: f"the rule {text} {verb}: {served.log[-1500:]}")
 
 
 def test_tunnels_open_and_close_the_firewall_by_themselves(served: ServedDom0) -> None:
@@ -52,7 +52,7 @@ def test_a_vlans_bridge_is_no_reason_to_look(served: ServedDom0) -> None:
     def last() -> float:
         return float(served.status()["services"]["firewall"]["at"] or 0.0)
 
-    wait_for(lambda: last() > 0, 60, f"the first look was not made: {served.log[-1500:]}")
+    wait_for(lambda: last() > 0, 60, lambda: f"the first look was not made: {served.log[-1500:]}")
     before = last()
     served.vsctl("add-br", "xapi5", "xenbr0", "5")
     time.sleep(3.0)  # three times as long as it waits for more ports to come

@@ -122,3 +122,28 @@ def _open_once_read(fifo: Path, child: subprocess.Popen[bytes]) -> int:
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             assert child.poll() is None, child.communicate()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show"],
+        ["status"],
+        ["doctor"],
+        ["resync"],
+        ["topology"],
+        ["firewall"],
+        ["openvswitch", "check-handlers"],
+        ["plan", "--force", "xenbr0", "up"],
+        ["network", "create", "xapi9"],
+    ],
+)
+def test_a_root_that_is_not_there_is_named(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is exit code 1 with each verb, and nothing of the live host is shown."""
+    assert main([*words, f"--root-prefix={tmp_path}/nowhere"]) == 1
+
+    told = capsys.readouterr()
+    assert f"the root {tmp_path}/nowhere is no directory" in told.err
+    assert told.out == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import sys
 import time
@@ -175,3 +176,16 @@ def test_each_of_many_requests_at_once_is_done_once(tmp_path: Path) -> None:
 
     assert [answer is not None and answer.status for answer in answers] == [0] * 60
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(names, "x")
+
+
+def test_a_nursery_that_was_killed_is_not_alive() -> None:
+    """The daemon's status says so; it is reaped when the daemon ends."""
+    nursery = Nursery({"x": lambda _words: 7})
+    before = nursery.is_alive()
+
+    os.kill(nursery.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, nursery.pid, os.WEXITED | os.WNOWAIT)
+
+    assert (before, nursery.is_alive()) == (True, False)
+    nursery.stop()
+    assert not nursery.is_alive()
