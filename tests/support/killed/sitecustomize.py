@@ -23,6 +23,8 @@ from typing import Any
 _at = int(os.environ.get("KILL_AT", "0"))
 _log = os.open(os.environ["KILL_LOG"], os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC) if _at else -1
 _count = itertools.count(1)
+_pid = os.getpid()
+"""A child that was forked is none of ours, though it has all this."""
 
 
 def _point(name: str) -> None:
@@ -37,14 +39,15 @@ def _point(name: str) -> None:
 def _after(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any, **keywords: Any) -> Any:
         result = function(*arguments, **keywords)
-        _point(name)
+        if os.getpid() == _pid:
+            _point(name)
         return result
 
     return call
 
 
 _PLACES = (
-    (os, "fsync rename replace unlink ftruncate"),
+    (os, "fork fsync rename replace unlink ftruncate"),
     (socket.socket, "send sendall sendto sendmsg"),
     (fcntl, "ioctl"),
     (subprocess.Popen, "__init__"),
