@@ -214,16 +214,6 @@ def test_the_init_scripts_restart_goes_through_systemd(report: Report) -> None:
     assert facts["reaches_gateway"]
 
 
-def test_a_switch_without_handler_threads_is_seen_and_mended(report: Report) -> None:
-    """Open vSwitch 3.1 within ten seconds of boot, by its clock (udev-xen.md); the doctor's line is typed."""
-    facts = report.facts("no_handlers")
-
-    assert facts["mend"] == ["xsagent openvswitch restart"]
-    before, after = facts["handlers"]
-    assert (before, after > 0) == (0, True)
-    assert facts["reaches_gateway"]
-
-
 # --- and away ----------------------------------------------------------------------------------------------
 
 

@@ -47,11 +47,6 @@ _PATIENCE_S = 600
 _STALE = ("xenbr7", "admin0")
 _STALE_MANAGER = "tcp:127.0.0.1:6699"
 _GUEST = "192.0.2.50"
-_EARLY_SWITCH = """#!/bin/sh
-read -r up _ </proc/uptime
-exec unshare --fork --time --monotonic="-${up%%.*}" /usr/sbin/ovs-vswitchd "$@"
-"""
-"""The clock that Open vSwitch reads begins anew."""
 _CUT_UNIT = f"""[Unit]
 DefaultDependencies=no
 After=local-fs.target
@@ -80,7 +75,7 @@ def main() -> None:
         time.sleep(2 * _PATIENCE_S)
     with report.case("awaited"):
         _await_boot()
-    for look in (_boot, _killed, _stopped, _ended, _restart, _no_handlers, _remove):
+    for look in (_boot, _killed, _stopped, _ended, _restart, _remove):
         with report.case(look.__name__.removeprefix("_")) as facts:
             look(facts)
 
@@ -234,21 +229,6 @@ def _restart(facts: Facts) -> None:
     facts["cgroup"] = _cgroup("ovs-vswitchd")
     facts["bridges"] = dom0.bridges()
     facts["flow"] = "cookie=0x77" in run(["ovs-ofctl", "dump-flows", "xenbr0"])
-    facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)
-
-
-def _no_handlers(facts: Facts) -> None:
-    """The switch is started as within ten seconds of boot, by its own clock; then what the doctor says is typed."""
-    early = Path("/usr/local/sbin/ovs-vswitchd")
-    early.write_text(_EARLY_SWITCH)
-    early.chmod(0o755)
-    run(["systemctl", "restart", "ovs-vswitchd"], timeout_s=_PATIENCE_S)
-    early.unlink()
-    facts["handlers"] = [_handlers()]
-    facts["mend"] = [line for one in _doctor() if one["id"] == "no-handler-threads" for line in one["mend"]]
-    for line in facts["mend"]:
-        run(["sh", "-c", line], timeout_s=_PATIENCE_S)
-    facts["handlers"].append(_handlers())
     facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)
 
 
