@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from xsagent.apply.executor import Executed, Failed, execute, roll_back
@@ -24,7 +24,7 @@ from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.settle import settle_undo
 from xsagent.plan.steps import CreateBridge, DeleteBridge, OvsdbStep, Plan, Step
 from xsagent.topology.codec import from_json, to_json
-from xsagent.topology.values import Link, Origin, Topology
+from xsagent.topology.values import IpDevice, IpInterface, Link, Origin, Topology
 
 _READ_S = 20.0
 _FAR_END = "far-"
@@ -98,13 +98,15 @@ class Dom0:
         lines = [f"link set {link.name} mtu {link.mtu} {'up' if link.up else 'down'}" for link in start.links.values()]
         for device in start.ip_devices.values():
             own = [item.interface for item in device.addresses if item.origin is not Origin.LINK_LOCAL]
-            lines += [f"addr add {item} dev {device.device}" for item in own]
+            lost = _lost_subnets(device, own)
+            lines += [f"addr add {item} dev {device.device}" for item in (*own, *lost)]
             for route in sorted(device.routes, key=lambda route: route.gateway is not None):
                 way = f"via {route.gateway} " if route.gateway is not None else ""
                 metric = f"metric {route.metric} " if route.metric else ""
                 lines.append(
                     f"route replace {route.destination} {way}dev {device.device} proto {route.protocol} {metric}"
                 )
+            lines += [f"addr del {item} dev {device.device}" for item in lost]
         _ip("-batch", "-", lines=lines)
 
     def nics(self, start: Topology) -> list[str]:
@@ -115,6 +117,13 @@ class Dom0:
         """The kernel settings of a device."""
         for path, value in link.sysctls.items():
             (Path("/proc/sys/net") / path).write_text(value, encoding="ascii")
+
+
+def _lost_subnets(device: IpDevice, own: Iterable[IpInterface]) -> list[str]:
+    """Addresses that the device has while its routes are made: a gateway that none of its own reaches had one once."""
+    gateways = {route.gateway for route in device.routes if route.gateway is not None}
+    off = [gateway for gateway in sorted(gateways, key=str) if not any(gateway in item.network for item in own)]
+    return [f"{gateway + 1}/{gateway.max_prefixlen - 8}" for gateway in off if not gateway.is_link_local]
 
 
 def _ip(*words: str, lines: list[str] | None = None) -> subprocess.CompletedProcess[str]:
