@@ -122,6 +122,9 @@ def ask(
             connection.settimeout(None)
             _end_in_order(connection)
         raise NoAnswerError("no whole answer came", begun=begun)
+    except ConnectionRefusedError as error:
+        # one that ended leaves its socket behind
+        raise NoAnswerError("it does not run") from error
     except (OSError, ValueError) as error:
         raise NoAnswerError(str(error) or "no whole answer came", begun=begun) from error
     finally:

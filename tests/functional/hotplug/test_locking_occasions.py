@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -53,6 +54,18 @@ class Host:
             root = self.dom0.sandbox.root
             self.dom0.sandbox.run([sys.executable, "-m", "xsagent.cli.main", "resync", f"--root-prefix={root}"])
         wait_for(lambda: self.flows == FLOWS, 30, "the flows did not come back")
+
+    @contextmanager
+    def nobody_mends(self) -> Iterator[None]:
+        """The daemon stands still while the block runs: it would put back what the block takes away."""
+        self._signal_daemon("STOP")
+        try:
+            yield
+        finally:
+            self._signal_daemon("CONT")
+
+    def _signal_daemon(self, name: str) -> None:
+        self.dom0.sandbox.run(["pkill", f"-{name}", "-f", "xsagent.cli.xsagentd"], check=self.daemon)
 
     def check_locked(self) -> None:
         """Own frames arrive, and no other."""
@@ -165,8 +178,8 @@ def test_the_mode_changes_live(host: Host) -> None:
 
 def test_without_its_flows_the_frames_do_get_through(host: Host) -> None:
     """The control run: what the others show is the flows' doing."""
-    delete_flows(host.dom0.rundir, "xenbr0", [host.ofport])
-
-    got = arrived(host.dom0.sandbox, host.dom0.guest, host.dom0.watcher, EVERY)
+    with host.nobody_mends():
+        delete_flows(host.dom0.rundir, "xenbr0", [host.ofport])
+        got = arrived(host.dom0.sandbox, host.dom0.guest, host.dom0.watcher, EVERY)
 
     assert got == EVERY.keys()
