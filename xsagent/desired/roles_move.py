@@ -66,22 +66,9 @@ def _is_there(scene: Scene, pif: Pif) -> bool:
 
 
 def _goes_along(scene: Scene, draft: Draft, pif: Pif) -> bool:
-    """Whether the PIF's device goes by this operation.
-
-    With the bridge that it is on, where none takes over its ports; or because the bond over its NIC, which takes them
-    over, gets a VLAN of its own with the same tag.
-    """
-    carrier = scene.snapshot.carrier_of(pif)
-    bridge = scene.snapshot.bridge_of(carrier or pif)
-    if not bridge or bridge not in _names(draft, ObjectKind.BRIDGE):
-        return False
-    bond = None if carrier is None else scene.snapshot.bond_with_member(carrier)
-    raised = [scene.snapshot.pifs[ref] for ref in scene.raised]
-    replaced = bond is not None and any(
-        other.vlan == pif.vlan and (below := scene.snapshot.carrier_of(other)) is not None and below.ref == bond.pif
-        for other in raised
-    )
-    return bridge not in draft.moves or replaced
+    """Whether the bridge that the PIF is on goes by this operation, without another that its ports move to."""
+    bridge = scene.snapshot.bridge_of(scene.snapshot.carrier_of(pif) or pif)
+    return bridge is not None and bridge in _names(draft, ObjectKind.BRIDGE) and bridge not in draft.moves
 
 
 def _device(scene: Scene, pif: Pif | None) -> str | None:

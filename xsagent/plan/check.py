@@ -1,6 +1,7 @@
 """Checks before the first step: is the hardware there, is it the right one, whose traffic would be cut. Pure.
 
-`plan/diff.py` calls `check_host` first; bad input ends here, with nothing changed.
+`plan/diff.py` calls `check_host` first; bad input ends here, with nothing changed. `usable_ip_devices` follows once the
+transaction is known.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
     present, warnings = _without_absent_members(desired, observed)
     present, narrowed = _within_parents(present, observed)
     warnings += narrowed
-    present, passed_over = _usable_ip_devices(present, observed)
-    warnings += passed_over
     made = _made_by_plan(present)
     for link in present.topology.links.values():
         warnings += _check_nic(link, observed, made)
@@ -73,11 +72,14 @@ def _within_parents(desired: Desired, observed: Topology) -> tuple[Desired, list
     return replace(desired, topology=replace(desired.topology, links=links)), warnings
 
 
-def _usable_ip_devices(desired: Desired, observed: Topology) -> tuple[Desired, list[str]]:
-    """IP devices that can be configured, no two with one route.
+def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str]) -> tuple[Desired, tuple[str, ...]]:
+    """The desired state with IP devices that can be configured, no two with one route, and warnings for people.
 
     A device that is only adapted to a role that moved, and is down or gone, is passed over: no client or route can be
     put on it. The kernel has one route for a prefix: two devices that want it would take it from each other.
+
+    Arguments:
+        going: devices that the transaction takes away, such as a VLAN bridge whose tag a wanted one needs.
     """
     topology = desired.topology
     warnings: list[str] = []
@@ -86,6 +88,8 @@ def _usable_ip_devices(desired: Desired, observed: Topology) -> tuple[Desired, l
     management = desired.management.device if desired.management is not None else ""
     for name in sorted(topology.ip_devices, key=lambda name: (name != management, name)):
         link = observed.links.get(name)
+        if name not in topology.links and name in going:
+            continue
         if name not in topology.links and (link is None or link.up is not True):
             warnings.append(f"{name} is not up, so it is not adapted to the DNS or gateway role that moves")
             continue
@@ -95,7 +99,7 @@ def _usable_ip_devices(desired: Desired, observed: Topology) -> tuple[Desired, l
         warnings += [f"the route to {network} is another device's already; {name} goes without" for network in lost]
         taken |= {(route.destination, route.metric) for route in routes}
         devices[name] = replace(device, routes=routes)
-    return replace(desired, topology=replace(topology, ip_devices=devices)), warnings
+    return replace(desired, topology=replace(topology, ip_devices=devices)), tuple(warnings)
 
 
 def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xsagent.plan.check import check_host
+from xsagent.plan.check import check_host, usable_ip_devices
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, move_ifcfg_client, remove_ifcfg_device
 from xsagent.plan.ip import (
     bring_back_displaced,
@@ -61,18 +61,19 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     present, warnings = check_host(without_leftovers(desired, observed), observed, options)
     operations, relied = diff_ovsdb(present, observed)
     bridges = apply_operations(operations, observed.bridges)
-    lost = lost_devices(observed.bridges, bridges)
+    lost, remaining = lost_devices(observed.bridges, bridges), devices_of_switch(bridges)
+    present, passed_over = usable_ip_devices(present, observed, lost - remaining)
     phases = Phases()
     phases.switch += _switch_steps(present, observed, operations, relied)
     phases.switch += _safety_steps(present, observed, phases.switch)
     phases.before += _virtual_function_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
     _plan_ip(present, observed, lost, phases)
-    _keep_remade(present, observed, lost, devices_of_switch(bridges), phases)
+    _keep_remade(present, observed, lost, remaining, phases)
     phases.files += diff_files(present.topology, observed)
     if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
-    return order_steps(phases, present.management, warnings, is_up=_is_management_up(present, observed))
+    return order_steps(phases, present.management, warnings + passed_over, is_up=_is_management_up(present, observed))
 
 
 def _is_management_up(desired: Desired, observed: Topology) -> bool:
@@ -205,6 +206,8 @@ def _keep_remade(
         if name in topology.ip_devices or name in gone:
             continue
         before, after = move_ifcfg_client(name, observed, remains=name in present)
+        if name not in present and name in observed.ip_devices:
+            before += stop_clients(observed.ip_devices[name], "its device goes")
         phases.retire += (bring_back_displaced(step, observed.ip_devices) for step in before)
         phases.addresses += (bring_back_displaced(step, observed.ip_devices) for step in after)
         if name in present:

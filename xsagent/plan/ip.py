@@ -42,6 +42,7 @@ from xsagent.topology.values import (
     DhcpClient,
     IpAddress,
     IpDevice,
+    Keep,
     Origin,
     Route,
 )
@@ -57,7 +58,7 @@ def diff_ip_device(desired: IpDevice, observed: IpDevice | None) -> tuple[Step, 
     present = observed or IpDevice(device=desired.device)
     steps: list[Step] = []
     for family in (IPV4, IPV6):
-        mode = desired.ipv4_mode if family == IPV4 else desired.ipv6_mode
+        mode = _mode(desired, family)
         if mode is not KEEP:
             steps += _diff_family(desired, present, family, str(mode))
     if any(isinstance(step, AddressStep) and step.add for step in steps):
@@ -75,7 +76,7 @@ def mend_routes(desired: IpDevice, observed: IpDevice) -> tuple[Step, ...]:
     return tuple(
         _static_route(route, desired.device, observed.routes, "route is missing")
         for route in sorted(missing, key=lambda route: route.gateway is not None)
-        if not _depends_on_lease(route, desired) or _may_be_reached(route, observed)
+        if not _depends_on_lease(route, desired) or _may_come_with_lease(route, desired, observed)
     )
 
 
@@ -189,9 +190,7 @@ def _diff_family(desired: IpDevice, observed: IpDevice, family: int, mode: str) 
         steps.append(_stop(desired.device, client, f"IPv{family} mode is {mode}"))
     addresses = _diff_addresses(desired, observed, family, mode, keep_leased=wanted is not None)
     steps += addresses
-    steps += _diff_routes(
-        desired, observed, family, mode, keep_learnt=wanted is not None, with_addresses=bool(addresses)
-    )
+    steps += _diff_routes(desired, observed, family, keep_learnt=wanted is not None, with_addresses=bool(addresses))
     return steps
 
 
@@ -265,7 +264,7 @@ def _stays(address: Address, mode: str, *, keep_leased: bool) -> bool:
 
 
 def _diff_routes(
-    desired: IpDevice, observed: IpDevice, family: int, mode: str, *, keep_learnt: bool, with_addresses: bool
+    desired: IpDevice, observed: IpDevice, family: int, *, keep_learnt: bool, with_addresses: bool
 ) -> list[Step]:
     """Static routes first, each for itself; then the default route, and what is no longer wanted goes with it."""
     add = _missing_routes(desired, observed, family)
@@ -276,11 +275,10 @@ def _diff_routes(
         and not _is_kept(route, desired)
         and _goes(route, keep_learnt=keep_learnt)
     )
-    learns = mode in {"dhcp", "autoconf"}
     # beside addresses that change, the undo of those puts the old routes back: they need the old addresses
     back = () if with_addresses else _brought_back(observed, family)
     sure = tuple(route for route in add if not _depends_on_lease(route, desired))
-    hoped = tuple(route for route in add if route not in sure and learns and _may_be_reached(route, observed))
+    hoped = tuple(route for route in add if route not in sure and _may_come_with_lease(route, desired, observed))
     steps: list[Step] = [
         _static_route(route, desired.device, back, "route is missing") for route in sure if not _is_default(route)
     ]
@@ -352,8 +350,10 @@ def _needs_no_subnet(route: Route) -> bool:
     return route.gateway is None or route.gateway.is_link_local
 
 
-def _may_be_reached(route: Route, observed: IpDevice) -> bool:
-    """Whether trying makes sense: no lease yet, or one on the gateway's subnet."""
+def _may_come_with_lease(route: Route, desired: IpDevice, observed: IpDevice) -> bool:
+    """Whether trying makes sense: addresses are learnt, and there is none yet, or one on the gateway's subnet."""
+    if _mode(desired, route.destination.version) not in {"dhcp", "autoconf"}:
+        return False
     known = [item for item in observed.addresses if item.interface.version == route.destination.version]
     known = [item for item in known if item.origin is not Origin.LINK_LOCAL]
     return not known or any(_is_on(route.gateway, item) for item in known)
@@ -375,6 +375,10 @@ def _goes(route: Route, *, keep_learnt: bool) -> bool:
     if route.protocol == ROUTE_PROTOCOL:
         return True
     return not keep_learnt and _is_default(route)
+
+
+def _mode(device: IpDevice, family: int) -> str | Keep:
+    return device.ipv4_mode if family == IPV4 else device.ipv6_mode
 
 
 def _default(version: int) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

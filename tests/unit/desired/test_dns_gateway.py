@@ -213,18 +213,6 @@ def test_an_interface_that_goes_with_its_bond_is_not_adapted() -> None:
     assert set(desired.topology.ip_devices) == {"eth0"}
 
 
-def test_a_member_s_vlan_whose_tag_the_bond_takes_is_not_adapted() -> None:
-    """One carrier has one VLAN bridge for a tag: the member's goes."""
-    records = Records()
-    nic = records.nic(0)
-    records.vlan(nic, 7, bridge="xapi17", **management(**static()))
-    vlan = records.vlan(records.bond(nic, records.nic(2)), 7, ip_mode="DHCP")
-
-    desired = records.up(vlan, becoming_management=True)
-
-    assert "xapi17" not in desired.topology.ip_devices
-
-
 def test_the_interface_that_gets_the_gateway_back_gets_its_route_and_servers() -> None:
     """`down` of the one that had asked for them."""
     records = Records()

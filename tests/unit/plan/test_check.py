@@ -6,9 +6,21 @@ import ipaddress
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.steps import RouteStep, UpdateIssueStep
+from xsagent.plan.steps import OvsdbStep, RouteStep, StartDhcpStep, StopDhcpStep, UpdateIssueStep
 from xsagent.topology.desired import Desired, ManagementPath
-from xsagent.topology.values import Address, DhcpClient, IpDevice, Link, Route, Topology
+from xsagent.topology.values import (
+    Address,
+    Bridge,
+    DhcpClient,
+    Interface,
+    IpDevice,
+    Link,
+    ObjectKey,
+    ObjectKind,
+    Port,
+    Route,
+    Topology,
+)
 
 ROUTE = Route(destination=ipaddress.ip_network("172.16.0.0/16"), gateway=None, protocol=158)
 
@@ -23,6 +35,37 @@ def test_a_device_that_is_down_is_not_adapted_to_a_role() -> None:
 
     assert plan.steps == ()
     assert any("xenbr1 is not up" in warning for warning in plan.warnings)
+
+
+def internal_port(name: str, tag: int | None = None) -> Port:
+    """A bridge's own port; a VLAN bridge of ours, with a tag."""
+    keys = {"fake-bridge-xs-network-uuids": "a"} if tag is not None else {}
+    interfaces = {name: Interface(name=name, type="internal")}
+    return Port(name=name, interfaces=interfaces, tag=tag, fake_bridge=tag is not None, external_ids=keys)
+
+
+def test_a_vlan_bridge_that_moves_onto_a_taken_tag_is_not_adapted_to_a_role() -> None:
+    """One carrier has one VLAN bridge for a tag: its device goes with its client, and nothing can be put on it."""
+    client = DhcpClient(family=4, configuration="text")
+    ports = {"xapi0": internal_port("xapi0"), "xapi17": internal_port("xapi17", 7)}
+    observed = Topology(
+        bridges={"xapi0": Bridge(name="xapi0", ports=ports, external_ids={"xs-network-uuids": "a"})},
+        links={name: Link(name=name, up=True) for name in ports},
+        ip_devices={"xapi17": IpDevice(device="xapi17", dhcp4=client)},
+    )
+    ports = {"xenbr0": internal_port("xenbr0"), "xapi18": internal_port("xapi18", 7)}
+    address = Address(interface=ipaddress.ip_interface("192.0.2.10/24"))
+    wanted = Topology(
+        bridges={"xenbr0": Bridge(name="xenbr0", ports=ports)},
+        ip_devices={"xapi17": IpDevice(device="xapi17", ipv4_mode="static", addresses=(address,))},
+        absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xapi0")}),
+    )
+
+    plan = build_plan(Desired(topology=wanted, moves={"xapi0": "xenbr0"}), observed, PlanOptions())
+
+    assert [type(step) for step in plan.steps] == [StopDhcpStep, OvsdbStep, UpdateIssueStep]
+    assert plan.steps[0].undo == (StartDhcpStep(device="xapi17", client=client),)
+    assert plan.warnings == ()
 
 
 def test_one_route_on_two_devices_goes_to_management() -> None:

@@ -126,3 +126,17 @@ def test_a_missing_route_comes_back_without_ifup() -> None:
     assert after(by_ifup, static) == []
     assert after(by_ifup) == [("10.6.0.0/16", False)]
     assert after(static) == [("::/0", False)]
+
+
+def test_a_route_that_no_address_can_ever_justify_is_not_tried_again_beside_ifup() -> None:
+    """The device learns no addresses of the gateway's family: each run would be refused anew, and be no empty plan."""
+    route = Route(
+        destination=ipaddress.ip_network("172.18.0.0/16"),
+        gateway=ipaddress.ip_address("10.0.0.3"),
+        protocol=ROUTE_PROTOCOL,
+    )
+    address = Address(interface=ipaddress.ip_interface("2001:db8::10/64"))
+    device = replace(DEVICE, ipv6_mode="static", addresses=(address,), routes=(route,))
+    have = replace(host(OLD), ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(address,))})
+
+    assert diff_ifcfg_device(device, Topology(files={ifcfg_path("xenbr0"): OLD}), have) == ((), ())
