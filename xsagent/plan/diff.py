@@ -280,6 +280,8 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
         device = desired.topology.ip_devices[name]
         if device.configured_by_ifcfg:
             before, after = diff_ifcfg_device(device, desired.topology, bare)
+            if name in lost:
+                before, _ = move_ifcfg_client(name, observed, remains=True)
             phases.retire += before
             phases.addresses += after
         else:

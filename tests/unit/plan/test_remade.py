@@ -122,6 +122,24 @@ def test_a_lease_that_the_initscripts_asked_for_is_asked_for_anew_on_a_device_th
     assert ifup.undo == (IfdownStep(device="xapi5"),)
 
 
+def test_a_client_of_the_initscripts_ends_before_its_device_is_made_anew_by_an_operation_that_configures_it() -> None:
+    """A living one keeps a new one away (dhclient.c, "already running"); undone, the transaction has it ask again."""
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")
+    files = {ifcfg_path("xapi5"): "BOOTPROTO=dhcp\n"}
+    wanted = Topology(
+        absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}),
+        ip_devices={"xapi5": IpDevice(device="xapi5", ipv4_mode="dhcp", configured_by_ifcfg=True)},
+        files=files,
+    )
+
+    steps = plan_for(wanted, replace(observed, files=files), moves={"xenbr0": "xapi0"}).steps
+    ifdown, switch, ifup = (step for step in steps if isinstance(step, (IfdownStep, OvsdbStep, IfupStep)))
+
+    assert [type(step) for step in (ifdown, switch, ifup)] == [IfdownStep, OvsdbStep, IfupStep]
+    assert IfupStep(device="xapi5") in ifdown.undo
+    assert IfdownStep(device="xapi5") in ifup.undo
+
+
 def test_a_device_that_is_made_anew_is_configured_as_a_new_one() -> None:
     """The address that was seen before the transaction is gone after it."""
     observed = host(bridge("xenbr0", internal("xapi5", tag=5)), device="xapi5")
