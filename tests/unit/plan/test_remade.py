@@ -123,7 +123,7 @@ def test_a_lease_that_the_initscripts_asked_for_is_asked_for_anew_on_a_device_th
 
 
 def test_a_client_of_the_initscripts_ends_before_its_device_is_made_anew_by_an_operation_that_configures_it() -> None:
-    """A living one keeps a new one away (dhclient.c, "already running"); undone, the transaction has it ask again."""
+    """It would run on beside the new one, deaf on a device that is gone; where all is undone, one asks again."""
     observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")
     files = {ifcfg_path("xapi5"): "BOOTPROTO=dhcp\n"}
     wanted = Topology(
