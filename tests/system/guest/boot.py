@@ -160,7 +160,7 @@ def _boot(facts: Facts) -> None:
     facts["bridges"] = dom0.bridges()
     facts["addresses"] = dom0.addresses("xenbr0")
     facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)
-    facts["far_reaches"] = _far_reaches()
+    facts["far_reaches"] = dom0.reaches(toolstack.ADDRESS, namespace=far.NAMESPACE)
     facts["heard_of"] = [name for name in _STALE if name in _LOG.read_text(errors="replace")]
     facts["manager"] = run(["ovs-vsctl", "get-manager"]).strip()
     facts["marker"] = Path("/run/openvswitch.booted").exists()
@@ -284,11 +284,6 @@ def _journal_of(unit: str) -> list[str]:
 
 def _uptime_s() -> float:
     return float(Path("/proc/uptime").read_text().split()[0])
-
-
-def _far_reaches() -> bool:
-    ping = ["ip", "netns", "exec", far.NAMESPACE, "ping", "-n", "-c", "5", "-i", "0.3", "-W", "2", toolstack.ADDRESS]
-    return subprocess.run(ping, check=False, capture_output=True).returncode == 0
 
 
 def _pid(daemon: str) -> str:

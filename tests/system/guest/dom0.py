@@ -165,10 +165,11 @@ def dhclients() -> list[int]:
     return sorted(found)
 
 
-def reaches(address: str) -> bool:
-    """Whether one ping of three is answered."""
-    ping = ["ping", "-n", "-c", "3", "-i", "0.3", "-W", "1", address]
-    return subprocess.run(ping, check=False, capture_output=True).returncode == 0
+def reaches(address: str, *, namespace: str = "") -> bool:
+    """Whether pings, from dom0 or from a namespace, are answered."""
+    enter = ["ip", "netns", "exec", namespace] if namespace else []
+    ping = ["ping", "-n", "-c", "5", "-i", "0.3", "-W", "2", address]
+    return subprocess.run([*enter, *ping], check=False, capture_output=True).returncode == 0
 
 
 # --- what changes meanwhile --------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def frames(nic: str, expression: str = "") -> Iterator[Facts]:
         yield found
     finally:
         tcpdump.terminate()
-        found["lines"] = tcpdump.communicate(timeout=10)[0].splitlines()
+        found["lines"] = tcpdump.communicate(timeout=60)[0].splitlines()
 
 
 def _wait_listening(tcpdump: subprocess.Popen[str]) -> None:
