@@ -30,12 +30,14 @@ class KernelModel:
     Attributes:
         dhcp_answers: a server gives every client that starts a lease.
         strict: an address on a link that is down is a mistake, not only pointless; an undo may have to bring one back.
+        idle: addresses of devices that were down when they went; one that is made anew gets its own back.
     """
 
     links: dict[str, Link] = field(default_factory=dict)
     addresses: dict[str, tuple[Address, ...]] = field(default_factory=dict)
     routes: dict[str, tuple[Route, ...]] = field(default_factory=dict)
     clients: dict[tuple[str, int], DhcpClient] = field(default_factory=dict)
+    idle: dict[str, tuple[Address, ...]] = field(default_factory=dict)
     dhcp_answers: bool = True
     strict: bool = True
 
@@ -83,7 +85,8 @@ class KernelModel:
 
     def _run_AddressStep(self, step: Any) -> None:
         link = self.require(step.device)
-        assert link.up is True or not step.add or not self.strict, f"an address on {step.device}, which is down"
+        may_add = link.up is True or not self.strict or set(step.add) <= set(self.idle.get(step.device, ()))
+        assert may_add, f"an address on {step.device}, which is down"
         present = self.addresses.get(step.device, ())
         for item in step.add:
             if item.interface.version == 6 and self._is_ipv6_off(step.device):
@@ -193,6 +196,7 @@ class KernelModel:
         if parent is not None and parent.up is not True:
             raise NetlinkError(f"{device} cannot come up: {parent.name} below it is down")
         self.links[device] = replace(link, up=True)
+        self.idle.pop(device, None)
         for upper in self._riding_on(device):
             self.bring_up(upper)
 
@@ -259,9 +263,10 @@ class KernelModel:
             raise NetlinkError(f"{gateway} cannot be reached through {device}")
 
     def remove_link(self, name: str) -> None:
-        self.links.pop(name, None)
+        gone, had = self.links.pop(name, None), self.addresses.pop(name, ())
+        self.idle[name] = had if gone is not None and gone.up is not True else ()
         self.routes.pop(name, None)
-        self._lose_sources(self.addresses.pop(name, ()))
+        self._lose_sources(had)
         self.clients = {key: client for key, client in self.clients.items() if key[0] != name}
 
     def ip_device(self, name: str) -> IpDevice:

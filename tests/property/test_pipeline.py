@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from host_model import HostModel
-from hypothesis import given
+from hypothesis import example, given
 from others import FOREIGN_BRIDGE, FOREIGN_PORTS
+from pinned import VLAN_DOWN_BY_HAND
 from strategies import SCENARIOS, Scenario
 from walk import TALLY, Attempt, hosts, run_plan, walk
 
@@ -19,6 +20,7 @@ from xsagent.topology.values import ObjectKind, Port
 
 
 @hosts()
+@example(VLAN_DOWN_BY_HAND)
 @given(SCENARIOS)
 def test_a_plan_leads_to_what_was_wanted_and_a_second_one_is_empty(scenario: Scenario) -> None:
     """Convergence and idempotence: verify finds nothing required, and once DHCP answered nothing at all."""

@@ -108,6 +108,21 @@ def test_a_device_that_moves_along_with_its_bridge_keeps_what_was_on_it() -> Non
     assert [type(step) for step in steps[:4]] == [OvsdbStep, LinkStep, AddressStep, RouteStep]
 
 
+def test_a_device_that_was_down_moves_along_as_it_was() -> None:
+    """Who took it down did not ask for it to come up; its IPv4 addresses stay on it, as the kernel keeps them."""
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")
+    observed = replace(observed, links={"xapi5": replace(observed.links["xapi5"], up=False)})
+    wanted = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}))
+
+    _, link, address, *rest = plan_for(wanted, observed, moves={"xenbr0": "xapi0"}).steps
+
+    assert isinstance(link, LinkStep)
+    assert link.up is False
+    assert isinstance(address, AddressStep)
+    assert address.add == (ADDRESS,)
+    assert not [step for step in rest if isinstance(step, RouteStep)]
+
+
 def test_a_lease_that_the_initscripts_asked_for_is_asked_for_anew_on_a_device_that_moves_along() -> None:
     """Their client is bound to the device as it was; an ifup that gets none fails nobody's operation."""
     observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")

@@ -1,0 +1,57 @@
+"""Scenarios that the search found once, for `hypothesis.example`: tried in every run, also in the short one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strategies import Event, NicState, Scenario
+
+from xsagent.model.records import Bond, Network, Pif, Ref, Vlan
+from xsagent.model.snapshot import Snapshot
+
+_NIC = NicState(up=False, mtu=1500, carrier=True, address=False, gro=True)
+
+
+def _pif(name: str, device: str, **fields: Any) -> Pif:
+    return Pif(
+        ref=Ref(name),
+        uuid=name,
+        device=device,
+        network=Ref(f"net-{name}"),
+        mac="00:16:3e:00:00:00",
+        mtu="1500",
+        **fields,
+    )
+
+
+def _bond_with_vlan() -> Snapshot:
+    """eth0 alone in bond0, with VLAN 5 on the bond, which has an address."""
+    bond, vlan = Ref("bond"), Ref("vlan")
+    fields = {"ip_mode": "Static", "ip": "10.5.0.15", "netmask": "255.255.255.0", "gateway": "10.5.0.1"}
+    pifs = (
+        _pif("pif-0-bond", "bond0", bond=bond, vlans_on=(vlan,)),
+        _pif("pif-1-nic", "eth0", physical=True, member_of=bond),
+        _pif("pif-2-vlan", "bond0", vlan=5, vlan_record=vlan, **fields),
+    )
+    bridges = ("xapi0", "xenbr0", "xapi11")
+    networks = [
+        Network(ref=pif.network, uuid=pif.network, bridge=bridge, mtu="1500", pifs=(pif.ref,))
+        for pif, bridge in zip(pifs, bridges, strict=True)
+        if pif.network is not None
+    ]
+    return Snapshot(
+        source="xapi",
+        pifs={pif.ref: pif for pif in pifs},
+        networks={network.ref: network for network in networks},
+        bonds={bond: Bond(ref=bond, uuid=bond, pif=pifs[0].ref, members=(pifs[1].ref,))},
+        vlans={vlan: Vlan(ref=vlan, uuid=vlan, carrier=pifs[0].ref, pif=pifs[2].ref, tag=5)},
+    )
+
+
+VLAN_DOWN_BY_HAND = Scenario(
+    snapshot=_bond_with_vlan(),
+    nics=(_NIC,),
+    events=(Event(what="up", first=2), Event(what="drift link", first=3), Event(what="up", first=1)),
+    foreign_bridge=False,
+)
+"""The bond's VLAN was taken down by hand; the member takes its ports over, and the device moves along as it was."""
