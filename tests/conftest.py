@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much the property tests searched: hosts generated, operations done, faults injected."""
+    """Say how much the property tests searched: hosts and sequences of events, operations done, faults injected."""
     tally: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
@@ -61,7 +61,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 tally.update(dict(value for name, value in report.user_properties if name == "tally"))
     if tally:
         done = ", ".join(f"{count} {what}" for what, count in sorted(tally.items()))
-        terminalreporter.write_line(f"generated hosts ({os.environ.get('PROFILE', 'short')} profile): {done}")
+        terminalreporter.write_line(f"generated ({os.environ.get('PROFILE', 'short')} profile): {done}")
 
 
 @cache

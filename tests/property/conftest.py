@@ -1,4 +1,4 @@
-"""Makes the modules of this folder importable by their names; notes what generated hosts went through in each test.
+"""Makes the modules of this folder importable by their names; notes what each test searched.
 
 The notes travel as properties of the reports, from xdist's workers too; tests/conftest.py sums them up at the end.
 """
@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from walk import TALLY
+from tally import TALLY
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

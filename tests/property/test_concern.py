@@ -8,7 +8,8 @@ from dataclasses import replace
 from concerned import only_concerned, only_concerned_devices
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
-from walk import TALLY, hosts, walk
+from tally import TALLY
+from walk import hosts, walk
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.steps import LinkStep, OvsdbStep, Plan, Step

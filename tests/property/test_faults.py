@@ -12,7 +12,8 @@ import pytest
 from host_model import HostModel, parts
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
-from walk import TALLY, Attempt, FaultyRun, Killed, assert_same, assert_undone, hosts, run_plan, settler, undo, walk
+from tally import TALLY
+from walk import Attempt, FaultyRun, Killed, assert_same, assert_undone, hosts, run_plan, settler, undo, walk
 
 from xsagent.apply.executor import Executed, Failed, RunStep, execute, roll_back
 from xsagent.apply.journal import NAME, Journal, JournalEntries, read_journal

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tally import TALLY
 
 from xsagent.errors import HotplugPendingError, InputError, UsageError
 from xsagent.hotplug.decide import Observed, decide
@@ -258,6 +259,7 @@ keys = st.builds(
 @given(described=keys)
 def test_no_value_reaches_a_flow_a_name_or_a_mark_unchecked(described: VifKeys) -> None:
     """Any keys and any file give a checked Vif or a named refusal; nothing of them shapes a flow's text."""
+    TALLY["descriptions of VIFs"] += 1
     try:
         vif: Vif | None = parse_vif(described)
     except (InputError, HotplugPendingError) as refusal:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tally import TALLY
 
 from xsagent.hotplug.decide import Decision, Observed, Verdict, decide
 from xsagent.hotplug.event import Action, Event, Want
@@ -114,6 +115,8 @@ LINKS = tuple(Link(name=name, mac="fe:ff:ff:ff:ff:ff", mtu=1500, up=True) for na
 @given(switch=switches, steps=st.lists(st.tuples(device_events, vifs), min_size=1, max_size=8))
 def test_any_sequence_of_events_ends_as_its_last_events_say(switch: Switch, steps: list[tuple[Event, Vif]]) -> None:
     """Each decision leads where it says; the same event again changes nothing; foreign keys survive a move."""
+    TALLY["event sequences"] += 1
+    TALLY["hotplug events"] += len(steps)
     for event, vif in steps:
         name = event.device
         before = switch.ports.get(name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tally import TALLY
 from test_hotplug import MAC, VM, files, raw
 from test_hotplug_decide import VLANS, Switch
 
@@ -50,6 +51,7 @@ class Host:
 
     def handle(self, event: Event) -> int:
         """What `attempt` does with an event; how many operations the switch was given."""
+        TALLY["hotplug events"] += 1
         vif: Vif | None = None
         try:
             vif = self.vif(event.vif)
@@ -159,6 +161,7 @@ steps = st.one_of(
 @given(life=st.lists(steps, min_size=1, max_size=14))
 def test_whatever_happens_every_vif_ends_right_or_with_an_error(life: list[Step]) -> None:
     """After one resync nothing is left of what is gone, what is there is where it belongs or says why not."""
+    TALLY["lives of guests' devices"] += 1
     host = Host()
     for step in life:
         step(host)

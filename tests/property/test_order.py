@@ -8,7 +8,8 @@ from dataclasses import replace
 from host_model import HostModel
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
-from walk import TALLY, Attempt, hosts, run_plan, walk
+from tally import TALLY
+from walk import Attempt, hosts, run_plan, walk
 
 from xsagent.plan.steps import (
     AddPort,

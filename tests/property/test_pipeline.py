@@ -9,7 +9,8 @@ from hypothesis import example, given
 from others import FOREIGN_BRIDGE, FOREIGN_PORTS
 from pinned import VLAN_DOWN_BY_HAND
 from strategies import SCENARIOS, Scenario
-from walk import TALLY, Attempt, hosts, run_plan, walk
+from tally import TALLY
+from walk import Attempt, hosts, run_plan, walk
 
 from xsagent.apply.executor import Executed
 from xsagent.plan.diff import build_plan

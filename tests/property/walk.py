@@ -7,13 +7,13 @@ earlier ones made.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from host_model import HostModel, parts
 from hypothesis import settings
 from strategies import Event, Scenario
+from tally import TALLY
 from world import World
 
 from xsagent.apply.executor import Executed, Failed, execute, roll_back
@@ -35,8 +35,6 @@ from xsagent.topology.desired import Desired
 REFUSALS = (DeviceAbsentError, ForeignObjectError, InputError, InUseError, NotFoundError)
 _SHORT = 100
 """Examples of the short profile (tests/conftest.py)."""
-TALLY: Counter[str] = Counter()
-"""What was done, for the summary at the end of the run."""
 
 
 def hosts(share: float = 1.0) -> settings:
