@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from xsagent.model.records import Ref
 from xsagent.model.snapshot import Snapshot
@@ -83,7 +84,8 @@ def _on_cycles(edges: Mapping[Ref, list[Ref]]) -> list[Ref]:
 
 def _dangling(snapshot: Snapshot) -> Iterator[str]:
     for what, known, references in _reference_fields(snapshot):
-        missing = [(owner, ref) for owner, ref in references if ref is not None and ref not in known]
+        there = known | snapshot.unusable.keys()
+        missing = [(owner, ref) for owner, ref in references if ref is not None and ref not in there]
         if missing:
             owner, ref = missing[0]
             others = f", and {len(missing) - 1} more like it" if len(missing) > 1 else ""
@@ -93,25 +95,25 @@ def _dangling(snapshot: Snapshot) -> Iterator[str]:
 _Owned = Iterable[tuple[str, Ref | None]]
 
 
-def _reference_fields(snapshot: Snapshot) -> Iterator[tuple[str, Iterable[Ref], _Owned]]:
+def _reference_fields(snapshot: Snapshot) -> Iterator[tuple[str, AbstractSet[Ref], _Owned]]:
     """What is referred to, where it would be, and who refers to it."""
     pifs = [(f"PIF {pif.uuid}", pif) for pif in snapshot.pifs.values()]
-    yield "network", snapshot.networks, _owned((owner, (pif.network,)) for owner, pif in pifs)
-    yield "bond", snapshot.bonds, _owned((owner, (pif.bond, pif.member_of)) for owner, pif in pifs)
-    yield "VLAN", snapshot.vlans, _owned((owner, (pif.vlan_record, *pif.vlans_on)) for owner, pif in pifs)
+    yield "network", snapshot.networks.keys(), _owned((owner, (pif.network,)) for owner, pif in pifs)
+    yield "bond", snapshot.bonds.keys(), _owned((owner, (pif.bond, pif.member_of)) for owner, pif in pifs)
+    yield "VLAN", snapshot.vlans.keys(), _owned((owner, (pif.vlan_record, *pif.vlans_on)) for owner, pif in pifs)
     yield (
         "tunnel",
-        snapshot.tunnels,
+        snapshot.tunnels.keys(),
         _owned((owner, (*pif.tunnel_access_of, *pif.tunnel_transport_of)) for owner, pif in pifs),
     )
     yield (
         "SR-IOV record",
-        snapshot.sriovs,
+        snapshot.sriovs.keys(),
         _owned((owner, (*pif.sriov_logical_of, *pif.sriov_physical_of)) for owner, pif in pifs),
     )
     known = snapshot.pifs.keys() | snapshot.unusable.keys()
     ours = ((owner, refs) for owner, refs in _records_over_pifs(snapshot) if any(ref in known for ref in refs))
-    yield "PIF", known, _owned(ours)
+    yield "PIF", snapshot.pifs.keys(), _owned(ours)
 
 
 def _records_over_pifs(snapshot: Snapshot) -> Iterator[tuple[str, tuple[Ref, ...]]]:

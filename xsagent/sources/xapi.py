@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 
 from xsagent.errors import InputError, XapiError
 from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
+from xsagent.model.references import check_references
 from xsagent.model.snapshot import XAPI_SOURCE, Snapshot
 from xsagent.sources.xapi_records import (
     parse_bond,
@@ -103,10 +104,7 @@ class _Reading:
         tunnels = self._related("tunnel", "transport_PIF", raw_pifs, "tunnel_transport_PIF_of", parse_tunnel)
         sriovs = self._related("network_sriov", "physical_PIF", raw_pifs, "sriov_physical_PIF_of", parse_sriov)
         pools = self._parsed("pool", self._optional("pool", lambda: self.session.records("pool")), parse_pool)
-        known = {*networks, *vlans, *bonds, *tunnels, *sriovs, *self.unusable}
-        for pif in pifs.values():
-            self._warn_of_dangling(pif, known)
-        return Snapshot(
+        snapshot = Snapshot(
             source=XAPI_SOURCE,
             host_uuid=host_uuid,
             complete=not self.unusable,
@@ -120,6 +118,7 @@ class _Reading:
             unusable=self.unusable,
             warnings=tuple(self.warnings),
         )
+        return check_references(snapshot)
 
     def _networks(self, raw_pifs: RawRecords) -> dict[Ref, Network]:
         """Networks that a PIF of this host is on, and internal ones (without any PIF), which guests may be on."""
@@ -158,9 +157,3 @@ class _Reading:
             except InputError as error:
                 self.unusable[ref] = f"{kind} {raw.get('uuid') or ref}: {error}"
         return records
-
-    def _warn_of_dangling(self, pif: Pif, known: set[Ref]) -> None:
-        refs = (pif.network, pif.vlan_record, pif.bond, pif.member_of)
-        for ref in (*refs, *pif.vlans_on, *pif.tunnel_access_of, *pif.sriov_logical_of):
-            if ref is not None and ref not in known:
-                self.warnings.append(f"PIF {pif.uuid} ({pif.device}) refers to {ref}, which is in no record")

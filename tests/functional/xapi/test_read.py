@@ -129,7 +129,21 @@ def test_dangling_references_are_warnings(standin: XapiStandin, opened: Opener) 
     snapshot = read(opened)
 
     assert pif_ref("eth0.1") in snapshot.pifs
-    assert any(gone in warning and uuid_for("PIF 1 eth0.1") in warning for warning in snapshot.warnings)
+    assert any(f"refers to VLAN {gone}, which is in no record" in warning for warning in snapshot.warnings)
+
+
+def test_vlans_that_ride_on_each_other_are_set_aside(standin: XapiStandin, opened: Opener) -> None:
+    """What follows records from PIF to PIF never comes to an end in a circle."""
+    vlan = pif_ref("eth0.1")
+    standin.control("put", name="VLAN", ref=ref_for("VLAN 1 eth0.1"), fields={"tagged_PIF": vlan, "untagged_PIF": vlan})
+    standin.control("put", name="PIF", ref=vlan, fields={"VLAN_slave_of": [ref_for("VLAN 1 eth0.1")]})
+
+    snapshot = read(opened)
+
+    assert "in a circle" in snapshot.unusable[vlan]
+    assert vlan not in snapshot.pifs
+    assert pif_ref("eth0") in snapshot.pifs
+    assert not snapshot.complete
 
 
 def test_a_server_without_newer_fields_and_classes_is_read_with_defaults(standin: XapiStandin, opened: Opener) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from xsagent.model.records import Bond, Pif, Ref, Sriov, Vlan
@@ -104,6 +106,14 @@ def test_an_sriov_record_that_is_half_here_is_a_warning() -> None:
     assert check_references(snapshot([pif("a", sriov_logical_of=(Ref("s"),))])).warnings == (
         "PIF a refers to SR-IOV record s, which is in no record",
     )
+
+
+def test_a_record_that_cannot_be_used_is_no_dangling_reference() -> None:
+    """It is named in `unusable` already, with what is wrong with it."""
+    records = snapshot([pif("a", vlan_record=Ref("v"))], [vlan("w", "a", "b")])
+    records = dataclasses.replace(records, unusable={Ref(ref): "wrong" for ref in ("v", "b")})
+
+    assert check_references(records).warnings == ()
 
 
 def test_a_chain_of_ten_thousand_vlans_is_checked() -> None:
