@@ -68,6 +68,8 @@ def _raise(refused: Sequence[NetlinkError | RouteLostError]) -> None:
 
 def _set(hops: tuple[Route, ...], step: RouteStep, index: int) -> None:
     """Set one route; one that was there before also where the kernel no longer finds its gateway."""
+    if any(hop.encapsulates for hop in hops):
+        raise RouteLostError(f"{_texts(hops)} cannot come back: how it wraps packets is not known here")
     try:
         _replace(hops, step.device, index)
     except NetlinkError as error:
@@ -118,6 +120,8 @@ def _fields(hops: Sequence[Route], index: int) -> dict[str, Any]:
         fields["priority"] = metric
     if route.source is not None:
         fields["prefsrc"] = str(route.source)
+    if route.preference:
+        fields["pref"] = route.preference
     if route.options:
         fields["metrics"] = dict(route.options)
     if route.gateway is None and route.destination.version == IPV4:

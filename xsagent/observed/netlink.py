@@ -59,6 +59,8 @@ _RTA_METRICS: Final = 8
 _RTA_MULTIPATH: Final = 9
 _RTA_TABLE: Final = 15
 _RTA_VIA: Final = 18
+_RTA_PREF: Final = 20
+_RTA_ENCAP_TYPE: Final = 21
 _RTNH_F_ONLINK: Final = 4
 _RTAX: Final = (
     "", "lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit", "initcwnd",
@@ -72,6 +74,7 @@ _OF_LINK: Final = frozenset({
 _OF_ADDRESS: Final = frozenset({_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_PROTO})
 _OF_ROUTE: Final = frozenset({
     _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_PREFSRC, _RTA_METRICS, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA,
+    _RTA_PREF, _RTA_ENCAP_TYPE,
 })  # fmt: skip
 
 
@@ -267,6 +270,8 @@ def _route_rows(message: Message) -> Iterator[RouteRow]:
             source=ipaddress.ip_address(source) if source else None,
             onlink=bool(hop.flags & _RTNH_F_ONLINK),
             weight=hop.weight,
+            preference=_number(attributes.get(_RTA_PREF)),
+            encapsulates=_RTA_ENCAP_TYPE in hop.attributes,
             options=_options(attributes),
         )
         yield RouteRow(ifindex=hop.ifindex, route=route)

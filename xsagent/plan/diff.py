@@ -49,6 +49,7 @@ from xsagent.plan.steps import (
     WaitCarrierStep,
 )
 from xsagent.topology.desired import Desired
+from xsagent.topology.text import describe_route
 from xsagent.topology.values import IpDevice, ObjectKey, ObjectKind, Origin, Resolver, Topology
 
 
@@ -69,7 +70,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     phases.before += _virtual_function_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
     _plan_ip(present, observed, lost, phases)
-    _keep_remade(present, observed, lost, remaining, phases)
+    passed_over += _keep_remade(present, observed, lost, remaining, phases)
     phases.files += diff_files(present.topology, observed)
     if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
@@ -191,8 +192,10 @@ def _ends_ipv6(step: Step) -> bool:
 
 def _keep_remade(
     desired: Desired, observed: Topology, lost: frozenset[str], present: frozenset[str], phases: Phases
-) -> None:
+) -> tuple[str, ...]:
     """What was configured on devices that move along, unless this operation says what they are to have.
+
+    Warnings name what cannot be kept.
 
     Arguments:
         lost: devices that the transaction takes away, or makes anew.
@@ -200,6 +203,7 @@ def _keep_remade(
     """
     topology = desired.topology
     gone = {key.name for key in topology.absent if key.kind is ObjectKind.IP_DEVICE}
+    warnings: list[str] = []
     for name in sorted(lost):
         if name in present and name not in topology.links:
             phases.devices += restore_link(name, observed)
@@ -213,10 +217,25 @@ def _keep_remade(
         if name in present:
             steps = (_without_displaced(step, topology) for step in restore_ip(name, observed, leased=not after))
             phases.addresses += (step for step in steps if step is not None)
+            warnings += _lost_routes(name, observed)
+    return tuple(warnings)
+
+
+def _lost_routes(name: str, observed: Topology) -> list[str]:
+    """Routes that the kernel drops with a device which the switch makes anew, and that nobody can set again."""
+    device = observed.ip_devices.get(name)
+    return [
+        f"the route to {describe_route(route)} goes with {name}, which the switch makes anew; set it again by hand"
+        for route in (device.routes if device is not None else ())
+        if route.encapsulates
+    ]
 
 
 def _without_displaced(step: Step, topology: Topology) -> Step | None:
-    """A step that restores routes, without those in whose place this operation sets others elsewhere."""
+    """A step that restores routes, without those in whose place this operation sets others elsewhere.
+
+    Nor those that cannot be set anew.
+    """
     if not isinstance(step, RouteStep):
         return step
     devices = topology.ip_devices.values()
@@ -225,7 +244,9 @@ def _without_displaced(step: Step, topology: Topology) -> Step | None:
     kept = tuple(
         route
         for route in step.add
-        if (route.destination, metric_of(route)) not in wanted and not (leased and route.destination.prefixlen == 0)
+        if (route.destination, metric_of(route)) not in wanted
+        and not (leased and route.destination.prefixlen == 0)
+        and not route.encapsulates
     )
     return replace(step, add=kept) if kept else None
 

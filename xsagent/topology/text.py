@@ -129,8 +129,8 @@ def describe_route(route: Route) -> str:
     """A route; the default one by its usual name."""
     name = "default" if route.destination.prefixlen == 0 else str(route.destination)
     way = f"{name} via {route.gateway}" if route.gateway else f"{name} on the link"
-    onlink = " onlink" if route.onlink else ""
-    return f"{way}{onlink} from {route.source}" if route.source else f"{way}{onlink}"
+    marks = (" onlink" if route.onlink else "") + (" encap" if route.encapsulates else "")
+    return f"{way}{marks} from {route.source}" if route.source else f"{way}{marks}"
 
 
 def describe_dhcp(client: DhcpClient) -> str:

@@ -192,6 +192,8 @@ class Route:
         source: address that packets on it leave with (ip-route(8), src); None: the kernel's choice.
         onlink: the gateway counts as a neighbour though no address says so (ip-route(8)).
         weight: its share where several gateways lead to one destination with one metric (ip-route(8), nexthop).
+        preference: of an IPv6 route: 0 medium, 1 high, 3 low (RTA_PREF, RFC 4191).
+        encapsulates: packets on it are wrapped (ip-route(8), encap); how is not read, so it cannot be set anew.
         options: what else it says to the kernel's TCP, for example ``mtu``, by the names of RTAX_*.
     """
 
@@ -202,6 +204,8 @@ class Route:
     source: IpAddress | None = None
     onlink: bool = False
     weight: int = 1
+    preference: int = 0
+    encapsulates: bool = False
     options: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 

@@ -115,6 +115,7 @@ def test_routes_come_back_as_they_were_with_source_gateways_and_options(dom0: Do
         ["route", "add", "10.9.0.0/16", "nexthop", "via", "192.0.2.3", "nexthop", "via", "192.0.2.4", "weight", "3"],
         ["-6", "route", "add", "2001:db8:7::/48", "via", "2001:db8:99::1", "dev", "eth0", "onlink"],
         ["-6", "route", "add", "2001:db8:9::/48", "via", "fe80::9", "dev", "eth0", "src", "2001:db8::10"],
+        ["-6", "route", "add", "2001:db8:a::/48", "via", "fe80::9", "dev", "eth0", "pref", "low"],
     ):
         dom0.sandbox.run(["ip", *words])
     before = routes_of(dom0)
@@ -177,6 +178,24 @@ def test_a_route_that_cannot_come_back_is_named_and_the_others_come_back(dom0: D
     done = dom0.run(RouteStep(device="eth0", add=(GATEWAY,), restores=True))
     assert done.error == "RouteLostError"
     assert done.text == "the route to default via 192.0.2.1 cannot come back: eth0 is gone"
+
+
+def test_a_route_that_wraps_packets_is_named_when_it_cannot_come_back(dom0: Dom0) -> None:
+    """Set without its encapsulation it would lead packets astray."""
+    for words in (
+        ["address", "add", "192.0.2.10/24", "dev", "eth0"],
+        ["route", "add", "10.6.0.0/16", "encap", "ip", "id", "7", "dst", "192.0.2.77", "via", "192.0.2.1"],
+    ):
+        dom0.sandbox.run(["ip", *words])
+    routes = tuple(item for item in dom0.run().devices["eth0"].routes if item.protocol != KERNEL)
+    assert [item.encapsulates for item in routes] == [True]
+    dom0.run(RouteStep(device="eth0", remove=routes))
+
+    done = dom0.run(RouteStep(device="eth0", add=routes, restores=True))
+
+    assert done.error == "RouteLostError"
+    assert "the route to 10.6.0.0/16 via 192.0.2.1 encap cannot come back" in done.text
+    assert dom0.ip("route", "show", "10.6.0.0/16") == []
 
 
 def test_who_put_an_address_there_is_told(dom0: Dom0) -> None:

@@ -205,6 +205,20 @@ def test_a_device_that_moves_along_leaves_the_way_out_to_who_gets_it() -> None:
     assert (ROUTE, out) in [step.add for step in undo_of_transaction(plan) if isinstance(step, RouteStep)]
 
 
+def test_a_route_that_cannot_be_set_again_is_a_warning_where_its_device_moves_along() -> None:
+    """The others come back, and the operation that XAPI asked for goes on."""
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), bridge("xapi0"), device="xapi5")
+    wrapping = replace(ROUTE, destination=ipaddress.ip_network("203.0.113.0/24"), encapsulates=True)
+    device = replace(observed.ip_devices["xapi5"], routes=(ROUTE, wrapping))
+    wanted = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}))
+
+    plan = plan_for(wanted, replace(observed, ip_devices={"xapi5": device}), moves={"xenbr0": "xapi0"})
+
+    assert [step.add for step in plan.steps if isinstance(step, RouteStep)] == [(ROUTE,)]
+    (warning,) = plan.warnings
+    assert warning.startswith("the route to 203.0.113.0/24 via 192.0.2.1 encap goes with xapi5")
+
+
 def test_the_undo_of_a_narrower_nic_widens_what_rides_on_it() -> None:
     """The kernel narrows VLAN netdevs with their NIC, and does not widen them with it again."""
     nic = Link(name="eth0", mtu=9000, up=True)
