@@ -21,7 +21,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from xsagent.apply.announce import announce
-from xsagent.apply.child import find_program, run_child
 from xsagent.apply.dhclient_environment import (
     PROTOCOL_DHCP,
     leased_interface,
@@ -34,6 +33,7 @@ from xsagent.apply.probe import probe_gateway
 from xsagent.apply.resolver import merge_leases
 from xsagent.apply.run_dir import write_run_file
 from xsagent.apply.secondaries import promoted_secondaries
+from xsagent.child import find_program, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError, XsagentError
 from xsagent.observed.dhclient_leases import parse_leases

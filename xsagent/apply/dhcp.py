@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from xsagent.apply import netlink
-from xsagent.apply.child import find_program, package_directory, run_child
 from xsagent.apply.dhclient_script import ROOT_VARIABLE
 from xsagent.apply.packet_socket import await_link_local, require_device
 from xsagent.apply.routes import apply_routes
 from xsagent.apply.scope import scoped
+from xsagent.child import find_program, package_directory, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError, DeviceAbsentError, DhcpSilentError
 from xsagent.observed.dhcp_clients import (

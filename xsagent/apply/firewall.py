@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from xsagent.apply.child import find_program, run_child
+from xsagent.child import find_program, run_child
 from xsagent.observed.firewalld_text import rich_rule
 from xsagent.observed.iptables_text import INPUT, iptables_words
 from xsagent.observed.nft_text import nft_expression

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from xsagent.apply.child import ChildResult, find_program, run_child
+from xsagent.child import ChildResult, find_program, run_child
 from xsagent.errors import CommandError
 from xsagent.hotplug.locking import COOKIE
 from xsagent.model.values import parse_device_name

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
-from xsagent.apply.child import own_command
 from xsagent.apply.scope import scoped
+from xsagent.child import own_command
 from xsagent.config import Paths
 from xsagent.errors import ApplyError
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from xsagent.apply.child import find_program, run_child
+from xsagent.child import find_program, run_child
 from xsagent.config import Paths
 from xsagent.log import get_logger
 from xsagent.sources.host_files import is_high_availability_running

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from xsagent.apply.child import find_program, run_child
 from xsagent.apply.orphans import MARK
 from xsagent.apply.packet_socket import require_device
+from xsagent.child import find_program, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError, DeviceAbsentError
 from xsagent.plan.steps import IfdownStep, IfupStep

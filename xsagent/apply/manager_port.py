@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from xsagent.apply.child import run_child
+from xsagent.child import run_child
 from xsagent.config import Paths
 from xsagent.log import get_logger
 from xsagent.topology.control import PSSL_PORT

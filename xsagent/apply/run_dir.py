@@ -13,6 +13,7 @@ from typing import Final
 
 from xsagent.config import Paths
 from xsagent.errors import LockHeldError
+from xsagent.unix_socket import short_address
 
 _BACKLOG: Final = 512
 """Hooks of a burst that are not accepted yet."""
@@ -44,12 +45,10 @@ def bind_daemon_socket(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     before = os.umask(0o177)
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # a path of any length: sockaddr_un holds 107 bytes
-        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+        with short_address(path) as address:
+            listener.bind(address)
     finally:
-        os.close(folder)
         os.umask(before)
     listener.listen(_BACKLOG)
     return listener

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xsagent.apply.child import find_program
+from xsagent.child import find_program
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xsagent.apply.child import find_program, run_child
+from xsagent.child import find_program, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 from xsagent.model.switch_start import Daemon, SwitchFiles

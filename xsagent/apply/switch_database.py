@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from xsagent.apply.child import ChildResult, find_program, run_child
 from xsagent.apply.files import sync_directory
+from xsagent.child import ChildResult, find_program, run_child
 from xsagent.errors import CommandError, FileError
 
 DATABASE: Final = "Open_vSwitch"

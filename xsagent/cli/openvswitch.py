@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from xsagent.apply.child import find_program, run_child
 from xsagent.apply.high_availability import heartbeat_stopped
 from xsagent.apply.switch_daemons import flush_cache
 from xsagent.boot import (
@@ -27,6 +26,7 @@ from xsagent.boot import (
     start_switch,
     stop,
 )
+from xsagent.child import find_program, run_child
 from xsagent.cli import openvswitch_systemd as systemd
 from xsagent.cli.begin import begin
 from xsagent.config import Paths

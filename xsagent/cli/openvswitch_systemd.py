@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from xsagent.apply.boot_marker import mark_booted
-from xsagent.apply.child import find_program, run_child
 from xsagent.boot import SwitchBoot
+from xsagent.child import find_program, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 

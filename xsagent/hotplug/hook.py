@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from xsagent.apply.child import run_child
+from xsagent.child import run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 from xsagent.log import get_logger

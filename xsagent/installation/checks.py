@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from xsagent.apply.child import find_program, run_child
 from xsagent.apply.lock import hold_lock
+from xsagent.child import find_program, run_child
 from xsagent.config import Paths, Settings
 from xsagent.errors import CommandError, RefusedError, XsagentError
 from xsagent.installation.divert import is_link_to

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from xsagent.apply.boot_marker import is_booted, mark_booted
-from xsagent.apply.child import find_program, run_child
+from xsagent.child import find_program, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 from xsagent.log import get_logger

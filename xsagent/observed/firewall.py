@@ -8,23 +8,23 @@ rule, so an accept is needed in every chain that can block.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from xsagent.child import look_for_program, run_child
 from xsagent.config import Paths
+from xsagent.errors import CommandError
 from xsagent.observed.firewalld_text import parse_zone, parse_zones
 from xsagent.observed.iptables_text import parse_iptables
 from xsagent.observed.nft_text import input_tables, parse_nft_table
 from xsagent.observed.processes import read_process_names
 from xsagent.topology.firewall import FirewallChain
 
-_DIRECTORIES: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 _DEADLINE_S: Final = 20
+_LONGEST_LISTING: Final = 1 << 26
+"""Bytes; the rules of a large host are some MB."""
 _FAMILIES: Final = (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names"))
 
 
@@ -40,10 +40,6 @@ class HostFirewall:
     warnings: tuple[str, ...] = ()
 
 
-class _AskError(Exception):
-    """A program that did not answer; the text is a sentence."""
-
-
 def read_firewall(paths: Paths) -> HostFirewall:
     """Every chain that filters what comes in for this host. Loads no kernel module."""
     if _is_firewalld_running(paths):
@@ -56,7 +52,7 @@ def read_firewall(paths: Paths) -> HostFirewall:
 def _collect(read: Callable[[], list[FirewallChain]]) -> HostFirewall:
     try:
         return HostFirewall(chains=tuple(read()))
-    except _AskError as error:
+    except CommandError as error:
         return HostFirewall(warnings=(str(error),))
     except (ValueError, KeyError, TypeError) as error:
         return HostFirewall(warnings=(f"what the firewall says of its rules makes no sense ({error!r:.100})",))
@@ -130,21 +126,8 @@ def _has_nft_tables() -> bool:
 
 
 def _find(program: str) -> str | None:
-    return shutil.which(program, path=os.environ.get("PATH") or _DIRECTORIES) or shutil.which(
-        program, path=_DIRECTORIES
-    )
+    return look_for_program(program, f"/usr/sbin/{program}")
 
 
 def _ask(program: str, *words: str) -> str:
-    path = _find(program) or program
-    environment = {"PATH": os.environ.get("PATH") or _DIRECTORIES, "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            [path, *words], capture_output=True, text=True, timeout=_DEADLINE_S, check=False, env=environment
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise _AskError(f"{program} did not answer: {error}") from error
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise _AskError(f"{program} {' '.join(words)} failed with status {done.returncode}: {said}")
-    return done.stdout
+    return run_child([_find(program) or program, *words], deadline_s=_DEADLINE_S, output_limit=_LONGEST_LISTING).stdout

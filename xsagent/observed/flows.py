@@ -5,10 +5,10 @@ Asked only where it decides something: on a secure bridge below management (obse
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
+
+from xsagent.child import find_program, run_child
+from xsagent.errors import CommandError
 
 _DEFAULT = "/usr/bin/ovs-ofctl"
 _DEADLINE_S = 5
@@ -16,17 +16,10 @@ _DEADLINE_S = 5
 
 def count_flows(rundir: Path, bridge: str, cookie: int) -> int | None:
     """Number of flows with this cookie; None when the switch does not say (it is dead, the bridge is new)."""
-    program = shutil.which("ovs-ofctl") or _DEFAULT
-    words = [program, f"--timeout={_DEADLINE_S}", "--no-stats", "dump-flows", f"unix:{rundir / bridge}.mgmt"]
+    words = [f"--timeout={_DEADLINE_S}", "--no-stats", "dump-flows", f"unix:{rundir / bridge}.mgmt"]
     try:
-        done = subprocess.run(
-            [*words, f"cookie={cookie:#x}/-1"],
-            capture_output=True,
-            text=True,
-            timeout=_DEADLINE_S + 1,
-            check=True,
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError):
+        program = find_program("ovs-ofctl", _DEFAULT)
+        done = run_child([program, *words, f"cookie={cookie:#x}/-1"], deadline_s=_DEADLINE_S + 1)
+    except CommandError:
         return None
     return sum("actions=" in line for line in done.stdout.splitlines())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import socket
 import time
@@ -18,12 +17,11 @@ from pathlib import Path
 from typing import Final
 
 from xsagent.topology.values import Json
+from xsagent.unix_socket import short_address
 
 _CHUNK: Final = 1 << 18
 _BLANKS: Final = 8
 """At most so many stand after a message; Open vSwitch sends none."""
-_LONGEST_ADDRESS: Final = 107
-"""Bytes of a path that fit into sockaddr_un beside its final zero (unix(7))."""
 
 
 class RemoteError(Exception):
@@ -192,19 +190,9 @@ def open_channel(path: Path) -> JsonRpcChannel:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     stream.setblocking(False)
     try:
-        _connect(stream, path)
+        with short_address(path) as address:
+            stream.connect(address)
     except OSError:
         stream.close()
         raise
     return JsonRpcChannel(stream)
-
-
-def _connect(stream: socket.socket, path: Path) -> None:
-    if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
-        stream.connect(os.fspath(path))
-        return
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        stream.connect(f"/proc/self/fd/{folder}/{path.name}")
-    finally:
-        os.close(folder)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from xsagent.apply.child import own_command, run_child
 from xsagent.apply.manager_port import open_manager_port
+from xsagent.child import own_command, run_child
 from xsagent.config import Paths, Settings
 from xsagent.errors import CommandError, XsagentError
 from xsagent.reconcile.manager import ControlHooks, update_manager

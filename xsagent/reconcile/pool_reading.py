@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xsagent.apply.child import own_command, run_child
+from xsagent.child import own_command, run_child
 from xsagent.config import Paths, Settings
 from xsagent.desired.manager import build_control
 from xsagent.errors import CommandError, InputError, XapiError, XapiUnavailableError, XsagentError

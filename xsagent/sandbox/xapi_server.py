@@ -7,13 +7,12 @@ wrong is `xapi_faults`'; this module keeps the call log and does to the socket w
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import socket
 import threading
 import time
 import xmlrpc.client
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers.expat import ExpatError
@@ -21,23 +20,10 @@ from xml.parsers.expat import ExpatError
 from xsagent.sandbox.xapi_calls import ApiFailure, Calls
 from xsagent.sandbox.xapi_database import render_value
 from xsagent.sandbox.xapi_faults import Fault, Faults
+from xsagent.unix_socket import short_address
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _CHUNK = 1 << 16
-_SUN_PATH_LIMIT = 107
-
-
-@contextlib.contextmanager
-def short_address(path: Path) -> Iterator[str]:
-    """An address for bind and connect that fits a unix socket's 107 bytes, however long `path` is."""
-    if len(os.fsencode(path)) <= _SUN_PATH_LIMIT:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)
 
 
 def listen(path: Path, backlog: int = 64) -> socket.socket:

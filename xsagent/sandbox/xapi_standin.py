@@ -25,7 +25,8 @@ from xsagent.sandbox.xapi_control import Control
 from xsagent.sandbox.xapi_database import Database
 from xsagent.sandbox.xapi_faults import Faults
 from xsagent.sandbox.xapi_pool import PoolShape, Records, build_pool
-from xsagent.sandbox.xapi_server import listen, serve_forever, short_address
+from xsagent.sandbox.xapi_server import listen, serve_forever
+from xsagent.unix_socket import short_address
 
 START_LIMIT_S = 60.0
 """Generating and rendering the largest pool takes about ten seconds on a small machine."""

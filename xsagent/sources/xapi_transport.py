@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import http.client
-import os
 import socket
 import time
 import xmlrpc.client
@@ -24,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 import XenAPI
 
 from xsagent.sources.xmlrpc_answer import parse_answer
+from xsagent.unix_socket import short_address
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-_SUN_PATH_LIMIT = 107
 _NOT_LOGGED_IN = 401
 """Fault code by which the XenAPI package reports SESSION_INVALID when it may not log in again by itself."""
 _BUSY_S = 0.05
@@ -255,7 +254,7 @@ def _connect(path: Path, deadline: Deadline) -> socket.socket:
     """A connected socket; OSError when nobody listens, TimeoutError when a listener's queue stays full."""
     connection = _Socket(deadline)
     try:
-        with _short_address(path) as address:
+        with short_address(path) as address:
             while True:
                 connection.settimeout(deadline.require())
                 try:
@@ -268,16 +267,3 @@ def _connect(path: Path, deadline: Deadline) -> socket.socket:
     except OSError:
         connection.close()
         raise
-
-
-@contextmanager
-def _short_address(path: Path) -> Iterator[str]:
-    """An address that fits the 107 bytes of a unix socket, however deep the root prefix is."""
-    if len(os.fsencode(path)) <= _SUN_PATH_LIMIT:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)

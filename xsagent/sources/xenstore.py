@@ -23,6 +23,7 @@ from typing import Final, Never, Self, TypeVar
 from xsagent.config import Paths
 from xsagent.errors import XenstoreError, XenstoreUnavailableError
 from xsagent.sources.xenstore_wire import Message, Operation, decode, encode, encode_path, split_strings
+from xsagent.unix_socket import short_address
 
 _T = TypeVar("_T")
 
@@ -65,7 +66,8 @@ def open_xenstore(paths: Paths, deadline_s: float = REQUEST_DEADLINE_S) -> Xenst
 def _open_socket(path: Path, deadline_s: float) -> int:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
         connection.settimeout(deadline_s)
-        connection.connect(str(path))
+        with short_address(path) as address:
+            connection.connect(address)
         connection.setblocking(False)
         return connection.detach()
 

@@ -205,7 +205,7 @@ def test_a_chain_that_blocks_nothing_is_left_alone(nft_host: FirewallHost) -> No
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("echo broken >&2\nexit 3", "nft -j list chains failed with status 3: broken"),
+        ("echo broken >&2\nexit 3", "nft -j list failed with status 3: broken"),
         ("echo no JSON", "what the firewall says of its rules makes no sense (JSONDecodeError"),
         ("echo '[]'", "what the firewall says of its rules makes no sense (TypeError"),
     ],

@@ -57,6 +57,17 @@ def pid_of(paths: Paths) -> int:
     return int((paths.root / "run/xenstored/xenstored.pid").read_text())
 
 
+def test_a_deep_root_prefix_does_not_run_into_the_107_bytes_of_a_sockets_address(paths: Paths) -> None:
+    """The daemon is reached below a path that sockaddr_un has no room for."""
+    deep = paths.root / ("d" * 100) / "root"
+    deep.mkdir(parents=True)
+    (deep / "run").symlink_to(paths.root / "run")
+
+    with open_xenstore(Paths(root=deep)) as store:
+        write_key(store, "/deep", "x")
+        assert store.read("/deep") == b"x"
+
+
 def test_reads_give_the_value_or_none_and_listings_are_complete_beyond_4_kib(store: Xenstore) -> None:
     """An absent node is None, and a directory whose names do not fit one message comes whole."""
     names = [f"{number:05}" for number in range(1500)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xsagent.apply.child import find_program, run_child
+from xsagent.child import find_program, run_child
 from xsagent.errors import CommandError
 
 SH = "/bin/sh"

@@ -1,6 +1,6 @@
 """Argument list -> a finished child program: found, bounded in time and output, its group killed when late.
 
-Every child program of ours is started here (or, where it must outlive us, in apply/dhcp.py with `find_program`).
+Every child program of ours is started here.
 No shell ever sees an argument (DESIGN.md rule 10). Standard library alone.
 """
 
@@ -45,16 +45,22 @@ def find_program(name: str, default: str) -> str:
 
     Raises CommandError when the program is nowhere.
     """
+    found = look_for_program(name, default)
+    if found is None:
+        raise CommandError(f"the program {name} is neither in PATH nor at {default}; it was not run")
+    return found
+
+
+def look_for_program(name: str, default: str) -> str | None:
+    """The same for a program that a host may well lack: None then."""
     import shutil  # noqa: PLC0415 - imports every compression; a vif is connected before ovs-ofctl is looked for
 
     path = os.environ.get("PATH", "")
     found = shutil.which(name, path=path) if path else None
     if found is None and os.access(default, os.X_OK):
-        found = default
+        return default
     if found is None and not path:
         found = shutil.which(name, path=_DIRECTORIES)
-    if found is None:
-        raise CommandError(f"the program {name} is neither in PATH nor at {default}; it was not run")
     return found
 
 
