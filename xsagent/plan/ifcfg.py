@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from xsagent.plan.ip import mend_routes, remove_ip_device
+from xsagent.plan.ip import mend_routes, metric_of, remove_ip_device
 from xsagent.plan.remade import restore_ip, restore_riders
 from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, LinkStep, Step
 from xsagent.topology.network_scripts import ifcfg_path, ifcfg_paths
@@ -40,7 +40,26 @@ def diff_ifcfg_device(
     if before:
         # what rides on the device went down with it
         after += tuple(replace(step, required=False) for step in riders)
-    return before, after
+    return before, (*after, *_take_routes(desired, observed))
+
+
+def _take_routes(desired: IpDevice, observed: Topology) -> tuple[Step, ...]:
+    """Steps after ifup for wanted routes that another device holds: ifup adds them, which the kernel refuses then.
+
+    A default route it replaces (ifup-eth, ifup-routes of the initscripts).
+    """
+    held = {
+        (route.destination, metric_of(route))
+        for name, device in observed.ip_devices.items()
+        if name != desired.device
+        for route in device.routes
+    }
+    routes = tuple(
+        route
+        for route in desired.routes
+        if route.destination.prefixlen and (route.destination, metric_of(route)) in held
+    )
+    return mend_routes(replace(desired, routes=routes), IpDevice(device=desired.device))
 
 
 def remove_ifcfg_device(device: str, topology: Topology, observed: Topology, reason: str) -> tuple[Step, ...]:

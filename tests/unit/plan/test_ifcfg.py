@@ -140,3 +140,17 @@ def test_a_route_that_no_address_can_ever_justify_is_not_tried_again_beside_ifup
     have = replace(host(OLD), ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(address,))})
 
     assert diff_ifcfg_device(device, Topology(files={ifcfg_path("xenbr0"): OLD}), have) == ((), ())
+
+
+def test_a_route_that_another_device_holds_is_taken_from_it_after_ifup() -> None:
+    """Ifup adds static routes, which the kernel refuses then; only default ones it replaces (ip-route(8))."""
+    default = replace(ROUTE, destination=ipaddress.ip_network("0.0.0.0/0"))
+    other = IpDevice(device="xenbr1", routes=(ROUTE, default))
+    observed = replace(host(None), ip_devices={"xenbr1": other})
+    wanted = Topology(files={ifcfg_path("xenbr0"): NEW})
+
+    _, after = diff_ifcfg_device(replace(DEVICE, routes=(ROUTE, default)), wanted, observed)
+
+    assert [type(step) for step in after] == [IfupStep, RouteStep]
+    assert isinstance(after[1], RouteStep)
+    assert (after[1].device, after[1].add, after[1].required) == ("xenbr0", (ROUTE,), False)
