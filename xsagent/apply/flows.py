@@ -84,9 +84,7 @@ def delete_flows(rundir: Path, bridge: str, in_ports: Collection[int], deadline_
 
 def read_flows(rundir: Path, bridge: str, deadline_s: float = FLOWS_DEADLINE_S) -> dict[int, frozenset[Flow]]:
     """The locking flows that the switch holds, by port number. Changes nothing; errors as `replace_flows`."""
-    done = run_ofctl(
-        rundir, bridge, ["--no-stats", "--no-names", "dump-flows"], [f"cookie={COOKIE}/{_ANY_COOKIE}"], deadline_s
-    )
+    done = run_ofctl(rundir, bridge, ["--no-stats", "dump-flows"], [f"cookie={COOKIE}/{_ANY_COOKIE}"], deadline_s)
     found: dict[int, set[Flow]] = {}
     for line in done.stdout.splitlines():
         port = _IN_PORT.search(line)
@@ -127,6 +125,7 @@ def run_ofctl(
     """
     program = find_program("ovs-ofctl", _DEFAULT)
     target = f"unix:{rundir / parse_device_name(bridge)}.mgmt"
-    # Its own limit ends it in order; ours comes after, for a process that does not even look at the clock.
-    words = [program, f"--timeout={max(1, int(deadline_s))}", *command, target, *arguments]
+    # Its own limit ends it in order; ours comes after, for a process that does not even look at the clock. Ports and
+    # tables are numbers, unless the command says --names: for names it connects twice more and asks for all ports.
+    words = [program, f"--timeout={max(1, int(deadline_s))}", "--no-names", *command, target, *arguments]
     return run_child(words, deadline_s=deadline_s + 1, input_text=text, output_limit=_OUTPUT_LIMIT)
