@@ -109,10 +109,10 @@ def _resident() -> Iterator[Row]:
             host.plug(host.prepare(_BURST))
         there = host.ports()
         time.sleep(5.0)
-        pids = daemon_pids(host)
-        before = [processor_s(host.sandbox, pid) for pid in pids]
+        before = processor_s(host.sandbox, daemon_pids(host))
         time.sleep(_QUIET_S)
-        spent = sum(processor_s(host.sandbox, pid) for pid in pids) - sum(before)
+        pids = daemon_pids(host)
+        spent = processor_s(host.sandbox, pids) - before
         memory = sum(resident_mb(host, pid) for pid in pids)
     yield Row(
         group=group, name="resident", value=memory, unit="MB", target=_RESIDENT_MB,
@@ -134,7 +134,7 @@ def daemon_pids(host: VifHost) -> list[int]:
 
 
 def resident_mb(host: VifHost, pid: int) -> float:
-    """Proportional set size of a process (proc(5), smaps_rollup)."""
-    text = host.sandbox.run(["cat", f"/proc/{pid}/smaps_rollup"]).stdout
+    """Proportional set size of a process (proc(5), smaps_rollup); 0 of one that has ended meanwhile."""
+    text = host.sandbox.run(["cat", f"/proc/{pid}/smaps_rollup"], check=False).stdout
     found = re.search(r"^Pss:\s+([0-9]+) kB", text, re.MULTILINE)
     return int(found[1]) / 1024 if found else 0.0

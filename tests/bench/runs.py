@@ -189,16 +189,15 @@ for pid in sys.argv[1:] or filter(str.isdigit, os.listdir("/proc")):
         fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
     except OSError:
         continue
-    # a process alone, or all of them with what their ended children took
-    total += sum(map(int, fields[11:13] if sys.argv[1:] else fields[11:15]))
+    # with what its ended children took
+    total += sum(map(int, fields[11:15]))
 print(total / os.sysconf("SC_CLK_TCK"))
 """
 
 
-def processor_s(sandbox: Sandbox, pid: int | None = None) -> float:
-    """Processor time so far of a process inside, or of all of dom0 (those that have ended included)."""
-    words = [] if pid is None else [str(pid)]
-    return float(sandbox.run([sys.executable, "-c", _PROCESSOR, *words]).stdout)
+def processor_s(sandbox: Sandbox, pids: Iterable[int] = ()) -> float:
+    """Processor time so far of processes inside, or of all of dom0; of each with its children that have ended."""
+    return float(sandbox.run([sys.executable, "-c", _PROCESSOR, *map(str, pids)]).stdout)
 
 
 def in_turn(times: int, *actions: Callable[[], Run]) -> list[list[Run]]:
