@@ -53,23 +53,23 @@ def write_attached(store: Xenstore, reports: Sequence[Report]) -> list[bool]:
     """
 
     def write(transaction: int) -> list[bool]:
-        listed = store.directories([one.paths.backend for one in reports], transaction=transaction)
-        there = [names is not None or one.kind is DeviceType.TAP for names, one in zip(listed, reports, strict=True)]
-        stale = [
-            f"{one.paths.backend}/hotplug-error"
-            for names, one in zip(listed, reports, strict=True)
-            if one.kind is DeviceType.VIF and "hotplug-error" in (names or ())
-        ]
+        places = [path for one in reports for path in (one.paths.backend, one.paths.hotplug)]
+        listed = dict(zip(places, store.directories(places, transaction=transaction), strict=True))
+        present = {f"{path}/{name}" for path, names in listed.items() for name in names or ()}
+        there = [listed[one.paths.backend] is not None or one.kind is DeviceType.TAP for one in reports]
+        errors = (f"{one.paths.backend}/hotplug-error" for one in reports if one.kind is DeviceType.VIF)
+        stale = [(Operation.RM, encode_path(path)) for path in errors if path in present]
         wanted: dict[str, str] = {}
         for one, exists in zip(reports, there, strict=True):
             wanted |= one.wanted if exists else {}
-        present = store.read_all(list(wanted), transaction=transaction)
+        kept = [path for path in wanted if path in present]
+        values = dict(zip(kept, store.read_all(kept, transaction=transaction), strict=True))
         differing = [
             (Operation.WRITE, encode_path(path) + value.encode("utf-8"))
-            for (path, value), now in zip(wanted.items(), present, strict=True)
-            if now != value.encode("utf-8")
+            for path, value in wanted.items()
+            if values.get(path) != value.encode("utf-8")
         ]
-        _request_all(store, [(Operation.RM, encode_path(path)) for path in stale] + differing, transaction)
+        _request_all(store, stale + differing, transaction)
         return there
 
     return store.transact(write)

@@ -28,6 +28,7 @@ DISABLE_UDEV = "/libxl/disable_udev"
 """While it is there the toolstack calls for each vif itself, and udev's word does not count (DESIGN.md section 6)."""
 _VM_PATH = re.compile(r"/vm/[A-Za-z0-9-]{1,64}", re.ASCII)
 _CLOSING = frozenset({"5", "6"})
+_OTHER_CONFIG = "other-config"
 _BACKEND_NAME = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
 
 
@@ -170,33 +171,31 @@ def _read_backend(paths: VifPaths) -> _Reading[BackendState]:
 
 
 def _read_keys(vif: VifId) -> _Reading[VifKeys]:
-    """Everything, in as few steps as the keys allow."""
-    paths, vm_uuid = yield from _find_paths(vif)
-    groups = {
-        paths.private: PRIVATE_KEYS,
-        f"{paths.private}/other-config": OTHER_CONFIG_KEYS,
-        paths.backend: BACKEND_KEYS,
-    }
-    listed = yield _Ask(directories=list(groups))
-    present = [
-        f"{directory}/{name}"
-        for (directory, wanted), names in zip(groups.items(), listed.names, strict=True)
-        for name in wanted
-        if name in (names or ())
-    ]
-    final = f"/vm/{vm_uuid}/final-uuid"
-    asked = [*present, final] if vm_uuid else present
-    answer = yield _Ask(values=asked)
-    values = {path: value for path, value in zip(asked, answer.values, strict=True) if value is not None}
-    final_uuid = values.pop(final, None)
+    """Everything, in as few steps and requests as the keys allow."""
+    paths, vm_uuid, names = yield from _find_paths(vif)
+    other_config, final = f"{paths.private}/{_OTHER_CONFIG}", f"/vm/{vm_uuid}/final-uuid"
+    asked = [f"{paths.private}/{name}" for name in PRIVATE_KEYS if name in names]
+    asked += [f"{paths.backend}/{name}" for name in BACKEND_KEYS]
+    asked += [final] if vm_uuid else []
+    answer = yield _Ask(directories=[other_config] if _OTHER_CONFIG in names else [], values=asked)
+    values = _present(asked, answer)
+    wanted = [name for listed in answer.names for name in OTHER_CONFIG_KEYS if name in (listed or ())]
+    if wanted:
+        asked = [f"{other_config}/{name}" for name in wanted]
+        values |= _present(asked, (yield _Ask(values=asked)))
     return VifKeys(
         id=vif,
         paths=paths,
         vm_uuid=vm_uuid,
-        final_uuid=final_uuid,
+        final_uuid=values.pop(final, None),
         private=_below(paths.private, values),
         backend=_below(paths.backend, values),
     )
+
+
+def _present(asked: Sequence[str], answer: _Answer) -> dict[str, bytes]:
+    """The values that are there, by path."""
+    return {path: value for path, value in zip(asked, answer.values, strict=True) if value is not None}
 
 
 def _below(directory: str, values: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -205,22 +204,34 @@ def _below(directory: str, values: Mapping[str, bytes]) -> dict[str, bytes]:
     return {path.removeprefix(start): value for path, value in values.items() if path.startswith(start)}
 
 
-def _find_paths(vif: VifId) -> _Reading[tuple[VifPaths, str]]:
-    """The VIF's directories and the VM's uuid (empty when unknown)."""
+def _find_paths(vif: VifId) -> _Reading[tuple[VifPaths, str, tuple[str, ...]]]:
+    """The VIF's directories, the VM's uuid (empty when unknown), and the names below the private directory."""
     vm_uuid = yield from _read_vm_uuid(vif)
-    by_domid = build_paths(vif, Layout.DOMID)
+    paths = by_domid = build_paths(vif, Layout.DOMID)
     if vm_uuid:
         by_uuid = build_paths(vif, Layout.UUID, vm_uuid)
-        new, old = (yield _Ask(directories=[by_uuid.private, by_domid.private])).names
-        return (by_uuid if new is not None or old is None else by_domid), vm_uuid
+        names = yield from _list(by_uuid.private)
+        if names is None:
+            names = yield from _list(by_domid.private)
+            paths = by_uuid if names is None else by_domid
+        else:
+            paths = by_uuid
+        return paths, vm_uuid, names or ()
     [online] = (yield _Ask(values=[f"{by_domid.hotplug}/hotplug"])).values
-    left = (yield from _find_leftover(vif)) if online is None else None
-    return left or by_domid, ""
+    if online is None:
+        paths = (yield from _find_leftover(vif)) or by_domid
+    return paths, "", (yield from _list(paths.private)) or ()
+
+
+def _list(path: str) -> _Reading[tuple[str, ...] | None]:
+    """Names of a node's children; None when there is no such node."""
+    [names] = (yield _Ask(directories=[path])).names
+    return names
 
 
 def _find_leftover(vif: VifId) -> _Reading[VifPaths | None]:
     """Where a ``hotplug`` key names this domain id, when the domain itself is gone (DESIGN.md section 6)."""
-    [names] = (yield _Ask(directories=["/xapi"])).names
+    names = yield from _list("/xapi")
     places: list[VifPaths] = []
     for name in names or ():
         with contextlib.suppress(InputError):

@@ -33,9 +33,10 @@ def parse_text(raw: bytes) -> str:
     """
     if len(raw) > _MAX_VALUE:
         raise InputError(f"{shown(raw[:80].decode('latin-1'))} is longer than the {_MAX_VALUE} bytes of a value")
-    if not all(0x20 <= byte < 0x7F for byte in raw):  # noqa: PLR2004 - printable ASCII
-        raise InputError(f"{shown(raw.decode('latin-1'))} holds other than printable ASCII")
-    return raw.decode("ascii")
+    text = raw.decode("latin-1")
+    if not (text.isascii() and text.isprintable()):
+        raise InputError(f"{shown(text)} holds other than printable ASCII")
+    return text
 
 
 def parse_uuid(text: str) -> str:

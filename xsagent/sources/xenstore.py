@@ -250,12 +250,14 @@ class Xenstore:
     ) -> list[bytes | XenstoreError]:
         end = time.monotonic() + self.deadline_s
         numbers: list[int] = []
+        data = bytearray()
         for operation, payload in requests:
             self._last_request = (self._last_request + 1) & 0xFFFFFFFF
             number = self._last_request
             message = Message(operation=operation, request=number, transaction=transaction, payload=payload)
-            self._send(encode(message), end)
+            data += encode(message)
             numbers.append(number)
+        self._send(data, end)
         answers = self._await_answers(frozenset(numbers), end)
         return [_payload(*request, answers[number]) for request, number in zip(requests, numbers, strict=True)]
 
@@ -283,7 +285,7 @@ class Xenstore:
         if message.operation == Operation.WATCH_EVENT and len(strings) > 1:
             self._events.append(WatchEvent(strings[0], strings[1]))
 
-    def _send(self, data: bytes, end: float) -> None:
+    def _send(self, data: bytearray, end: float) -> None:
         """Write first, and wait only when that is refused: poll never says of the kernel's device that it takes any."""
         view = memoryview(data)
         while view:

@@ -17,6 +17,8 @@ _SHORT_UUID: Final = 8
 
 def printable(text: str) -> str:
     """The text on one line: whatever is no printable character is escaped, so it cannot move a terminal's cursor."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
