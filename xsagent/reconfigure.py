@@ -136,6 +136,9 @@ def interest_of(desired: Desired) -> Interest:
         flows=frozenset() if secure is None else frozenset({secure}),
         virtual_functions=desired.virtual_functions,
         switch=concern_of(desired),
+        destinations=frozenset(
+            route.destination for device in desired.topology.ip_devices.values() for route in device.routes
+        ),
         macs={link.name: link.expected_mac for link in links if link.expected_mac is not None},
     )
 

@@ -20,7 +20,7 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.resolver import read_resolver
 from xsagent.topology.concern import SwitchConcern, devices_of
-from xsagent.topology.values import SAFETY_COOKIE, Bridge, Topology
+from xsagent.topology.values import SAFETY_COOKIE, Bridge, IpNetwork, Topology
 
 _SCRIPTS: Final = ("ifcfg-*", "route-*", "route6-*")
 
@@ -37,6 +37,7 @@ class Interest:
         flows: real bridges whose safety flows are counted (a child program each, so only where they matter).
         virtual_functions: NICs whose sriov_numvfs matters.
         switch: ports, interfaces and netdevs that matter; None: all of them.
+        destinations: of wanted routes: a netdev that is on such a subnet matters, it would lose it.
         macs: by NIC the MAC that it must have; where one has another, every netdev matters: who has it?
     """
 
@@ -47,6 +48,7 @@ class Interest:
     flows: frozenset[str] = frozenset()
     virtual_functions: frozenset[str] = frozenset()
     switch: SwitchConcern | None = None
+    destinations: frozenset[IpNetwork] = frozenset()
     macs: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -96,7 +98,7 @@ def _dump_kernel(paths: Paths, interest: Interest, bridges: Mapping[str, Bridge]
     if interest.switch is None:
         return dump_kernel()
     clients = {device for device, _family in configured_clients(paths.state_dir)}
-    dump = dump_kernel(devices_of(interest.switch, bridges) | vlan_netdevs() | clients)
+    dump = dump_kernel(devices_of(interest.switch, bridges) | vlan_netdevs() | clients, interest.destinations)
     if any(interest.macs.get(row.name, row.mac) != row.mac for row in dump.links):
         return dump_kernel()
     return dump

@@ -16,7 +16,7 @@ from typing import Final
 
 from xsagent.errors import NetlinkError
 from xsagent.observed.rtnetlink import Attributes, Message, attribute, dump, get, open_rtnetlink, parse_attributes
-from xsagent.topology.values import IpAddress, IpInterface, Route
+from xsagent.topology.values import IpAddress, IpInterface, IpNetwork, Route
 
 IFF_UP: Final = 0x1
 _MAIN_TABLE: Final = 254
@@ -125,7 +125,9 @@ class KernelDump:
     routes: tuple[RouteRow, ...]
 
 
-def dump_kernel(devices: Collection[str] | None = None) -> KernelDump:
+def dump_kernel(
+    devices: Collection[str] | None = None, destinations: Collection[IpNetwork] = frozenset()
+) -> KernelDump:
     """Read links, addresses and routes of this network namespace.
 
     Blocking, some 30 microseconds a link.
@@ -133,6 +135,7 @@ def dump_kernel(devices: Collection[str] | None = None) -> KernelDump:
     Arguments:
         devices: netdevs that matter; None: all. Another one is read all the same where a route leads through it that
             is not the kernel's own; what else there is, is left out with its addresses.
+        destinations: netdevs with the kernel's own route to one of these are read, too.
 
     Raises NetlinkError when the kernel does not answer.
     """
@@ -144,7 +147,8 @@ def dump_kernel(devices: Collection[str] | None = None) -> KernelDump:
             if devices is None or len(devices) > _MOST_DEVICES:
                 links = _dump_links(kernel)
             else:
-                links = _read_links(kernel, devices, {row.ifindex for row in routes if _is_set(row)})
+                through = {row.ifindex for row in routes if _is_set(row) or row.route.destination in destinations}
+                links = _read_links(kernel, devices, through)
             addresses = _dump_addresses(kernel, 0)
     except OSError as error:
         raise NetlinkError(f"cannot read links, addresses and routes from the kernel: {error}") from error

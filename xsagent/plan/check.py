@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xsagent.errors import DeviceAbsentError, InUseError
+from xsagent.plan.ip import is_learnt
 from xsagent.plan.options import PlanOptions
 from xsagent.topology.desired import Desired
 from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, ports_of_vlan_bridge
-from xsagent.topology.values import Bridge, IpDevice, IpNetwork, Link, ObjectKind, Port, Topology
+from xsagent.topology.values import IPV4, Bridge, IpDevice, IpNetwork, Link, ObjectKind, Port, Topology
 
 
 def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tuple[Desired, tuple[str, ...]]:
@@ -76,7 +77,8 @@ def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str
     """The desired state with IP devices that can be configured, no two with one route, and warnings for people.
 
     A device that is only adapted to a role that moved, and is down or gone, is passed over: no client or route can be
-    put on it. The kernel has one route for a prefix: two devices that want it would take it from each other.
+    put on it. The kernel has one route for a prefix: two devices that want it would take it from each other, and one
+    to a subnet that a device is on would cut that device's neighbours off.
 
     Arguments:
         going: devices that the transaction takes away, such as a VLAN bridge whose tag a wanted one needs.
@@ -84,7 +86,7 @@ def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str
     topology = desired.topology
     warnings: list[str] = []
     devices: dict[str, IpDevice] = {}
-    taken: set[tuple[IpNetwork, int]] = set()
+    taken = {(subnet, 0) for subnet in _subnets(topology, observed, going)}
     management = desired.management.device if desired.management is not None else ""
     for name in sorted(topology.ip_devices, key=lambda name: (name != management, name)):
         link = observed.links.get(name)
@@ -96,10 +98,21 @@ def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str
         device = topology.ip_devices[name]
         routes = tuple(route for route in device.routes if (route.destination, route.metric) not in taken)
         lost = [route.destination for route in device.routes if route not in routes]
-        warnings += [f"the route to {network} is another device's already; {name} goes without" for network in lost]
+        reason = "is another device's already, or this host is on that subnet"
+        warnings += [f"the route to {network} {reason}; {name} goes without" for network in lost]
         taken |= {(route.destination, route.metric) for route in routes}
         devices[name] = replace(device, routes=routes)
     return replace(desired, topology=replace(topology, ip_devices=devices)), tuple(warnings)
+
+
+def _subnets(topology: Topology, observed: Topology, going: frozenset[str]) -> set[IpNetwork]:
+    """IPv4 subnets that devices are on afterwards; IPv6 routes to them have a metric of their own."""
+    gone = going | {key.name for key in topology.absent if key.kind is ObjectKind.IP_DEVICE}
+    set_anew = {name for name, device in topology.ip_devices.items() if device.ipv4_mode in {"static", "none"}}
+    kept = observed.ip_devices.keys() - gone - set_anew
+    present = {route.destination for name in kept for route in observed.ip_devices[name].routes if is_learnt(route)}
+    addresses = (item.interface for device in topology.ip_devices.values() for item in device.addresses)
+    return {subnet for subnet in {*present, *(item.network for item in addresses)} if subnet.version == IPV4}
 
 
 def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str]:

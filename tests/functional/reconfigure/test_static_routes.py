@@ -80,3 +80,19 @@ def test_a_route_that_the_kernel_refuses_is_a_warning() -> None:
         assert any("refuse_setting" in line and OURS in line for line in done.stderr.splitlines()), done.stderr
         assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
         assert routes(host.sandbox) == {"default": "192.0.2.1", OTHER: "192.0.2.4"}
+
+
+def test_a_route_never_takes_the_place_of_the_subnet_of_management() -> None:
+    """An administrator's slip on another network, whose operation looks at that network's device alone."""
+    records = management()
+    pif = records.nic("eth1", **static("198.51.100.10", gateway=""))
+    records.network_of(pif)["other_config"][KEY] = f"192.0.2.0/24/198.51.100.1,{OURS}/198.51.100.2"
+    with XapiHost(records) as host:
+        succeed(host.sandbox, *UP)
+        before = ip(host.sandbox, "route", "show", "192.0.2.0/24")
+        assert [route["protocol"] for route in before] == ["kernel"]
+
+        host.up(pif)
+
+        assert ip(host.sandbox, "route", "show", "192.0.2.0/24") == before
+        assert routes(host.sandbox)[OURS] == "198.51.100.2"

@@ -68,6 +68,24 @@ def test_a_vlan_bridge_that_moves_onto_a_taken_tag_is_not_adapted_to_a_role() ->
     assert plan.warnings == ()
 
 
+def test_a_route_to_a_subnet_that_the_host_is_on_is_left_out() -> None:
+    """The kernel would put it in the place of its own: what is on that subnet would be asked through a gateway."""
+    subnet = ipaddress.ip_network("192.0.2.0/24")
+    static = Route(destination=subnet, gateway=ipaddress.ip_address("198.51.100.1"), protocol=158)
+    address = Address(interface=ipaddress.ip_interface("198.51.100.10/24"))
+    wanted = IpDevice(device="xenbr1", ipv4_mode="static", addresses=(address,), routes=(ROUTE, static))
+    own = Route(destination=subnet, gateway=None, protocol=2)
+    observed = Topology(
+        links={name: Link(name=name, up=True) for name in ("xenbr0", "xenbr1")},
+        ip_devices={"xenbr0": IpDevice(device="xenbr0", routes=(own,))},
+    )
+
+    plan = build_plan(Desired(topology=Topology(ip_devices={"xenbr1": wanted})), observed, PlanOptions())
+
+    assert [step.add for step in plan.steps if isinstance(step, RouteStep)] == [(ROUTE,)]
+    assert any("this host is on that subnet; xenbr1 goes without" in warning for warning in plan.warnings)
+
+
 def test_one_route_on_two_devices_goes_to_management() -> None:
     """The kernel has one route for a prefix; verify would never find both."""
     names = ("xenbr0", "xenbr1")
