@@ -20,6 +20,7 @@ LEASED_ROUTE = Route(
 FEATURES = {"rx": True, "tx": True, "sg": True, "tso": True, "gso": True, "gro": True, "lro": False}
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _OURS = 158
+_KERNELS_OWN = 2
 _MIN_IPV6_MTU = 1280
 
 
@@ -120,6 +121,9 @@ class KernelModel:
             raise RouteLostError(str(route.source)) if restores else NetlinkError(f"{route.source} is not ours")
         if not restores:
             self._check_gateway(device, route, present)
+            held = {own.destination: name for name in self.links for own in self._subnets(name)}
+            holder = None if route.metric else held.get(route.destination)
+            assert holder is None, f"a route through {device} in the place of the subnet of {holder}"
         same = (route.destination, route.metric)
         kept = tuple(old for old in present if (old.destination, old.metric) != same)
         self._replace_elsewhere(device, same)
@@ -273,10 +277,19 @@ class KernelModel:
         return IpDevice(
             device=name,
             addresses=self.addresses.get(name, ()),
-            routes=self.routes.get(name, ()),
+            routes=(*self.routes.get(name, ()), *self._subnets(name)),
             dhcp4=self._client(name, 4),
             dhcp6=self._client(name, 6),
         )
+
+    def _subnets(self, name: str) -> tuple[Route, ...]:
+        """The kernel's own routes to the subnets of a device's IPv4 addresses."""
+        link = self.links.get(name)
+        if link is None or link.up is not True:
+            return ()
+        held = (item.interface for item in self.addresses.get(name, ()) if item.interface.version == 4)
+        subnets = dict.fromkeys(item.network for item in held)
+        return tuple(Route(destination=subnet, gateway=None, protocol=_KERNELS_OWN) for subnet in subnets)
 
     def _ip_device_has_lease(self, name: str, family: int) -> bool:
         client = self._client(name, family)

@@ -34,6 +34,7 @@ PIF_NOISE = (
     ("ethtool-speed", "1000"),
     ("ethtool-autoneg", "off"),
     ("static-routes", "172.16.0.0/15/,172.18.0.0/16/10.0.0.3,2001:db8:5::/64/fe80::9,rubbish"),
+    ("static-routes", "192.0.2.0/24/10.0.0.3"),
     ("domain", "example.net, other.example, $(bad)"),
     ("peerdns", "true"),
     ("peerdns", "maybe"),
@@ -56,6 +57,7 @@ NETWORK_NOISE = (
     ("ethtool-sg", "off"),
     ("ethtool-duplex", "full"),
     ("static-routes", "203.0.113.0/255.255.255.0/"),
+    ("static-routes", "192.0.2.0/24/"),
     ("ipv6-link-local", "true"),
     ("automatic", "false"),
 )

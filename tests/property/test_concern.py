@@ -13,6 +13,7 @@ from walk import hosts, walk
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.steps import LinkStep, OvsdbStep, Plan, Step
+from xsagent.reconfigure import interest_of
 from xsagent.topology.concern import concern_of
 from xsagent.topology.values import Bridge
 
@@ -30,7 +31,7 @@ def test_what_an_operation_looks_at_gives_the_same_plan_as_the_whole_host(scenar
         concern = concern_of(attempt.desired)
         part = only_concerned(whole.bridges, concern)
         left_out = interfaces(whole.bridges) - interfaces(part)
-        host = only_concerned_devices(replace(whole, bridges=part), concern)
+        host = only_concerned_devices(replace(whole, bridges=part), concern, interest_of(attempt.desired).destinations)
         TALLY["ports left out"] += len(left_out)
         TALLY["netdevs left out"] += len(whole.links) - len(host.links)
 

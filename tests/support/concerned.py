@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from xsagent.topology.concern import SwitchConcern, devices_of
-from xsagent.topology.values import Bridge, Port, Topology
+from xsagent.topology.values import Bridge, IpNetwork, Port, Topology
 
 _RTPROT_KERNEL = 2
 
 
-def only_concerned_devices(host: Topology, concern: SwitchConcern | None) -> Topology:
+def only_concerned_devices(
+    host: Topology, concern: SwitchConcern | None, destinations: frozenset[IpNetwork]
+) -> Topology:
     """The host without netdevs that do not count; its bridges were chosen before.
 
     A NIC that has the MAC of another one lets every netdev count; such a host is not for this.
+
+    Args:
+        destinations: of wanted routes: netdevs on such a subnet count.
     """
     if concern is None:
         return host
@@ -22,7 +27,8 @@ def only_concerned_devices(host: Topology, concern: SwitchConcern | None) -> Top
     kept |= {link.name for link in host.links.values() if link.kind == "vlan"}
     kept |= {link.parent for link in host.links.values() if link.parent is not None}
     for device in host.ip_devices.values():
-        if device.dhcp4 or device.dhcp6 or any(route.protocol != _RTPROT_KERNEL for route in device.routes):
+        counts = (route.protocol != _RTPROT_KERNEL or route.destination in destinations for route in device.routes)
+        if device.dhcp4 or device.dhcp6 or any(counts):
             kept.add(device.device)
     return replace(
         host,

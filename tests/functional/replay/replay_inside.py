@@ -27,6 +27,7 @@ from xsagent.topology.codec import from_json, to_json
 from xsagent.topology.values import IpDevice, IpInterface, Link, Origin, Topology
 
 _READ_S = 20.0
+_KERNELS_OWN = 2
 _FAR_END = "far-"
 """Prefix of the other end of a link that a host needs and the sandbox lacks."""
 
@@ -100,7 +101,8 @@ class Dom0:
             own = [item.interface for item in device.addresses if item.origin is not Origin.LINK_LOCAL]
             lost = _lost_subnets(device, own)
             lines += [f"addr add {item} dev {device.device}" for item in (*own, *lost)]
-            for route in sorted(device.routes, key=lambda route: route.gateway is not None):
+            routes = (route for route in device.routes if route.protocol != _KERNELS_OWN)
+            for route in sorted(routes, key=lambda route: route.gateway is not None):
                 way = f"via {route.gateway} " if route.gateway is not None else ""
                 metric = f"metric {route.metric} " if route.metric else ""
                 lines.append(
