@@ -1,6 +1,6 @@
 """Argument list -> a finished child program: found, bounded in time and output, its group killed when late.
 
-Every child program of ours is started here.
+Every child program that we wait for is started here.
 No shell ever sees an argument (DESIGN.md rule 10). Standard library alone.
 """
 

@@ -183,6 +183,11 @@ def configure(
     return _state.run_id
 
 
+def end() -> None:
+    """Write nothing any more, and close where it went: in a fork, before it closes descriptors by their numbers."""
+    _state.sink = _state.bound = None
+
+
 def get_logger(**values: object) -> Logger:
     """A logger that adds these values to each of its events; cheap, may stand at module level."""
     return Logger(values)

@@ -230,7 +230,7 @@ def save_snapshot(paths: Paths, snapshot: Snapshot, texts: Texts | None = None) 
         texts: as `render_dbcache`.
 
     Raises:
-        CacheError, FileError: it could not be written; the cache is as it was.
+        CacheError, FileError: it could not be written; the cache is as it was unless the sentence says otherwise.
     """
     remembered = read_rolled_back(paths)
     kept = keep_out(snapshot, remembered, _present_cache(paths)) if remembered else snapshot

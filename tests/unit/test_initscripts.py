@@ -101,17 +101,19 @@ def test_scripts_are_lsb_scripts(name: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--no-deadman", "--no-syslog", "--session=x"])
-def test_management_interface_passes_on_what_each_command_takes(tmp_path: Path, option: str) -> None:
-    """Options are interface-reconfigure's; the commands after it know of the root alone."""
+@pytest.mark.parametrize("root", ["--root-prefix={}", "--root-prefix {}", "--root={}"])
+def test_management_interface_passes_on_what_each_command_takes(tmp_path: Path, option: str, root: str) -> None:
+    """Options are interface-reconfigure's; the commands after it know of the root alone, in each form that it has."""
+    given = [option, *root.format(tmp_path).split()]
     calls = tmp_path / "calls"
     for name in ("interface-reconfigure", "xsagent"):
         program = tmp_path / name
         program.write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\n')
         program.chmod(0o755)
-    script = [str(FOLDER / "management-interface"), "start", option, f"--root-prefix={tmp_path}"]
+    script = [str(FOLDER / "management-interface"), "start", *given]
 
     subprocess.run(script, check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
 
     first, *others = (line.split() for line in calls.read_text().splitlines())
-    assert first[1:] == ["--force-interface", "all", "up", option, f"--root-prefix={tmp_path}"]
+    assert first[1:] == ["--force-interface", "all", "up", *given]
     assert [build_parser().parse_args(words).root_prefix for _, *words in others] == [str(tmp_path)] * 2

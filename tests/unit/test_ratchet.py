@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 98, "type: ignore": 2},
+    "xsagent": {"noqa": 99, "type: ignore": 2},
     "tests": {"noqa": 24, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
@@ -31,7 +31,7 @@ BROAD_EXCEPTS = {
     "xsagent/daemon/hotplug.py": 1,
     "xsagent/daemon/readiness.py": 1,
     "xsagent/daemon/services.py": 1,
-    "xsagent/daemon/workers.py": 3,
+    "xsagent/daemon/workers.py": 4,
     "xsagent/reconcile/xapi_stream.py": 1,
 }
 """Exact number of ``except Exception`` by file: process edges, and each long-lived loop's one edge."""

@@ -20,7 +20,8 @@ def write_dbcache(paths: Paths, snapshot: Snapshot, texts: Texts | None = None) 
     """Replace the cache by this snapshot; returns whether the file changed.
 
     Idempotent: an equal cache is not touched. The previous generation is replaced only by a cache that can be read,
-    so a corrupt one never takes the place of a good one. After a failure both generations are as they were.
+    so a corrupt one never takes the place of a good one. After a failure both generations are as they were,
+    unless its sentence says otherwise (`replace_file`).
 
     Args:
         paths: of this host.

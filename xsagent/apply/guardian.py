@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn
 
+from xsagent import log
 from xsagent.apply.scope import scoped
 from xsagent.child import own_command
 from xsagent.config import Paths
@@ -23,6 +24,7 @@ READY = b"ready\n"
 DONE = b"done\n"
 _START_S = 15.0
 _END_S = 5.0
+_LOG = log.get_logger()
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class Guardian:
         ended, _, _ = select.select([self.life], [], [], _END_S)
         self.hand_over()
         if not ended:
-            os.kill(self.pid, signal.SIGKILL)
+            _kill(self.pid)
         _reap(self.pid)
 
     def hand_over(self) -> None:
@@ -76,10 +78,12 @@ def guardian_words(paths: Paths, window_s: float) -> list[str]:
 
 
 def spawn_guardian(run: Callable[[], NoReturn]) -> Guardian | None:
-    """Fork a process that is to `run` as a guardian; None when it does not say in time that it watches."""
-    heard, word = os.pipe()
-    life, says = os.pipe()
-    pid = os.fork()
+    """Fork a process that is to `run` as a guardian; None unless it says in time that it watches."""
+    try:
+        pid, (heard, word), (life, says) = _fork_with_pipes()
+    except OSError as error:  # no process or descriptor to spare
+        _LOG.error("fork_failed", reason=str(error))
+        return None
     if pid == 0:
         try:
             os.setsid()
@@ -87,6 +91,7 @@ def spawn_guardian(run: Callable[[], NoReturn]) -> Guardian | None:
             os.dup2(heard, 0)
             os.dup2(says, 1)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            log.end()
             # the run's lock among them, and whatever tells others that the run has ended
             os.closerange(3, os.sysconf("SC_OPEN_MAX"))
             run()
@@ -99,14 +104,32 @@ def spawn_guardian(run: Callable[[], NoReturn]) -> Guardian | None:
     # a pipe gives six bytes at once
     if ready and os.read(life, len(READY)) == READY:
         return guardian
-    os.kill(pid, signal.SIGKILL)
+    _kill(pid)
     guardian.hand_over()
     _reap(pid)
     return None
 
 
+def _fork_with_pipes() -> tuple[int, tuple[int, int], tuple[int, int]]:
+    """Fork with a pipe to the child and one back; OSError when that cannot be, and no descriptor is left open."""
+    with contextlib.ExitStack() as undo:
+        pipes = []
+        for _ in range(2):
+            pipes.append(os.pipe())
+            for end in pipes[-1]:
+                undo.callback(os.close, end)
+        pid = os.fork()
+        undo.pop_all()
+    return pid, pipes[0], pipes[1]
+
+
 def _execute(command: list[str]) -> NoReturn:
     os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended, and nobody had to reap it
+        os.kill(pid, signal.SIGKILL)
 
 
 def _reap(pid: int) -> None:

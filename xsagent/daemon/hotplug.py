@@ -266,7 +266,8 @@ class HotplugThread:
             )
             waiters = [self._waiters.pop(ticket) for ticket in tickets]
         for done in waiters:
-            done(outcome)
+            # one that cannot be told is no reason to leave the others, or the rest of a batch, without an end
+            self._guard(partial(done, outcome), lambda _text: None)
 
     def _fail_inside(self, events: Sequence[Event], text: str) -> None:
         """End events that met a fault of ours, unless settled before that or waiting for their hook."""

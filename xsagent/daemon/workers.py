@@ -301,11 +301,21 @@ def _answer(client: socket.socket, request: Request, commands: Mapping[str, Comm
         client.sendall(render_declined(f"{request.command} is not run here"))
         return
     client.sendall(render_begun())
-    _end_with_client(client)
-    client.sendall(render_answer(run_captured(command, request)))
+    flags = _end_with_client(client)
+    answer = run_captured(command, request)
+    # a client closes as soon as it has its answer: that is no word to end any more
+    fcntl.fcntl(client.fileno(), fcntl.F_SETFL, flags)
+    client.sendall(render_answer(answer))
 
 
 def _tell_news(kit: _Kit) -> None:
+    try:
+        _send_news(kit)
+    except Exception as error:  # noqa: BLE001 - the last edge of a process: its run is done, those after it read anew
+        _LOG.error("news_lost", error=repr(error), trace=traceback.format_exc())
+
+
+def _send_news(kit: _Kit) -> None:
     news = b"" if kit.memory is None else kit.memory.news()
     if not news:
         return
@@ -315,12 +325,18 @@ def _tell_news(kit: _Kit) -> None:
         socket.send_fds(kit.tell, [_NEWS], [stream.fileno()])
 
 
-def _end_with_client(client: socket.socket) -> None:
-    """A client that goes away while it waits was told to end, and so is its run: as one in its own process."""
+def _end_with_client(client: socket.socket) -> int:
+    """A client that goes away while it waits was told to end, and so is its run: as one in its own process.
+
+    Returns:
+        The socket's flags with which that is not so.
+    """
     descriptor = client.fileno()
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGTERM)
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_ASYNC)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
+    return flags
 
 
 def run_captured(command: Command, request: Request) -> Answer:

@@ -64,7 +64,8 @@ class XapiMemory:
         Args:
             sockets, deadline_s: as `open_session`.
             host_uuid: INSTALLATION_UUID of the inventory.
-            given: the caller's session. It must be good, and is used for nothing else: it ends with its caller.
+            given: the caller's session. It must be good, and is used for nothing else, since it ends with its caller,
+                unless XAPI refuses us one of our own.
 
         Raises:
             XapiUnavailableError, XapiError: as `read_snapshot`.
@@ -77,8 +78,15 @@ class XapiMemory:
         current = self._renew(kept, sockets, end) if kept is not None and _may_last(kept, host_uuid) else None
         if current is None:
             ours = None if kept is None else kept.session
-            with open_session(sockets, _left(end), ours, lasting=True) as session:
-                current = _read_whole(session, host_uuid)
+            try:
+                with open_session(sockets, _left(end), ours, lasting=True) as session:
+                    current = _read_whole(session, host_uuid)
+            except XapiError:
+                if given is None:
+                    raise
+                # we are refused where the caller is not
+                with open_session(sockets, _left(end), given) as session:
+                    return read_snapshot(session, host_uuid)
             self._is_news |= _may_last(current, host_uuid) or current.session != ours
         self._kept = current
         return current.snapshot

@@ -117,6 +117,19 @@ def test_what_xapi_changed_a_moment_before_counts(host: Host) -> None:
     assert "session.logout" not in xapi.methods()
 
 
+def test_a_callers_session_is_enough_where_xapi_refuses_us_one(host: Host) -> None:
+    """XAPI's own way of calling needs no login of ours, with a daemon as without."""
+    words = host.ask()
+    xapi = host.xapi.xapi
+    assert xapi is not None
+    xapi.fault("error", "session.*login*", error=["SESSION_AUTHENTICATION_FAILED", "root", ""])
+    xapi.control("put", name="PIF", ref=record_ref("pif eth0"), fields={"IP": "192.0.2.12"})
+
+    succeed(host.sandbox, *words)
+
+    assert addresses(host.sandbox, "xenbr0") == ["192.0.2.12/24"]
+
+
 def test_xapi_that_hangs_is_the_error_that_it_is_without_a_daemon(host: Host) -> None:
     """Exit 1 at the deadline for XAPI itself, the cache with a warning for an admin; nothing was changed."""
     words = host.ask()

@@ -157,6 +157,43 @@ def test_what_a_worker_learnt_those_after_it_know() -> None:
         nursery.stop()
 
 
+def test_news_come_through_though_the_client_goes_with_its_answer(tmp_path: Path) -> None:
+    """A client that closes at once after its answer does not end the worker: its run was over."""
+
+    class Counter(Learner):
+        def learn(self, _news: bytes) -> None:
+            (tmp_path / "learnt").open("a").write("x")
+
+    memory = Counter()
+
+    def command(_words: Sequence[str]) -> int:
+        memory.said = b"n"
+        return 0
+
+    nursery = Nursery({"x": command}, memory=memory)
+    try:
+        assert all(_ask_and_leave(nursery) for _ in range(40))
+        deadline = time.monotonic() + 30
+        while len((tmp_path / "learnt").read_text()) < 40 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        nursery.stop()
+
+    assert len((tmp_path / "learnt").read_text()) == 40
+
+
+def _ask_and_leave(nursery: Nursery) -> bool:
+    """Take both lines as a command does, and close without waiting for the other side's end."""
+    ours, its = socket.socketpair()
+    with ours:
+        with its:
+            nursery.start(Request(command="x"), its.fileno())
+        heard = b""
+        while heard.count(b"\n") < 2:
+            heard += ours.recv(4096)
+    return b'"status":0' in heard
+
+
 def test_each_of_many_requests_at_once_is_done_once(tmp_path: Path) -> None:
     """Workers are replaced meanwhile, since each has news."""
     memory = Learner()
