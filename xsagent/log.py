@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from xsagent.errors import InputError
 from xsagent.topology.text import printable
+from xsagent.unix_socket import short_address
 
 if TYPE_CHECKING:
     from xsagent.topology.desired import Reason
@@ -68,7 +69,7 @@ class _SyslogSink:
     """Datagrams to syslog's socket; a line is dropped when nobody listens there or the listener hangs."""
 
     def __init__(self, device: Path, program: str) -> None:
-        self._device = os.fspath(device)
+        self._device = device
         self._tag = f"{program}[{os.getpid()}]"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._stalled = False
@@ -80,7 +81,8 @@ class _SyslogSink:
         # a hanging journald costs a run 0.2 s, not 0.2 s a line.
         self._socket.settimeout(0 if self._stalled else _SEND_TIMEOUT)
         try:
-            self._socket.sendto(datagram, self._device)
+            with short_address(self._device) as address:
+                self._socket.sendto(datagram, address)
             self._stalled = False
         except (TimeoutError, BlockingIOError):
             self._stalled = True

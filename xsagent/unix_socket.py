@@ -1,6 +1,7 @@
 """The path of a unix socket -> an address that bind(2) and connect(2) take, however long the path is. Reads only.
 
-A root prefix can be deep, and sockaddr_un is short. Called by every adapter that speaks over such a socket.
+A root prefix can be deep, and sockaddr_un is short. Called by every adapter that speaks over such a socket, except
+`cli/ask_daemon` and the hook, which are there before anything of ours is imported.
 """
 
 from __future__ import annotations

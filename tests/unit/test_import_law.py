@@ -30,7 +30,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "model": frozenset({"errors"}),
     "topology": frozenset({"errors"}),
     "config": frozenset({"errors", "model"}),
-    "log": frozenset({"errors", "topology"}),
+    "log": frozenset({"errors", "topology", "unix_socket"}),
     "desired": _FACTS,
     # not the model: nothing ties the planner to XenAPI's records (DESIGN.md section 0)
     "plan": frozenset({"errors", "topology"}),

@@ -201,6 +201,22 @@ def test_syslog_gets_a_datagram_with_priority_and_program(
     )
 
 
+def test_syslogs_socket_may_lie_deep(syslog: socket.socket, tmp_path: Path) -> None:
+    """Below a long root prefix, for which sockaddr_un has no room, no line is lost; and an end is one."""
+    deep = tmp_path / ("d" * 110)
+    deep.symlink_to(tmp_path)
+    log.configure(syslog=True, level="info", program="t", device=deep / "log")
+
+    log.get_logger().info("e")
+    log.end()
+    log.get_logger().info("after")
+
+    assert syslog.recv(9000).endswith(b"event=e")
+    syslog.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        syslog.recv(9000)
+
+
 def test_nobody_at_the_syslog_socket_is_no_failure(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """At boot, in a container and in the sandbox there may be no syslog: work goes on, silently."""
     log.configure(syslog=True, level="info", program="t", device=tmp_path / "absent")

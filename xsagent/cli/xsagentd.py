@@ -27,7 +27,6 @@ _LAZY: Final = (
     "xsagent.hotplug.cached_aliases",
     "xsagent.hotplug.offloads",
     "xsagent.rewrite",
-    "xsagent.sources.xapi_memory",
 )
 """Modules that a reconfigure, or hotplug, imports when it comes to need them."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from xsagent.child import look_for_program, run_child
+from xsagent.child import find_program, look_for_program, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError
 from xsagent.observed.firewalld_text import parse_zone, parse_zones
@@ -130,4 +130,5 @@ def _find(program: str) -> str | None:
 
 
 def _ask(program: str, *words: str) -> str:
-    return run_child([_find(program) or program, *words], deadline_s=_DEADLINE_S, output_limit=_LONGEST_LISTING).stdout
+    path = find_program(program, f"/usr/sbin/{program}")
+    return run_child([path, *words], deadline_s=_DEADLINE_S, output_limit=_LONGEST_LISTING).stdout

@@ -1,4 +1,4 @@
-"""Kernel -> typed rows: one dump each of links, addresses and routes. Reads only, standard library alone.
+"""Kernel -> typed rows: links, addresses and routes, of all devices or some. Reads only, standard library alone.
 
 Before it observed/rtnetlink.py; after it observed/links.py and observed/ip_devices.py make Link and IpDevice of them.
 """
@@ -118,7 +118,7 @@ class RouteRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelDump:
-    """What the kernel lists: all netdevs, their addresses, the main table's routes."""
+    """What the kernel lists: netdevs, their addresses, the main table's routes."""
 
     links: tuple[LinkRow, ...]
     addresses: tuple[AddressRow, ...]

@@ -40,7 +40,7 @@ Attributes = dict[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a dump: the family's own header, raw, and the attributes asked for (the last of equal ones)."""
+    """One message of an answer: the family's own header, raw, and the attributes asked for (the last of equal ones)."""
 
     header: bytes
     attributes: Attributes
