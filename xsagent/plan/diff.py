@@ -160,9 +160,10 @@ def _plan_links(
         if present is None and name in bonds:
             steps = tuple(replace(step, required=False) for step in steps)
         made_by_switch = present is None or name not in nics
-        (phases.devices if made_by_switch else phases.before).extend(step for step in steps if not _ends_ipv6(step))
-        # last, so that its undo comes first: an address cannot come back while IPv6 is off
-        phases.after.extend(step for step in steps if _ends_ipv6(step))
+        # last where there may be addresses, so that its undo comes first: none can come back while IPv6 is off
+        late = [step for step in steps if _ends_ipv6(step) and name in observed.links]
+        (phases.devices if made_by_switch else phases.before).extend(step for step in steps if step not in late)
+        phases.after.extend(late)
         if present is not None and present.carrier is not True and name in joining:
             raised.append(name)
     if raised and phases.switch:

@@ -91,6 +91,20 @@ def test_ipv6_is_switched_off_after_its_addresses_went() -> None:
     assert steps.index(AddressStep) < steps.index(SysctlStep)
 
 
+def test_a_new_device_without_ipv6_comes_up_without_it() -> None:
+    """Else it has a link-local address for a moment, and speaks on the wire from it; the switch follows each change."""
+    off = {"ipv6/conf/eth0.5/disable_ipv6": "1"}
+    wanted = Topology(
+        links={"eth0.5": Link(name="eth0.5", up=True, sysctls=off, parent="eth0", vlan=5)},
+        ip_devices={"eth0.5": IpDevice(device="eth0.5", ipv4_mode="none", ipv6_mode="none")},
+    )
+    observed = Topology(links={"eth0": Link(name="eth0", up=True)})
+
+    steps = [type(step) for step in build_plan(Desired(topology=wanted), observed, PlanOptions()).steps]
+
+    assert steps == [CreateVlanLinkStep, SysctlStep, LinkStep]
+
+
 def test_the_undo_of_a_link_that_goes_down_brings_its_routes_back() -> None:
     """The kernel drops them, also those of VLAN netdevs on it."""
     links = {
