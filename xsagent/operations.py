@@ -27,8 +27,7 @@ from xsagent.observed.bridge_names import read_bridge_parents
 from xsagent.observed.netlink import read_addresses_of
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.reconfigure import Host, Operation
-from xsagent.sources.boot import read_boot_state
+from xsagent.planning import Host, Operation
 from xsagent.sources.dbcache import read_dbcache
 from xsagent.sources.host_files import read_host_facts, read_inventory
 from xsagent.topology.values import IpInterface
@@ -191,6 +190,8 @@ def read_for_admin(host: Host, say: Callable[[str], None]) -> tuple[Snapshot, bo
     except XapiUnavailableError as error:
         say(f"warning: {error}; the cache is used")
         host.logger.warning("use_cache", reason=str(error))
+        from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - XAPI hardly ever is away
+
         return read_boot_state(host.paths), True
 
 

@@ -18,7 +18,8 @@ from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import build_options, read_from_xapi, read_parents, save_snapshot
 from xsagent.plan.steps import Plan
-from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
+from xsagent.planning import Host, Operation, make_plan
+from xsagent.reconfigure import apply_operation, finish_earlier_run
 from xsagent.topology.desired import Desired
 
 

@@ -20,7 +20,9 @@ _FACTS = frozenset({"errors", "model", "topology"})
 _GROUND = _FACTS | {"config", "log", "unix_socket"}
 _PURE = frozenset({"desired", "plan"})
 _FLOW = _GROUND | _PURE | {"child", "sources", "observed", "apply"}
-_ENTRIES = frozenset({"reconfigure", "operations", "rescue", "rewrite", "hotplug", "hotplug decides", "firewall"})
+_ENTRIES = frozenset(
+    {"planning", "reconfigure", "operations", "rescue", "rewrite", "hotplug", "hotplug decides", "firewall"}
+)
 
 LAYERS: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
@@ -40,9 +42,11 @@ LAYERS: Mapping[str, frozenset[str]] = {
     # event x VIF -> decision, flows: what `plan` is to a PIF
     "hotplug decides": _FACTS | {"plan"},
     "apply": _GROUND | {"plan", "hotplug decides", "child", "observed", "sources"},
-    "reconfigure": _FLOW,
-    "operations": _FLOW | {"reconfigure"},
-    "rewrite": _FLOW | {"reconfigure", "operations"},
+    "planning": _FLOW,
+    "carry_out": _FLOW | {"planning"},
+    "reconfigure": _FLOW | {"planning", "carry_out"},
+    "operations": _FLOW | {"planning"},
+    "rewrite": _FLOW | {"planning", "reconfigure", "operations"},
     "rescue": _FLOW,
     "firewall": _FLOW,
     "boot": _FLOW | {"firewall"},

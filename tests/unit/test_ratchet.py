@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 99, "type: ignore": 2},
+    "xsagent": {"noqa": 108, "type: ignore": 2},
     "tests": {"noqa": 24, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""

@@ -20,7 +20,8 @@ from xsagent.config import Paths, Settings
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import Asked, build_internal_operation, read_for_admin
 from xsagent.plan.render import render_plan
-from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan
+from xsagent.planning import Host, Operation, make_plan
+from xsagent.reconfigure import apply_operation, finish_earlier_run
 from xsagent.sources.host_files import check_backend
 
 _PROGRAM: Final = "xsagent"

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from xsagent.apply.cache import write_dbcache
-from xsagent.apply.guardian import start_guardian
 from xsagent.apply.interruption import signals_end_the_run
 from xsagent.apply.journal import remove_journal
 from xsagent.apply.lock import hold_lock
@@ -26,7 +25,6 @@ from xsagent.config import Paths, Settings
 from xsagent.desired.request import Origin
 from xsagent.errors import XsagentError
 from xsagent.log import get_logger
-from xsagent.model.force_rewrite import build_one_pif_snapshot
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
@@ -40,11 +38,9 @@ from xsagent.operations import (
     save_snapshot,
     signal_networking_change,
 )
-from xsagent.plan.render import render_plan
 from xsagent.plan.steps import Plan
-from xsagent.reconfigure import Host, Operation, apply_operation, finish_earlier_run, make_plan, remember
-from xsagent.rescue import rescue_management
-from xsagent.sources.boot import read_boot_state
+from xsagent.planning import Host, Operation, make_plan
+from xsagent.reconfigure import apply_operation, finish_earlier_run
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
 
@@ -94,15 +90,14 @@ def _start(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Pat
 
 def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, memory: XapiMemory | None) -> int:
     if options.dry_run:
-        desired, plan = _plan(options, paths, settings)
-        print(render_plan(plan, desired.reasons), end="")
+        _print_plan(*_plan(options, paths, settings))
         return 0
     owner = f"interface-reconfigure {options.action} {options.force or options.pif_uuid or options.pif}"
     with (
         hold_lock(paths.lock, owner, settings.lock_wait_s),
         OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
     ):
-        guard = start_guardian if memory is None else fork_guardian
+        guard = None if memory is None else fork_guardian
         host = Host(paths, settings, connection, memory=memory, start_guardian=guard)
         earlier = finish_earlier_run(host)
         if isinstance(earlier, Stuck):
@@ -126,6 +121,12 @@ def _give_up(earlier: Stuck, host: Host) -> None:
         host.logger.error("leave_undo", step=type(step).__name__, subject=getattr(step, "device", ""))
     host.logger.error("give_up_earlier_run", reason=earlier.cause, left=len(earlier.left))
     remove_journal(host.paths.state_dir)
+
+
+def _print_plan(desired: Desired, plan: Plan) -> None:
+    from xsagent.plan.render import render_plan  # noqa: PLC0415 - only a dry run prints
+
+    print(render_plan(plan, desired.reasons), end="")
 
 
 def _plan(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
@@ -158,6 +159,9 @@ def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
 
 def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     if options.force is not None:
+        from xsagent.rescue import rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
+        from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
+
         snapshot = rescue_management(host.paths, read_boot_state(host.paths))
         pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)
         return _Word(snapshot=snapshot, pif=pif, cached=True)
@@ -193,7 +197,7 @@ def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Hos
                     changed = save_snapshot(host.paths, word.snapshot, texts)
                     host.logger.info("save_cache", path=str(host.paths.dbcache), changed=changed)
             case RolledBack() | Stuck():
-                remember(operation.configuration, host)
+                host.remember(operation.configuration)
             case Unverified():
                 pass
     except (XsagentError, OSError) as error:
@@ -224,6 +228,8 @@ def _origin(options: ReconfigureOptions) -> Origin:
 def _rewrite(options: ReconfigureOptions, paths: Paths, settings: Settings) -> int:
     if options.force is None:
         return _rewrite_from_xapi(options, paths, settings)
+    from xsagent.model.force_rewrite import build_one_pif_snapshot  # noqa: PLC0415 - no other action needs it
+
     snapshot = build_one_pif_snapshot(options.force, options.rewrite, lambda device: _mac_of(paths, device))
     if options.dry_run:
         print(f"write a one-PIF cache for {options.force} to {paths.dbcache}")
@@ -238,8 +244,7 @@ def _rewrite_from_xapi(options: ReconfigureOptions, paths: Paths, settings: Sett
     from xsagent.rewrite import plan_rewrite, rewrite  # noqa: PLC0415 - up and down need none of it
 
     if options.dry_run:
-        desired, plan = plan_rewrite(paths, settings)
-        print(render_plan(plan, desired.reasons), end="")
+        _print_plan(*plan_rewrite(paths, settings))
         return 0
     return answer(_PROGRAM, rewrite(paths, settings))
 

@@ -15,7 +15,8 @@ from xsagent.config import Paths, Settings
 from xsagent.errors import LockHeldError, XsagentError
 from xsagent.log import get_logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.reconfigure import Host, finish_earlier_run
+from xsagent.planning import Host
+from xsagent.reconfigure import finish_earlier_run
 
 
 def recover_once(

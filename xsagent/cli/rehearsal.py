@@ -21,7 +21,7 @@ from xsagent.model.force_rewrite import build_one_pif_snapshot
 from xsagent.observed.host import observe_host
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.reconfigure import interest_of
+from xsagent.planning import interest_of
 from xsagent.sources.dbcache import parse_dbcache
 from xsagent.sources.dbcache_render import render_dbcache
 from xsagent.sources.host_files import read_host_facts

@@ -23,10 +23,13 @@ _LAZY: Final = (
     "encodings.ascii",
     "pyroute2",
     "structlog",
+    "xsagent.carry_out",
     "xsagent.cli.reconfigure_run",
     "xsagent.hotplug.cached_aliases",
     "xsagent.hotplug.offloads",
+    "xsagent.observed.flows",
     "xsagent.rewrite",
+    "xsagent.sources.boot",
 )
 """Modules that a reconfigure, or hotplug, imports when it comes to need them."""
 

@@ -30,7 +30,7 @@ from xsagent.observed.switch_alive import is_switch_alive
 from xsagent.operations import build_options
 from xsagent.plan.firewall import render_change
 from xsagent.plan.options import PlanOptions
-from xsagent.reconfigure import interest_of
+from xsagent.planning import interest_of
 from xsagent.sources.host_files import check_backend
 from xsagent.sources.xapi_memory import XapiMemory
 from xsagent.topology.control import SwitchControl, TlsFiles

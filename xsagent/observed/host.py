@@ -12,7 +12,6 @@ from typing import Final
 
 from xsagent.config import Paths
 from xsagent.observed.dhcp_clients import configured_clients
-from xsagent.observed.flows import count_flows
 from xsagent.observed.ip_devices import read_ip_devices
 from xsagent.observed.links import read_links, read_virtual_functions, vlan_netdevs
 from xsagent.observed.netlink import KernelDump, dump_kernel
@@ -68,12 +67,7 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
     dump = _dump_kernel(paths, interest, bridges)
     links = read_links(dump, sysfs=paths.sys, proc=paths.proc, ethtool=interest.ethtool, sysctls=interest.sysctls)
     return Topology(
-        bridges={
-            name: replace(bridge, safety_flows=count_flows(paths.ovs_rundir, name, SAFETY_COOKIE))
-            if name in interest.flows
-            else bridge
-            for name, bridge in bridges.items()
-        },
+        bridges=_with_flows(paths, bridges, interest.flows),
         links={
             name: replace(link, virtual_functions=read_virtual_functions(paths.sys, name))
             if name in interest.virtual_functions
@@ -84,6 +78,20 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
         resolver=read_resolver(paths.resolv_conf, paths.root),
         files={path: _read_text(paths, path) for path in sorted(interest.files | _scripts(paths, interest))},
     )
+
+
+def _with_flows(paths: Paths, bridges: Mapping[str, Bridge], asked: frozenset[str]) -> Mapping[str, Bridge]:
+    """The bridges, those that were asked for with the number of their safety flows."""
+    if asked.isdisjoint(bridges):
+        return bridges
+    from xsagent.observed.flows import count_flows  # noqa: PLC0415 - few hosts have a secure bridge below management
+
+    return {
+        name: replace(bridge, safety_flows=count_flows(paths.ovs_rundir, name, SAFETY_COOKIE))
+        if name in asked
+        else bridge
+        for name, bridge in bridges.items()
+    }
 
 
 def _scripts(paths: Paths, interest: Interest) -> frozenset[str]:

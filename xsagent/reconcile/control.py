@@ -27,7 +27,7 @@ from xsagent.plan.manager import ControlChange
 from xsagent.plan.manager_ca import BOOTSTRAPPED_CA, KEPT_CA, ca_steps, is_kept_ca_done
 from xsagent.plan.secure_bridge import SECURE, build_safety_flows
 from xsagent.plan.steps import FileStep, OvsdbStep, Plan, SafetyFlowsStep, SetColumns, Step
-from xsagent.reconfigure import Host
+from xsagent.planning import Host
 from xsagent.sources.host_files import is_high_availability_running, read_boot_id, read_mac
 from xsagent.topology.control import DesiredControl, ManagerState, SwitchControl
 from xsagent.topology.desired import Desired, ManagementPath

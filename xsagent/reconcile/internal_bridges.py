@@ -18,9 +18,9 @@ from xsagent.model.records import Network, Pool, Ref
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.ovsdb_ids import SwitchIds
 from xsagent.plan.manager import diff_bridges
+from xsagent.planning import Host
 from xsagent.reconcile.control import apply_control
 from xsagent.reconcile.external_ids import find_network, is_internal, networks_by_bridge
-from xsagent.reconfigure import Host
 from xsagent.topology.control import BridgeControl, DesiredControl
 from xsagent.topology.ownership import NETWORK_MARK
 

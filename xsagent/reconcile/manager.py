@@ -23,8 +23,9 @@ from xsagent.observed.ovsdb_control import read_managers
 from xsagent.operations import build_options
 from xsagent.plan.manager import ControlChange, diff_control, diff_emergency_reset
 from xsagent.plan.manager_ca import BOOTSTRAPPED_CA
+from xsagent.planning import Host
 from xsagent.reconcile.control import apply_control, forget_kept_ca
-from xsagent.reconfigure import Host, finish_earlier_run
+from xsagent.reconfigure import finish_earlier_run
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.certificate import check_tls_files
 from xsagent.sources.host_files import read_host_facts, read_inventory

@@ -1,0 +1,233 @@
+"""A plan with steps -> the host as it wants it and verified, or as it was: journal, deadman, steps, way back. Effects.
+
+`reconfigure.py` comes here when something is to do, or when a run that died left something half done. After it the
+caller tells the outcome.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
+from xsagent.apply.executor import Executed, Failed, execute, roll_back
+from xsagent.apply.guardian import start_guardian
+from xsagent.apply.journal import Journal, JournalEntries, remove_journal
+from xsagent.apply.orphans import end_orphans
+from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
+from xsagent.apply.rdnss import learn_servers, wants_router_servers
+from xsagent.apply.recovery import recover
+from xsagent.apply.room import release_room, room_for
+from xsagent.apply.run_step import StepRunner
+from xsagent.errors import XsagentError
+from xsagent.log import log_reasons
+from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
+from xsagent.planning import Host, Operation, make_plan
+from xsagent.sources.host_files import read_boot_id
+from xsagent.topology.values import Topology
+
+_VERIFY_S = 10.0
+_VERIFY_POLL_S = 0.1
+_ADVERTISEMENT_S = 3.0
+"""How long a router may take to answer a solicitation (it waits up to half a second: RFC 4861 section 10)."""
+_UNDO_LEASE_S = 10.0
+"""For the lease of a DHCP client that the way back starts again; it keeps trying after that."""
+
+
+def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, *, retiring: bool) -> Outcome:
+    """Carry out a plan, verify, and keep the result or take all of it back.
+
+    Args:
+        operation, host: what is to be done where; the caller holds the lock, and the switch lives.
+        observed, plan: the host before, and what leads from it to the desired one.
+        retiring: the former management interface has something to give up afterwards.
+    """
+    at_risk = operation.deadman and (retiring or any(step.management for step in plan.steps))
+    window = _window(operation, host, observed) if at_risk else 0.0
+    guard = host.start_guardian or start_guardian
+    deadman = arm_deadman(operation.desired, observed, host.paths, window, probe=operation.probe, guard=guard)
+    journal = Journal(
+        directory=host.paths.state_dir,
+        boot=read_boot_id(host.paths),
+        operation=operation.name,
+        desired=operation.desired,
+        armed=deadman.armed,
+        configuration=operation.configuration,
+        room=room_for(plan, host.paths),
+    )
+    with deadman:
+        return _run(operation, host, plan, journal, deadman)
+
+
+def _window(operation: Operation, host: Host, observed: Topology) -> float:
+    management = operation.desired.management
+    return compute_window(
+        host.settings.deadman_s,
+        dhcp=management is not None and management.dhcp,
+        high_availability=operation.high_availability,
+        updelay_s=late_updelay(operation.desired, observed),
+    )
+
+
+def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman: Deadman) -> Outcome:
+    runner = host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s)
+    undoer = host.runner(_UNDO_LEASE_S)
+
+    def begin(step: Step) -> None:
+        deadman.note(step)
+        journal.begin(step)
+
+    def settle(undo: Sequence[Step]) -> Sequence[Step]:
+        return host.settle(journal.give_room(undo))
+
+    runner.prepare(plan.steps)
+    try:
+        done = _run_plan(operation, host, plan, runner, begin, deadman)
+        second = operation.second()
+        if isinstance(done, Executed) and second is not None:
+            done = _retire(second, host, runner, begin, done, deadman)
+        ended = done if isinstance(done, Executed) else roll_back(done, undoer.run, host.report, settle)
+    except BaseException as error:
+        # whatever it was, the host must not stay half done (legacy-faults F11)
+        failed = Failed(begun=tuple(journal.begun), cause=repr(error))
+        _end(roll_back(failed, undoer.run, host.report, settle), host, journal, deadman)
+        raise
+    _end(ended, host, journal, deadman)
+    if not isinstance(ended, Executed):
+        return ended
+    _learn_name_servers(operation, host)
+    return _kept(operation, ended, plan, deadman)
+
+
+def _run_plan(
+    operation: Operation,
+    host: Host,
+    plan: Plan,
+    runner: StepRunner,
+    begin: Callable[[Step], None],
+    deadman: Deadman,
+) -> Executed | Failed:
+    """Run a plan's steps and see whether what they made may stay; nothing is taken back here."""
+    done = execute(plan, runner.run, begin, host.report)
+    if isinstance(done, Failed):
+        return done
+    cause = _check(operation, host, done, deadman)
+    return done if cause is None else Failed(begun=done.begun, cause=cause)
+
+
+def _learn_name_servers(operation: Operation, host: Host) -> None:
+    """Take the name servers of routers (pains.md 7); best effort: a network without them is no failure."""
+    device = wants_router_servers(operation.desired)
+    if device is None:
+        return
+    try:
+        found = learn_servers(device, host.paths, _ADVERTISEMENT_S)
+    except (XsagentError, OSError) as error:
+        host.logger.warning("learn_name_servers_failed", subject=device, reason=str(error))
+        return
+    host.logger.info("learn_name_servers", subject=device, servers=" ".join(found.servers) if found else "")
+
+
+def _end(done: Executed | RolledBack | Stuck, host: Host, journal: Journal, deadman: Deadman) -> None:
+    """Close the journal: emptied when nothing is left to take back, left for the next run otherwise."""
+    if isinstance(done, Stuck):
+        deadman.stuck = True
+        journal.close()
+        return
+    try:
+        journal.commit()
+    except OSError as error:
+        # the next run will find that the host verifies, or that everything was taken back
+        host.logger.error("remove_journal_failed", reason=str(error))
+
+
+def _retire(
+    second: Operation,
+    host: Host,
+    runner: StepRunner,
+    begin: Callable[[Step], None],
+    done: Executed,
+    deadman: Deadman,
+) -> Executed | Failed:
+    """Take from the former management interface what the new one has now: a second plan, under the same deadman.
+
+    Returns:
+        With all that was begun, by the first plan too.
+    """
+    log_reasons(host.logger, second.desired.reasons)
+    try:
+        plan = make_plan(second, host)
+    except XsagentError as error:
+        return Failed(begun=done.begun, cause=str(error))
+    retired = _run_plan(second, host, plan, runner, begin, deadman)
+    begun = (*done.begun, *retired.begun)
+    return replace(retired, begun=begun) if isinstance(retired, Failed) else replace(done, begun=begun)
+
+
+def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -> str | None:
+    """Why the change must be taken back; None when it may stay. A check that cannot be made counts as a failure."""
+    try:
+        return _verify(operation, host, done) or deadman.verify(
+            done.silent_dhcp, lambda: host.observe(operation.desired)
+        )
+    except (XsagentError, OSError) as error:
+        return f"{operation.name}: the result could not be verified: {error}"
+
+
+def _kept(operation: Operation, done: Executed, plan: Plan, deadman: Deadman) -> Outcome:
+    reason = done.silent_dhcp or deadman.unverified
+    if reason is not None:
+        return Unverified(reason=f"{operation.name}: {reason}", warnings=plan.warnings)
+    return Applied(warnings=plan.warnings)
+
+
+def _verify(operation: Operation, host: Host, done: Executed) -> str | None:
+    """Why the host is not what the plan set; None when it is. Observes at least once."""
+    # what a plan moved is there now: its VIF ports no longer speak against it
+    again = replace(operation, keep_vif_ports=False)
+    deadline = time.monotonic() + _VERIFY_S
+    while True:
+        left = [step for step in make_plan(again, host).steps if step.required]
+        left = [step for step in left if not _waits_for_lease(step, operation, done)]
+        if not left:
+            return None
+        if time.monotonic() >= deadline:
+            kinds = ", ".join(sorted({type(step).__name__.removesuffix("Step") for step in left}))
+            return f"{operation.name}: the host is not what was set ({kinds}: {left[0].reason})"
+        time.sleep(_VERIFY_POLL_S)
+
+
+def _waits_for_lease(step: Step, operation: Operation, done: Executed) -> bool:
+    """Whether all that is missing is a lease: ifup has its own word on that, and a silent server was reported."""
+    if isinstance(step, StartDhcpStep):
+        return done.silent_dhcp is not None
+    if not isinstance(step, IfupStep):
+        return False
+    device = operation.desired.topology.ip_devices.get(step.device)
+    by_dhcp = device is not None and "dhcp" in {device.ipv4_mode, device.ipv6_mode}
+    return by_dhcp and any(isinstance(begun, IfupStep) and begun.device == step.device for begun in done.begun)
+
+
+def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
+    """As `finish_earlier_run`, for a journal that is there."""
+    release_room(host.paths)
+    orphans = end_orphans(host.paths)
+    if orphans:
+        host.logger.warning("end_orphans", count=orphans)
+    ended = recover(
+        entries,
+        read_boot_id(host.paths),
+        host.observe,
+        host.runner(_UNDO_LEASE_S).run,
+        host.report,
+        lambda desired: answers(desired, lambda: host.observe(desired)),
+        host.settle,
+    )
+    if entries.begun:
+        host.logger.warning("finish_earlier_run", operation=entries.operation, outcome=type(ended).__name__)
+    if entries.begun and not isinstance(ended, Applied):
+        host.remember(entries.configuration)
+    if not isinstance(ended, Stuck):
+        remove_journal(host.paths.state_dir)
+    return ended
