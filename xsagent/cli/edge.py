@@ -12,7 +12,7 @@ import sys
 MYPY = False
 if MYPY:  # what typing.TYPE_CHECKING says, without importing typing
     from collections.abc import Callable
-    from typing import TextIO
+    from typing import NoReturn, TextIO
 
 _RUNTIME_ERROR = 1
 _INTERRUPTED = 130
@@ -40,6 +40,17 @@ def run_edge(program: str, run: Callable[[], int]) -> int:
         _flush(sys.stdout)
         return _RUNTIME_ERROR if is_reader_gone else _explain(program, error)
     return code
+
+
+def end(code: int) -> NoReturn:
+    """End this process with a command's exit code, without the interpreter's own end.
+
+    That frees each object by itself: after a reconfigure it takes 40 ms, for which XAPI waits. Precondition: what was
+    opened or started is closed; nothing here is left to be done at exit.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _flush(stream)
+    os._exit(code)
 
 
 def open_closed_streams() -> None:

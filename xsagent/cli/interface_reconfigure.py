@@ -12,7 +12,7 @@ import os
 import sys
 
 from xsagent.cli.ask_daemon import MYPY, answer_of_daemon
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 
 if MYPY:
     from collections.abc import Sequence
@@ -64,4 +64,4 @@ def _run(words: Sequence[str], memory: XapiMemory | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

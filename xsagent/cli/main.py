@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from xsagent import __version__
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 from xsagent.cli.parser import CommandParser
 from xsagent.cli.verbs import add_verbs
 
@@ -36,4 +36,4 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 from xsagent.cli.parser import CommandParser
 
 
@@ -43,4 +43,4 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

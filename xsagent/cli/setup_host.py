@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 from xsagent.cli.setup_host_options import build_parser
 from xsagent.cli.setup_host_run import VERBS
 
@@ -26,4 +26,4 @@ def _run(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from xsagent.cli.ask_daemon import answer_of_daemon
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 from xsagent.cli.vif import run_event, split_options
 from xsagent.errors import UsageError
 from xsagent.hotplug.event import parse_rules_call
@@ -39,4 +39,4 @@ def _run_here(given: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 from xsagent.cli.switch_backend_options import BACKENDS, build_get_parser, build_parser
 from xsagent.config import Paths, read_settings
 from xsagent.errors import InputError, NotFoundError
@@ -57,4 +57,4 @@ def _get(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

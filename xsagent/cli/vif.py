@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from xsagent import __version__
 from xsagent.cli.ask_daemon import answer_of_daemon
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 from xsagent.errors import UsageError
 from xsagent.hotplug.event import Event, parse_call
 
@@ -83,4 +83,4 @@ def run_event(program: str, event: Event, root: str, environ: Mapping[str, str],
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from xsagent import __version__
 from xsagent.cli.begin import begin
-from xsagent.cli.edge import run_edge
+from xsagent.cli.edge import end, run_edge
 from xsagent.cli.parser import CommandParser
 from xsagent.config import Paths
 
@@ -81,4 +80,4 @@ def _load_commands(memory: XapiMemory) -> dict[str, Command]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

@@ -141,9 +141,9 @@ def render_command(name: str, entry: str) -> str:
         f'"""The command {name} of xsagent; made by `make install`."""\n\n'
         "import os\nimport sys\n\n"
         "sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))\n\n"
-        f"from {module} import {function}\n\n"
+        f"from xsagent.cli.edge import end\nfrom {module} import {function}\n\n"
         'if __name__ == "__main__":\n'
-        f"    sys.exit({function}())\n"
+        f"    end({function}())\n"
     )
 
 

@@ -76,4 +76,5 @@ def test_a_command_finds_its_package_and_ignores_pythons_variables() -> None:
 
     assert text.startswith("#!/usr/bin/python3 -IS\n")
     assert "from xsagent.cli.main import main" in text
+    assert "    end(main())\n" in text
     compile(text, "xsagent", "exec")
