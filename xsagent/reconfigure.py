@@ -7,11 +7,13 @@ to the plan, and by `carry_out.py` from there, which most runs do not need: thei
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from xsagent.apply.journal import read_journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck
 from xsagent.errors import VerifyError
 from xsagent.log import log_reasons
-from xsagent.observed.switch_alive import wait_for_switch
+from xsagent.observed.switch_alive import SwitchPulse
 from xsagent.planning import Host, Operation, make_plan
 
 _CONFLICTS = 5
@@ -36,9 +38,11 @@ def apply_operation(operation: Operation, host: Host) -> Outcome:
 
 
 def _apply_once(operation: Operation, host: Host) -> Outcome:
-    observed = host.observe(operation.desired)
-    plan = make_plan(operation, host, observed)
-    wait_for_switch(host.paths.ovs_rundir, host.settings.vswitchd_wait_s)
+    with closing(SwitchPulse(host.paths.ovs_rundir)) as pulse:
+        pulse.ask()
+        observed = host.observe(operation.desired)
+        plan = make_plan(operation, host, observed)
+        pulse.wait(host.settings.vswitchd_wait_s)
     second = operation.second()
     retiring = second is not None and bool(make_plan(second, host).steps)
     if not plan.steps and not retiring:
