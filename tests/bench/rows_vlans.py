@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from statistics import median
 
 from host_records import Record
 from host_state import our_transactions
-from rows_keep import one_host, reset, script_up
-from runs import Bench, InsideRun, Run, describe, in_turn, wall
+from rows_keep import GATEWAY, one_host, reset, script_up
+from runs import FOLDER, Bench, InsideRun, Run, describe, in_turn, wall
 from table import Row
 from xapi_host import XapiHost
 
@@ -45,6 +46,17 @@ class VlanHost(XapiHost):
             f"{bridge} xenbr0 {number + 1} {record_uuid(f'network {bridge}')}\n"
             for number, bridge in enumerate(self.bridges[:count])
         )
+
+    def switch_alone(self) -> float:
+        """Seconds of a bare transaction for the one more VLAN, until the gateway answers; it is away before and after.
+
+        Both wait for the switch's main loop: in the userspace datapath that forwards the question, too.
+        """
+        bridge, root = f"xapi{_TAG}", str(self.sandbox.root)
+        clock = [sys.executable, str(FOLDER / "switch_clock.py"), root, "xenbr0", bridge, str(_TAG), GATEWAY]
+        took = float(self.sandbox.run(clock).stdout)
+        self.sandbox.run(["bash", str(FOLDER / "baseline-down.sh"), bridge])
+        return took
 
     def boot_with(self, count: int) -> None:
         """Let the next boot bring up management and the first VLANs."""
@@ -118,8 +130,7 @@ def _one_more(many: VlanHost, none: VlanHost) -> Iterator[Row]:
     with_many, with_none = (runs[1:] for runs in ups)
 
     def differ(value: Callable[[InsideRun], float]) -> tuple[float, str]:
-        there, not_there = median(map(value, with_many)), median(map(value, with_none))
-        return there - not_there, f"{there * 1000:.0f} ms beside {_VLANS}, {not_there * 1000:.0f} ms beside none"
+        return _compare(median(map(value, with_many)), median(map(value, with_none)))
 
     more, note = differ(lambda run: run.run_s)
     yield Row(
@@ -127,6 +138,9 @@ def _one_more(many: VlanHost, none: VlanHost) -> Iterator[Row]:
     )
     more, note = differ(lambda run: run.effect_to_verified_s)
     yield Row(group=group, name="  of which first effect to verified", value=more, unit="s", target=0.025, note=note)
+    more, note = _compare(_switch_alone(many), _switch_alone(none))
+    note += "; a bare transaction until the gateway answers"
+    yield Row(group=group, name="    of which the switch's own", value=more, unit="s", note=note)
     for part in _PARTS:
         more, note = differ(lambda run, part=part: run.part(part))
         calls = max(run.calls(part) for run in with_many)
@@ -135,6 +149,16 @@ def _one_more(many: VlanHost, none: VlanHost) -> Iterator[Row]:
     more, note = differ(lambda run: run.cpu_s)
     yield Row(group=group, name="more of the processor, the command's process alone", value=more, unit="s", note=note)
     yield from _beside_script(many, group)
+
+
+def _compare(there: float, not_there: float) -> tuple[float, str]:
+    """How many seconds more, and both as a note."""
+    return there - not_there, f"{there * 1000:.0f} ms beside {_VLANS}, {not_there * 1000:.0f} ms beside none"
+
+
+def _switch_alone(host: VlanHost) -> float:
+    Bench(host.sandbox).ours("--pif-uuid", str(host.vlan["uuid"]), "down")
+    return median(host.switch_alone() for _ in range(_TIMES))
 
 
 def _measure(host: VlanHost) -> Callable[[], InsideRun]:
