@@ -157,7 +157,7 @@ class _Kit:
 
 
 def _run_nursery(requests: socket.socket, news: socket.socket, kit: _Kit) -> NoReturn:
-    """Fork a worker for each request until the daemon is gone; one always waits for the next."""
+    """Fork a worker for each request until the daemon is gone; soon after each one waits for the next."""
     for number in _ENDING:
         # who ends the daemon's process group in order ends the daemon, and that ends us
         signal.signal(number, signal.SIG_IGN)
@@ -169,6 +169,8 @@ def _run_nursery(requests: socket.socket, news: socket.socket, kit: _Kit) -> NoR
         try:
             if not _fork_worker(requests, news, kit):
                 os._exit(0)
+            # not at once: the run that was begun just now may want this processor, for itself or for a peer
+            _is_asked(requests, _PAUSE_S)
         except OSError as error:
             # no memory or descriptor to spare now: requests wait, or their clients do it themselves
             _LOG.error("fork_failed", reason=str(error))
@@ -235,9 +237,13 @@ def _learn(news: socket.socket, memory: Memory | None) -> None:
     gc.freeze()
 
 
+def _is_asked(requests: socket.socket, wait_s: float) -> bool:
+    """Whether a request is there, or comes within so many seconds."""
+    return bool(select.select([requests], [], [], wait_s)[0])
+
+
 def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]) -> None:
-    """Not at once: the run that was begun just now may want this processor, and the next request may be there."""
-    if select.select([requests], [], [], _PAUSE_S)[0]:
+    if _is_asked(requests, 0):
         return
     try:
         rehearse()
