@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
-from xsagent.apply.executor import Executed, Failed, execute, roll_back
+from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back
 from xsagent.apply.guardian import start_guardian
 from xsagent.apply.journal import Journal, JournalEntries, remove_journal
 from xsagent.apply.orphans import end_orphans
@@ -22,6 +22,7 @@ from xsagent.apply.room import release_room, room_for
 from xsagent.apply.run_step import StepRunner
 from xsagent.errors import XsagentError
 from xsagent.log import log_reasons
+from xsagent.plan.displacing import steps_after_leases
 from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
 from xsagent.planning import Host, Operation, make_plan
 from xsagent.sources.host_files import read_boot_id
@@ -110,10 +111,31 @@ def _run_plan(
 ) -> Executed | Failed:
     """Run a plan's steps and see whether what they made may stay; nothing is taken back here."""
     done = execute(plan, runner.run, begin, host.report)
+    # what a plan moved is there now: its VIF ports no longer speak against it
+    again = replace(operation, keep_vif_ports=False)
+    if isinstance(done, Executed) and any(isinstance(step, StartDhcpStep | IfupStep) for step in done.begun):
+        done = _follow_leases(again, host, runner, begin, done)
     if isinstance(done, Failed):
         return done
-    cause = _check(operation, host, done, deadman)
+    cause = _check(again, host, done, deadman)
     return done if cause is None else Failed(begun=done.begun, cause=cause)
+
+
+def _follow_leases(
+    operation: Operation, host: Host, runner: StepRunner, begin: Callable[[Step], None], done: Executed
+) -> Executed | Failed:
+    """Do what nobody could plan without the leases: routes in the place of their subnets go.
+
+    Returns:
+        With all that was begun, by the plan before too.
+    """
+    try:
+        plan = steps_after_leases(make_plan(operation, host))
+    except XsagentError as error:
+        return Failed(begun=done.begun, cause=str(error))
+    for warning in plan.warnings:
+        host.logger.warning("leave_out", operation=operation.name, reason=warning)
+    return joined(done, execute(plan, runner.run, begin, host.report))
 
 
 def _learn_name_servers(operation: Operation, host: Host) -> None:
@@ -160,9 +182,7 @@ def _retire(
         plan = make_plan(second, host)
     except XsagentError as error:
         return Failed(begun=done.begun, cause=str(error))
-    retired = _run_plan(second, host, plan, runner, begin, deadman)
-    begun = (*done.begun, *retired.begun)
-    return replace(retired, begun=begun) if isinstance(retired, Failed) else replace(done, begun=begun)
+    return joined(done, _run_plan(second, host, plan, runner, begin, deadman))
 
 
 def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -> str | None:
@@ -184,11 +204,9 @@ def _kept(operation: Operation, done: Executed, plan: Plan, deadman: Deadman) ->
 
 def _verify(operation: Operation, host: Host, done: Executed) -> str | None:
     """Why the host is not what the plan set; None when it is. Observes at least once."""
-    # what a plan moved is there now: its VIF ports no longer speak against it
-    again = replace(operation, keep_vif_ports=False)
     deadline = time.monotonic() + _VERIFY_S
     while True:
-        left = [step for step in make_plan(again, host).steps if step.required]
+        left = [step for step in make_plan(operation, host).steps if step.required]
         left = [step for step in left if not _waits_for_lease(step, operation, done)]
         if not left:
             return None

@@ -86,6 +86,12 @@ def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report
     return Executed(begun=tuple(begun), silent_dhcp=silent)
 
 
+def joined(done: Executed, more: Executed | Failed) -> Executed | Failed:
+    """How two plans in one run ended: as the second did, with what both began."""
+    begun = (*done.begun, *more.begun)
+    return replace(more, begun=begun) if isinstance(more, Failed) else replace(done, begun=begun)
+
+
 def roll_back(failed: Failed, run_step: RunStep, report: Report, settle: Settle = tuple) -> RolledBack | Stuck:
     """Take back steps that were begun, the last first; a failing undo does not stop the others."""
     undo = tuple(step for done in reversed(failed.begun) for step in done.undo)

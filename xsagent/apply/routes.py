@@ -17,7 +17,7 @@ from xsagent.apply.netlink import kernel_request
 from xsagent.apply.packet_socket import require_device
 from xsagent.errors import DeviceAbsentError, NetlinkError, RouteLostError
 from xsagent.observed.netlink import IFF_UP, dump_kernel
-from xsagent.plan.ip import metric_of
+from xsagent.plan.ip import is_learnt, metric_of
 from xsagent.plan.steps import RouteStep
 from xsagent.topology.text import describe_route
 from xsagent.topology.values import IPV4, ROUTE_PROTOCOL, IpNetwork, Route
@@ -32,6 +32,7 @@ _NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EINVAL}
 def apply_routes(step: RouteStep) -> None:
     """Add or replace routes through a device, then remove others; what is gone already is fine.
 
+    The kernel's own route to a subnet is never replaced: one of ours is refused then, one that restores comes after it.
     A route without a protocol number gets ROUTE_PROTOCOL. Routes through a gateway come after those without one,
     which they may need; one that is refused keeps no other from being set. Raises DeviceAbsentError without the device
     (RouteLostError for a step that restores), NetlinkError when the kernel refuses routes (a gateway cannot be reached
@@ -70,8 +71,11 @@ def _set(hops: tuple[Route, ...], step: RouteStep, index: int) -> None:
     """Set one route; one that was there before also where the kernel no longer finds its gateway."""
     if any(hop.encapsulates for hop in hops):
         raise RouteLostError(f"{_texts(hops)} cannot come back: how it wraps packets is not known here")
+    holder = _subnet_holder(hops[0])
+    if holder and not step.restores:
+        raise NetlinkError(f"{_texts(hops)} was not set: this host is on that subnet through {holder}")
     try:
-        _replace(hops, step.device, index)
+        _put(hops, step.device, index, beside=holder)
     except NetlinkError as error:
         if not step.restores:
             raise
@@ -79,12 +83,27 @@ def _set(hops: tuple[Route, ...], step: RouteStep, index: int) -> None:
             raise RouteLostError(f"{_texts(hops)} cannot come back: {why}") from error
         if getattr(error.__cause__, "code", 0) not in _NO_WAY or any(hop.gateway is None for hop in hops):
             raise
-        _replace(tuple(replace(hop, onlink=True) for hop in hops), step.device, index)
+        _put(tuple(replace(hop, onlink=True) for hop in hops), step.device, index, beside=holder)
 
 
-def _replace(hops: tuple[Route, ...], device: str, index: int) -> None:
-    with kernel_request(f"cannot set {_texts(hops)} through {device}") as kernel:
+def _put(hops: tuple[Route, ...], device: str, index: int, *, beside: str) -> None:
+    """Set one route in the place of any other, or after the one that the kernel set for a subnet of `beside`."""
+    problem = f"cannot set {_texts(hops)} through {device}"
+    if beside:
+        with kernel_request(problem, errno.EEXIST) as kernel:
+            kernel.route("append", **_fields(hops, index))
+        return
+    with kernel_request(problem) as kernel:
         kernel.route("replace", **_fields(hops, index))
+
+
+def _subnet_holder(route: Route) -> str:
+    """The device for whose address the kernel set a route of its own here, which does not come back; else empty."""
+    if route.destination.prefixlen == 0 or metric_of(route):
+        return ""
+    present = dump_kernel(frozenset(), {route.destination})
+    own = {row.ifindex for row in present.routes if row.route.destination == route.destination and is_learnt(row.route)}
+    return next((row.name for row in present.links if row.ifindex in own), "")
 
 
 def _what_it_lacks(route: Route, index: int) -> str:

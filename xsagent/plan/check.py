@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xsagent.errors import DeviceAbsentError, InUseError
-from xsagent.plan.ip import is_learnt
 from xsagent.plan.options import PlanOptions
 from xsagent.topology.desired import Desired
 from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, ports_of_vlan_bridge
-from xsagent.topology.values import IPV4, Bridge, IpDevice, IpNetwork, Link, ObjectKind, Port, Topology
+from xsagent.topology.values import Bridge, IpDevice, Link, ObjectKind, Port, Topology
 
 
 def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tuple[Desired, tuple[str, ...]]:
@@ -74,11 +73,10 @@ def _within_parents(desired: Desired, observed: Topology) -> tuple[Desired, list
 
 
 def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str]) -> tuple[Desired, tuple[str, ...]]:
-    """The desired state with IP devices that can be configured, no two with one route, and warnings for people.
+    """The desired state with IP devices that can be configured, and warnings for people.
 
-    A device that is only adapted to a role that moved, and is down or gone, is passed over: no client or route can be
-    put on it. The kernel has one route for a prefix: two devices that want it would take it from each other, and one
-    to a subnet that a device is on would cut that device's neighbours off.
+    A device that is only adapted to a role that moved is passed over where it is down, with a warning, and where it
+    goes: no client or route can be put on it.
 
     Arguments:
         going: devices that the transaction takes away, such as a VLAN bridge whose tag a wanted one needs.
@@ -86,33 +84,15 @@ def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str
     topology = desired.topology
     warnings: list[str] = []
     devices: dict[str, IpDevice] = {}
-    taken = {(subnet, 0) for subnet in _subnets(topology, observed, going)}
-    management = desired.management.device if desired.management is not None else ""
-    for name in sorted(topology.ip_devices, key=lambda name: (name != management, name)):
+    for name in sorted(topology.ip_devices):
         link = observed.links.get(name)
         if name not in topology.links and name in going:
             continue
         if name not in topology.links and (link is None or link.up is not True):
             warnings.append(f"{name} is not up, so it is not adapted to the DNS or gateway role that moves")
             continue
-        device = topology.ip_devices[name]
-        routes = tuple(route for route in device.routes if (route.destination, route.metric) not in taken)
-        lost = [route.destination for route in device.routes if route not in routes]
-        reason = "is another device's already, or this host is on that subnet"
-        warnings += [f"the route to {network} {reason}; {name} goes without" for network in lost]
-        taken |= {(route.destination, route.metric) for route in routes}
-        devices[name] = replace(device, routes=routes)
+        devices[name] = topology.ip_devices[name]
     return replace(desired, topology=replace(topology, ip_devices=devices)), tuple(warnings)
-
-
-def _subnets(topology: Topology, observed: Topology, going: frozenset[str]) -> set[IpNetwork]:
-    """IPv4 subnets that devices are on afterwards; IPv6 routes to them have a metric of their own."""
-    gone = going | {key.name for key in topology.absent if key.kind is ObjectKind.IP_DEVICE}
-    set_anew = {name for name, device in topology.ip_devices.items() if device.ipv4_mode in {"static", "none"}}
-    kept = observed.ip_devices.keys() - gone - set_anew
-    present = {route.destination for name in kept for route in observed.ip_devices[name].routes if is_learnt(route)}
-    addresses = (item.interface for device in topology.ip_devices.values() for item in device.addresses)
-    return {subnet for subnet in {*present, *(item.network for item in addresses)} if subnet.version == IPV4}
 
 
 def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str]:

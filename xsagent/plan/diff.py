@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xsagent.plan.check import check_host, usable_ip_devices
+from xsagent.plan.displacing import leave_out_routes, take_away, without_left_out
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, move_ifcfg_client, remove_ifcfg_device
 from xsagent.plan.ip import (
     bring_back_displaced,
@@ -64,17 +65,21 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     bridges = apply_operations(operations, observed.bridges)
     lost, remaining = lost_devices(observed.bridges, bridges), devices_of_switch(bridges)
     present, passed_over = usable_ip_devices(present, observed, lost - remaining)
+    present, left_out, without_routes = leave_out_routes(present, observed, lost - remaining)
+    cleared = without_left_out(observed, left_out)
     phases = Phases()
     phases.switch += _switch_steps(present, observed, operations, relied)
     phases.switch += _safety_steps(present, observed, phases.switch)
     phases.before += _virtual_function_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
-    _plan_ip(present, observed, lost, phases)
-    passed_over += _keep_remade(present, observed, lost, remaining, phases)
-    phases.files += diff_files(present.topology, observed)
+    phases.retire += take_away(left_out, without_devices(observed, lost))
+    _plan_ip(present, cleared, lost, phases)
+    passed_over += _keep_remade(present, cleared, lost, remaining, phases)
+    phases.files += diff_files(present.topology, observed, cleared)
     if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
-    return order_steps(phases, present.management, warnings + passed_over, is_up=_is_management_up(present, observed))
+    warnings += passed_over + without_routes
+    return order_steps(phases, present.management, warnings, is_up=_is_management_up(present, observed))
 
 
 def _is_management_up(desired: Desired, observed: Topology) -> bool:

@@ -143,14 +143,20 @@ def is_configured(desired: IpDevice, observed: Topology) -> bool:
     return desired.ipv6_mode != "dhcp" or any(item.interface.version == IPV6 for item in leased)
 
 
-def diff_files(topology: Topology, observed: Topology) -> tuple[Step, ...]:
-    """Steps that replace or remove the files whose meaning differs."""
+def diff_files(topology: Topology, observed: Topology, cleared: Topology) -> tuple[Step, ...]:
+    """Steps that replace or remove the files whose meaning differs.
+
+    Arguments:
+        cleared: as observed, without what may stay if need be: where nothing else differs, a file is best effort.
+    """
     steps: list[Step] = []
     for path in sorted(topology.files):
         wanted, present = topology.files[path], observed.files.get(path)
         if not same_meaning(wanted, present):
             reason = "not there yet" if present is None else "no longer wanted" if wanted is None else "it differs"
-            steps.append(FileStep(path=path, text=wanted, reason=reason, undo=(FileStep(path=path, text=present),)))
+            undo = FileStep(path=path, text=present)
+            required = not same_meaning(wanted, cleared.files.get(path))
+            steps.append(FileStep(path=path, text=wanted, reason=reason, required=required, undo=(undo,)))
     return tuple(steps)
 
 

@@ -78,6 +78,20 @@ def test_a_default_route_is_replaced_not_doubled(dom0: Dom0) -> None:
     assert [item["gateway"] for item in dom0.ip("route", "show", "default")] == ["192.0.2.254"]
 
 
+def test_the_kernels_own_route_to_a_subnet_is_never_replaced(dom0: Dom0) -> None:
+    """It would not come back: one of ours is refused, one that was there before comes after it; also run twice."""
+    slip = route("192.0.2.0/24", "198.51.100.1")
+    subnets = tuple(map(address, ("192.0.2.10/24", "198.51.100.10/24")))
+
+    done = dom0.run(AddressStep(device="eth0", add=subnets), RouteStep(device="eth0", add=(slip,)))
+    restored = dom0.run(*[RouteStep(device="eth0", add=(slip,), restores=True)] * 2)
+
+    assert done.error == "NetlinkError"
+    assert "192.0.2.0/24 via 198.51.100.1 was not set: this host is on that subnet through eth0" in done.text
+    assert restored.error is None
+    assert [item.get("gateway") for item in dom0.ip("route", "show", "192.0.2.0/24")] == [None, "198.51.100.1"]
+
+
 def test_ipv6_routes_and_addresses_are_set_and_observed(dom0: Dom0) -> None:
     """An IPv6 default route has the kernel's metric 1024, and is observed with our protocol."""
     done = dom0.run(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from host_records import HostRecords, static
-from host_state import addresses, ip, reconfigure, state, succeed, write_cache
+import pytest
+from host_records import DHCP, HostRecords, static
+from host_state import addresses, ip, reconfigure, settle, state, succeed, watched, write_cache
 from xapi_host import XapiHost
 
+from initscripts import install_initscripts
 from xsagent.sandbox.dom0 import Sandbox
 
 UP = ("--force", "xenbr0", "up")
+BOOT = ("--force-interface", "all", "up")
 KEY = "static-routes"
 OURS, OTHER = "172.16.0.0/16", "172.17.0.0/16"
 
@@ -96,3 +99,43 @@ def test_a_route_never_takes_the_place_of_the_subnet_of_management() -> None:
 
         assert ip(host.sandbox, "route", "show", "192.0.2.0/24") == before
         assert routes(host.sandbox)[OURS] == "198.51.100.2"
+
+
+@pytest.mark.parametrize("management_nic", ["eth0", "eth1"])
+@pytest.mark.parametrize("ip_backend", ["netlink", "ifcfg"])
+def test_a_boot_whose_lease_shows_a_route_to_be_wrong_goes_on_without_it(ip_backend: str, management_nic: str) -> None:
+    """Before the lease nobody could know; whichever comes first, the host is on the lease's subnet afterwards."""
+    records = HostRecords()
+    for nic, fields in (("eth0", DHCP), ("eth1", static("198.51.100.10", gateway=""))):
+        records.nic(nic, management=nic == management_nic, currently_attached=True, **fields)
+    config = records.classes["network"][records.network("xenbr1")]["other_config"]
+    config[KEY] = f"192.0.2.0/24/198.51.100.1,{OURS}/198.51.100.2"
+    with XapiHost(records, ip_backend=ip_backend) as host:
+        if ip_backend == "ifcfg":
+            install_initscripts(host.sandbox)
+
+        succeed(host.sandbox, *BOOT)
+
+        assert len(addresses(host.sandbox, "xenbr0")) == 1
+        assert [route["dev"] for route in ip(host.sandbox, "route", "show", "192.0.2.0/24")] == ["xenbr0"]
+        assert routes(host.sandbox)[OURS] == "198.51.100.2"
+        settle(host.sandbox)
+        with watched(host.sandbox) as changes:
+            succeed(host.sandbox, *BOOT)
+        assert changes == []
+
+
+def test_a_route_of_ours_gives_way_to_the_subnet_that_management_moves_to() -> None:
+    """It was right as long as management was elsewhere."""
+    records = HostRecords()
+    pif = records.nic("eth0", management=True, currently_attached=True, **static("203.0.113.10", gateway=""))
+    other = records.nic("eth1", currently_attached=True, **static("198.51.100.10", gateway=""))
+    records.network_of(other)["other_config"][KEY] = "192.0.2.0/24/198.51.100.1"
+    with XapiHost(records) as host:
+        succeed(host.sandbox, *BOOT)
+        assert routes(host.sandbox) == {"192.0.2.0/24": "198.51.100.1"}
+        pif.update(static("192.0.2.10"))
+
+        host.up(pif)
+
+        assert [route["dev"] for route in ip(host.sandbox, "route", "show", "192.0.2.0/24")] == ["xenbr0"]

@@ -6,8 +6,8 @@ import ipaddress
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.steps import OvsdbStep, RouteStep, StartDhcpStep, StopDhcpStep, UpdateIssueStep
-from xsagent.topology.desired import Desired, ManagementPath
+from xsagent.plan.steps import OvsdbStep, StartDhcpStep, StopDhcpStep, UpdateIssueStep
+from xsagent.topology.desired import Desired
 from xsagent.topology.values import (
     Address,
     Bridge,
@@ -18,11 +18,8 @@ from xsagent.topology.values import (
     ObjectKey,
     ObjectKind,
     Port,
-    Route,
     Topology,
 )
-
-ROUTE = Route(destination=ipaddress.ip_network("172.16.0.0/16"), gateway=None, protocol=158)
 
 
 def test_a_device_that_is_down_is_not_adapted_to_a_role() -> None:
@@ -66,46 +63,3 @@ def test_a_vlan_bridge_that_moves_onto_a_taken_tag_is_not_adapted_to_a_role() ->
     assert [type(step) for step in plan.steps] == [StopDhcpStep, OvsdbStep, UpdateIssueStep]
     assert plan.steps[0].undo == (StartDhcpStep(device="xapi17", client=client),)
     assert plan.warnings == ()
-
-
-def test_a_route_to_a_subnet_that_the_host_is_on_is_left_out() -> None:
-    """The kernel would put it in the place of its own: what is on that subnet would be asked through a gateway."""
-    subnet = ipaddress.ip_network("192.0.2.0/24")
-    static = Route(destination=subnet, gateway=ipaddress.ip_address("198.51.100.1"), protocol=158)
-    address = Address(interface=ipaddress.ip_interface("198.51.100.10/24"))
-    wanted = IpDevice(device="xenbr1", ipv4_mode="static", addresses=(address,), routes=(ROUTE, static))
-    own = Route(destination=subnet, gateway=None, protocol=2)
-    observed = Topology(
-        links={name: Link(name=name, up=True) for name in ("xenbr0", "xenbr1")},
-        ip_devices={"xenbr0": IpDevice(device="xenbr0", routes=(own,))},
-    )
-
-    plan = build_plan(Desired(topology=Topology(ip_devices={"xenbr1": wanted})), observed, PlanOptions())
-
-    assert [step.add for step in plan.steps if isinstance(step, RouteStep)] == [(ROUTE,)]
-    assert any("this host is on that subnet; xenbr1 goes without" in warning for warning in plan.warnings)
-
-
-def test_one_route_on_two_devices_goes_to_management() -> None:
-    """The kernel has one route for a prefix; verify would never find both."""
-    names = ("xenbr0", "xenbr1")
-    addresses = {
-        name: Address(interface=ipaddress.ip_interface(f"192.0.2.{number}/24")) for number, name in enumerate(names, 1)
-    }
-    wanted = Topology(
-        ip_devices={
-            name: IpDevice(device=name, ipv4_mode="static", addresses=(addresses[name],), routes=(ROUTE,))
-            for name in names
-        }
-    )
-    observed = Topology(
-        links={name: Link(name=name, up=True) for name in names},
-        ip_devices={name: IpDevice(device=name, addresses=(addresses[name],)) for name in names},
-    )
-    desired = Desired(topology=wanted, management=ManagementPath(device="xenbr1"))
-
-    plan = build_plan(desired, observed, PlanOptions())
-
-    steps = [step for step in plan.steps if not isinstance(step, UpdateIssueStep)]
-    assert [(type(step), step.device) for step in steps if isinstance(step, RouteStep)] == [(RouteStep, "xenbr1")]
-    assert any("xenbr0 goes without" in warning for warning in plan.warnings)
