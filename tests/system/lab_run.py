@@ -116,14 +116,16 @@ class LabRun:
 
         Without XSAVE: QEMU's AVX registers do not survive Xen's switches between domains, so once a guest runs,
         programs in dom0 that use AVX (glibc's string functions, hence all) die at random. SSE's do survive.
-        Without systemd's word on each unit: the emulated console takes a good part of the processor.
         """
-        command = [*self._command(), "--mode", "xen", "--xen-append", "xsave=0", "--append", "systemd.show_status=0"]
+        command = [*self._command(), "--mode", "xen", "--xen-append", "xsave=0"]
         return self._run([*command, "--init", init], [script, init], out, timeout_s)
 
     def _command(self) -> list[str]:
-        """The lab's program, with the wires that `boot` speaks of."""
-        return [str(self.lab / "run"), "--nics", "4", "--hubs", "0,1,0,1"]
+        """The lab's program, with the wires that `boot` speaks of.
+
+        Without systemd's word on each unit: the emulated console takes a good part of the processor.
+        """
+        return [str(self.lab / "run"), "--nics", "4", "--hubs", "0,1,0,1", "--append", "systemd.show_status=0"]
 
     def _run(
         self,

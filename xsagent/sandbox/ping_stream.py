@@ -17,7 +17,6 @@ import struct
 import sys
 import time
 
-GRACE_S = 1.0
 _ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
 _HEADER = struct.Struct("!BBHHH")
 _PAYLOAD = struct.Struct("!8sI")
@@ -110,9 +109,9 @@ def _send_all(stream: _Stream, interval_s: float) -> None:
                 stream.report()
 
 
-def _await_answers(stream: _Stream) -> None:
-    """Receive until every ping is answered or GRACE_S has passed."""
-    end = time.monotonic() + GRACE_S
+def _await_answers(stream: _Stream, grace_s: float) -> None:
+    """Receive until every ping is answered or `grace_s` have passed."""
+    end = time.monotonic() + grace_s
     while not all(stream.answers) and time.monotonic() < end:
         select.select([stream.socket], [], [], max(0.0, end - time.monotonic()))
         stream.receive()
@@ -123,10 +122,11 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("target")
     parser.add_argument("--interval-ms", type=float, default=5.0)
+    parser.add_argument("--grace-s", type=float, default=1.0)
     arguments = parser.parse_args()
     stream = _Stream(arguments.target)
     _send_all(stream, arguments.interval_ms / 1000)
-    _await_answers(stream)
+    _await_answers(stream, arguments.grace_s)
     stream.report()
     return 0
 

@@ -44,6 +44,10 @@ _CUT_WITHIN = 2.0
 """Times what the first boot took until this script began: the daemons and management come up in the second half."""
 _PATIENCE_S = 600
 """For one program or one wait: several such machines may share two processors."""
+_RARELY_S = 4
+"""Between two questions to systemd."""
+_INTERVAL_MS = 50
+"""Of pings while rpm works: more would take most of the processor, and a program that starts needs seconds of it."""
 _STALE = ("xenbr7", "admin0")
 _STALE_MANAGER = "tcp:127.0.0.1:6699"
 _GUEST = "192.0.2.50"
@@ -73,10 +77,8 @@ def main() -> None:
         _power_cut()
     if _CUT_PENDING.exists():  # this boot ends in the middle
         time.sleep(2 * _PATIENCE_S)
-    with report.case("awaited"):
-        _await_boot()
-    for look in (_boot, _killed, _stopped, _ended, _restart, _remove):
-        with report.case(look.__name__.removeprefix("_")) as facts:
+    for look in (_awaited, _boot, _killed, _stopped, _ended, _restart, _fallback, _remove):
+        with report.case(look.__name__.removeprefix("_"), _explain) as facts:
             look(facts)
 
 
@@ -90,7 +92,7 @@ def _first_boot(report: Report) -> None:
     wait_for("ten seconds", lambda: _uptime_s() > 10)  # before, ovs-vswitchd starts without handler threads (lab-ovs)
     toolstack.start_network()
     guest_vm.plug_guest("xenbr0", f"{_GUEST}/24")
-    with report.case("install") as facts:
+    with report.case("install", _explain) as facts:
         _with_streams(facts, ["-i", *toolstack.packages("-1")])
         toolstack.be_patient()
         facts["enabled"] = {unit: _is_enabled(unit) for unit in (*_UNITS, "xcp-networkd", "openvswitch-xapi-sync")}
@@ -98,12 +100,12 @@ def _first_boot(report: Report) -> None:
         facts["switch"] = _show("ovs-vswitchd.service", "ActiveState", "MainPID", "FragmentPath")
         facts["rules"] = (Path("/etc/udev/rules.d/xen-backend.rules")).read_text().splitlines()
         facts["marker"] = Path("/run/openvswitch.booted").exists()
-    with report.case("upgrade") as facts:
+    with report.case("upgrade", _explain) as facts:
         run(["systemctl", "start", _DAEMON], timeout_s=_PATIENCE_S)
         wait_for("the daemon is ready", _READY.exists, _PATIENCE_S)
         daemon = _main_pid(_DAEMON)
         _with_streams(facts, ["-U", *toolstack.packages("-2")])
-        wait_for("another daemon", lambda: _main_pid(_DAEMON) not in {"0", daemon}, _PATIENCE_S)
+        wait_for("another daemon", lambda: _main_pid(_DAEMON) not in {"0", daemon}, _PATIENCE_S, every_s=_RARELY_S)
         wait_for("the daemon is ready again", _READY.exists, _PATIENCE_S)
         facts["status"] = json.loads(run(["xsagent", "status", "--json"], timeout_s=_PATIENCE_S))["daemon"]["ready"]
     for bridge in _STALE:
@@ -118,10 +120,10 @@ def _with_streams(facts: Facts, rpm: list[str]) -> None:
     before = _running()
     command = ["rpm", "--force-debian", "--nodeps", *rpm]
     with (
-        dom0.stream(far.GATEWAY, interval_ms=20) as host,
-        dom0.stream(far.GATEWAY, interval_ms=20, namespace=guest_vm.NAMESPACE) as guest,
+        dom0.stream(far.GATEWAY, interval_ms=_INTERVAL_MS) as host,
+        dom0.stream(far.GATEWAY, interval_ms=_INTERVAL_MS, namespace=guest_vm.NAMESPACE) as guest,
     ):
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_PATIENCE_S)
     facts["rpm"] = {"code": done.returncode, "stdout": done.stdout.splitlines(), "stderr": done.stderr.splitlines()}
     facts["host_stream"], facts["guest_stream"] = host, guest
     facts["before"], facts["after"] = before, _running()
@@ -144,12 +146,12 @@ def _power_cut() -> NoReturn:
 # --- the boot that is judged -------------------------------------------------------------------------------
 
 
-def _await_boot() -> None:
-    """Until everything of ours is up; a unit that failed ends the wait too, and is seen afterwards."""
-    wait_for("network-online.target", lambda: _active("network-online.target"), _PATIENCE_S)
-    wait_for("openvswitch.service", lambda: _active("openvswitch.service"), _PATIENCE_S)
+def _awaited(facts: Facts) -> None:
+    """Until everything of ours is up, and what waits for network-online.target ran."""
+    wait_for("network-online.target", toolstack.ONLINE.exists, _PATIENCE_S)
     wait_for("the daemon is ready", _READY.exists, _PATIENCE_S)
-    wait_for("the plugin ran", lambda: int(_began("openvswitch-xapi-update.service")[1]), _PATIENCE_S)
+    wait_for("the plugin ran", lambda: _began("openvswitch-xapi-update.service")[1], _PATIENCE_S, every_s=_RARELY_S)
+    facts["uptime_s"] = _uptime_s()
 
 
 def _boot(facts: Facts) -> None:
@@ -178,7 +180,8 @@ def _boot(facts: Facts) -> None:
 
 def _doctor() -> list[Facts]:
     """What the doctor would have done about."""
-    done = subprocess.run(["xsagent", "doctor", "--json"], check=False, capture_output=True, text=True)
+    command = ["xsagent", "doctor", "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_PATIENCE_S)
     return [one for one in json.loads(done.stdout)["findings"] if one["severity"] != "info"]
 
 
@@ -209,13 +212,11 @@ def _hit_daemon(facts: Facts, number: signal.Signals) -> None:
 
 def _ended(facts: Facts) -> None:
     """The daemon is stopped for good: the fallback looks once more, and udev's rules start the hook from then on."""
-    before = _began(_FALLBACK)
+    before = _began(_FALLBACK)[0]
     run(["systemctl", "stop", _DAEMON], timeout_s=_PATIENCE_S)
-    wait_for("the fallback ran", lambda: _began(_FALLBACK)[1] > _began(_FALLBACK)[0] > before[0], _PATIENCE_S)
     facts["ready"] = _READY.exists()
-    facts["fallback"] = _show(_FALLBACK, "Result", "ExecMainStatus")
-    facts["said"] = [line for line in _journal_of(_FALLBACK) if "xsagent: " in line]
     facts["daemon"] = _show(_DAEMON, "ActiveState", "Result")
+    wait_for("the fallback starts", lambda: _began(_FALLBACK)[0] > before, _PATIENCE_S, every_s=_RARELY_S)
     run(["systemctl", "start", _DAEMON], timeout_s=_PATIENCE_S)
     wait_for("it is ready again", _READY.exists, _PATIENCE_S)
 
@@ -230,6 +231,13 @@ def _restart(facts: Facts) -> None:
     facts["bridges"] = dom0.bridges()
     facts["flow"] = "cookie=0x77" in run(["ovs-ofctl", "dump-flows", "xenbr0"])
     facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)
+
+
+def _fallback(facts: Facts) -> None:
+    """What became of the fallback: it tries for a minute and a half, while other cases have the processor."""
+    wait_for("the fallback ends", lambda: _began(_FALLBACK)[1] > _began(_FALLBACK)[0], _PATIENCE_S, every_s=_RARELY_S)
+    facts["unit"] = _show(_FALLBACK, "Result", "ExecMainStatus")
+    facts["said"] = [line for line in _journal_of(_FALLBACK) if "xsagent: " in line]
 
 
 def _remove(facts: Facts) -> None:
@@ -247,8 +255,19 @@ def _remove(facts: Facts) -> None:
 # --- asking systemd ----------------------------------------------------------------------------------------
 
 
-def _active(unit: str) -> bool:
-    return subprocess.run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+def _explain() -> str:
+    """For a case that raised: what systemd is about, which processes run, and the end of the journal."""
+    questions = (
+        ["systemctl", "--no-pager", "list-jobs"],
+        ["systemctl", "--no-pager", "--failed", "list-units"],
+        ["ps", "-eo", "pid,ppid,stat,etime,time,args", "--ppid", "2", "--deselect"],
+        ["journalctl", "--boot", "--quiet", "--no-hostname", "--lines=60"],
+    )
+    answers = []
+    for question in questions:
+        done = subprocess.run(question, check=False, capture_output=True, text=True, timeout=_PATIENCE_S)
+        answers.append(f"--- {' '.join(question)}\n{done.stdout}{done.stderr}")
+    return "".join(answers)
 
 
 def _is_enabled(unit: str) -> str:

@@ -23,6 +23,8 @@ _PRODUCT = Path(os.environ["PYTHONPATH"])
 _STREAM = _PRODUCT / "xsagent/sandbox/ping_stream.py"
 _LOCK = Path("/run/xsagent/lock")
 _LONGEST_RUN_S = 240
+_LATEST_ANSWER_S = 10
+"""After the last ping: the emulated processor may be busy elsewhere for a second when a stream ends."""
 
 _pingers: list[subprocess.Popen[str]] = []
 """Streams that are under way."""
@@ -221,7 +223,8 @@ def stream(target: str, *, interval_ms: float = 5, namespace: str = "") -> Itera
     """
     found: Facts = {}
     enter = ["ip", "netns", "exec", namespace] if namespace else []
-    argv = [*enter, sys.executable, "-I", str(_STREAM), target, f"--interval-ms={interval_ms}"]
+    words = [target, f"--interval-ms={interval_ms}", f"--grace-s={_LATEST_ANSWER_S}"]
+    argv = [*enter, sys.executable, "-I", str(_STREAM), *words]
     pinger = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
     if pinger.stdout is None or pinger.stdout.readline().strip() != "started":
         raise GuestError(f"the stream to {target} did not start")

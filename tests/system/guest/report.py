@@ -9,6 +9,7 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,9 +26,12 @@ class Report:
     def __init__(self) -> None:
         self._cases: dict[str, Facts] = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}
 
-    def case(self, name: str) -> Case:
-        """A block that collects the facts of one case; what it raises is reported and goes no further."""
-        return Case(self, name)
+    def case(self, name: str, explain: Callable[[], str] = str) -> Case:
+        """A block that collects the facts of one case; what it raises is reported and goes no further.
+
+        `explain` is asked then: what else a person should see.
+        """
+        return Case(self, name, explain)
 
     def add(self, name: str, facts: Facts, error: str, seconds: float) -> None:
         """Report a case that ended."""
@@ -40,8 +44,9 @@ class Report:
 class Case:
     """One case while it runs, as a context manager that gives its facts to fill."""
 
-    def __init__(self, report: Report, name: str) -> None:
+    def __init__(self, report: Report, name: str, explain: Callable[[], str]) -> None:
         self._report = report
+        self._explain = explain
         self._name = name
         self._facts: Facts = {}
         self._began = time.monotonic()
@@ -52,6 +57,6 @@ class Case:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        error = "".join(traceback.format_exception(kind, value, trace)) if value else ""
+        error = "".join(traceback.format_exception(kind, value, trace)) + self._explain() if value else ""
         self._report.add(self._name, self._facts, error, time.monotonic() - self._began)
         return isinstance(value, Exception)

@@ -29,12 +29,16 @@ def run_json(argv: Sequence[str]) -> list[Any]:
     return found
 
 
-def wait_for(what: str, ask: Callable[[], _T], deadline_s: float = 30) -> _T:
-    """The first true answer; GuestError when there is none in time."""
+def wait_for(what: str, ask: Callable[[], _T], deadline_s: float = 30, *, every_s: float = 0.1) -> _T:
+    """The first true answer; GuestError when there is none in time.
+
+    `every_s`: between two questions. One that starts a program takes half a second of the emulated processor, away
+    from what is waited for.
+    """
     end = time.monotonic() + deadline_s
     while True:
         if answer := ask():
             return answer
         if time.monotonic() > end:
             raise GuestError(f"{what}: not within {deadline_s:g} s")
-        time.sleep(0.1)
+        time.sleep(every_s)

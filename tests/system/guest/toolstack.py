@@ -24,7 +24,7 @@ SCRIPTS = {
         'SUBSYSTEM=="xen-backend", KERNEL=="vbd*", RUN+="/usr/libexec/xenopsd/block $env{ACTION}"\n'
         'SUBSYSTEM=="xen-backend", KERNEL=="vif*", RUN+="/usr/libexec/xenopsd/vif $env{ACTION} type_if=vif"\n'
     ),
-    Path("/etc/sysconfig/openvswitch"): "# an admin's\nVSWITCHD_PRIORITY=-7\n",
+    Path("/etc/sysconfig/openvswitch"): "# an admin's\nVSWITCHD_PRIORITY=5\n",
 }
 """Files of others that removal has to give back, or never touch."""
 _SETTINGS = Path("/etc/xsagent/xsagent.conf")
