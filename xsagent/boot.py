@@ -31,6 +31,7 @@ from xsagent.firewall import reconcile_firewall
 from xsagent.log import get_logger
 from xsagent.model.host import Inventory
 from xsagent.model.switch_start import Daemon, SwitchFiles, SwitchIdentity, SwitchOptions
+from xsagent.observed.flow_restore import read_flow_restore_wait
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.processes import read_handler_threads
@@ -265,10 +266,14 @@ def check_handlers(boot: SwitchBoot) -> bool:
 
 
 def _has_handlers(boot: SwitchBoot) -> bool:
-    """Whether it has handler threads, or needs none: they come with the first bridge on the kernel's datapath."""
+    """Whether it has handler threads, or needs none yet.
+
+    They come with the first bridge on the kernel's datapath, and after a restart when the flows are put back.
+    """
     with OvsdbConnection.open(boot.paths.ovsdb_socket, boot.settings.ovsdb_wait_s) as connection:
         bridges = read_ovsdb(connection).bridges.values()
-    if all(bridge.datapath_type == _USERSPACE for bridge in bridges):
+        restored_later = read_flow_restore_wait(connection, time.monotonic() + boot.settings.ovsdb_wait_s)
+    if restored_later or all(bridge.datapath_type == _USERSPACE for bridge in bridges):
         return True
     end = time.monotonic() + _HANDLERS_S
     while read_handler_threads(boot.paths.ovs_rundir, boot.paths.proc) == 0:

@@ -204,10 +204,11 @@ def test_a_daemon_that_is_stopped_leaves_the_host_to_the_hook(report: Report) ->
 
 
 def test_the_init_scripts_restart_goes_through_systemd(report: Report) -> None:
-    """Flows, bridges and management are there afterwards."""
+    """Flows, bridges and management are there afterwards; the switch is not started a second time meanwhile."""
     facts = report.facts("restart")
 
     assert facts["other_process"]
+    assert (facts["warnings"], facts["handlers"] > 0) == ([], True)
     assert facts["cgroup"] == "ovs-vswitchd.service"
     assert facts["bridges"] == BRIDGES
     assert facts["flow"]

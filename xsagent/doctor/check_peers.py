@@ -16,7 +16,22 @@ def check_peers(facts: Facts) -> Iterator[Finding]:
     """What could not be read, and a switch that lives but loses packets."""
     for peer, problem in facts.unread.items():
         yield _unread(facts, peer, problem)
-    yield from _handlers(facts)
+    if facts.switch.flow_restore_wait:
+        yield _waits_for_flows()
+    else:
+        yield from _handlers(facts)
+
+
+def _waits_for_flows() -> Finding:
+    """Left by a restart that was cut off between its two halves; while one is under way it is soon gone by itself."""
+    return Finding(
+        id="flow-restore-wait",
+        severity=Severity.ERROR,
+        subject=Peer.SWITCH,
+        problem="it is told to wait until flows are restored (other_config:flow-restore-wait)",
+        reason="from its next start on, or already, it forwards nothing but what the datapath has flows for",
+        mend=(command("ovs-vsctl", "remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait"),),
+    )
 
 
 def _handlers(facts: Facts) -> Iterator[Finding]:

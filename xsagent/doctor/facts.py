@@ -74,10 +74,12 @@ class SwitchFacts:
 
     Attributes:
         handler_threads: of the running ovs-vswitchd; None when it cannot be told.
+        flow_restore_wait: the switch is told to wait for flows.
         lacp: by interface whether LACP is negotiated; only those that speak LACP.
     """
 
     handler_threads: int | None = None
+    flow_restore_wait: bool = False
     lacp: Mapping[str, bool] = field(default_factory=dict)
 
 

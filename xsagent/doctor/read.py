@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from xsagent.apply.refusals import read_refusals
 from xsagent.config import Paths, Settings, read_settings
@@ -21,6 +21,7 @@ from xsagent.doctor.wanted import build_wanted
 from xsagent.errors import InputError, XsagentError
 from xsagent.firewall import plan_firewall
 from xsagent.observed.bridge_names import read_bridge_parents
+from xsagent.observed.flow_restore import read_flow_restore_wait
 from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.lacp import read_lacp
 from xsagent.observed.ovsdb_connection import OvsdbConnection
@@ -65,7 +66,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
         records=found.records,
         wanted=switch.wanted,
         plan_options=_plan_options(paths),
-        switch=SwitchFacts(handler_threads=read_handler_threads(paths.ovs_rundir, paths.proc), lacp=switch.lacp),
+        switch=replace(switch.facts, handler_threads=read_handler_threads(paths.ovs_rundir, paths.proc)),
         control=ControlFacts(observed=switch.control, desired=found.control),
         certificate=read_certificate(paths, _tls_in_use(switch.control, found)),
         probes=probe_wire(topology),
@@ -142,7 +143,7 @@ class _SwitchRead:
     topology: Topology
     wanted: tuple[Wanted, ...] = ()
     control: SwitchControl | None = None
-    lacp: Mapping[str, bool]
+    facts: SwitchFacts = field(default_factory=SwitchFacts)
 
 
 def _read_switch(
@@ -162,11 +163,14 @@ def _read_switch(
                 topology=_observe(paths, connection, _interest_of_all(wanted), unread, _deadline()),
                 wanted=wanted,
                 control=read_control(connection, _deadline()),
-                lacp=read_lacp(connection, _deadline()),
+                facts=SwitchFacts(
+                    flow_restore_wait=read_flow_restore_wait(connection, _deadline()),
+                    lacp=read_lacp(connection, _deadline()),
+                ),
             )
     except XsagentError as error:
         unread[Peer.OVSDB] = sentence(error)
-        return _SwitchRead(topology=_observe(paths, None, Interest(), unread, _deadline()), lacp={})
+        return _SwitchRead(topology=_observe(paths, None, Interest(), unread, _deadline()))
     alive = is_switch_alive(paths.ovs_rundir, _ALIVE_S)
     if not alive:
         unread[Peer.SWITCH] = f"ovs-vswitchd does not answer in {paths.ovs_rundir}"

@@ -68,6 +68,15 @@ def test_a_port_that_the_switch_cannot_open(patient: Patient) -> None:
     assert "could not open network device" in finding["problem"]
 
 
+def test_a_restart_that_was_cut_off(patient: Patient) -> None:
+    """The switch would wait for flows that nobody puts back."""
+    patient.vsctl("set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true")
+
+    finding = patient.mends("flow-restore-wait")
+
+    assert finding["severity"] == "error"
+
+
 def test_a_bond_with_one_cable(patient: Patient) -> None:
     """It works and has no redundancy: a warning that names both members."""
     patient.sandbox.far("lag").set_carrier("eth3", up=False)

@@ -228,6 +228,8 @@ def _restart(facts: Facts) -> None:
     run(["/etc/init.d/openvswitch", "restart"], timeout_s=_PATIENCE_S)
     facts["other_process"] = before != _pid("ovs-vswitchd")
     facts["cgroup"] = _cgroup("ovs-vswitchd")
+    facts["warnings"] = [line for line in _journal_of("ovs-vswitchd.service") if "warning" in line]
+    facts["handlers"] = _handlers()
     facts["bridges"] = dom0.bridges()
     facts["flow"] = "cookie=0x77" in run(["ovs-ofctl", "dump-flows", "xenbr0"])
     facts["reaches_gateway"] = dom0.reaches(far.GATEWAY)

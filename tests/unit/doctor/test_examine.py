@@ -76,6 +76,16 @@ def test_a_switch_without_handler_threads_loses_packets(threads: int | None, *, 
     assert all(one.severity is Severity.ERROR and one.mend == ("xsagent openvswitch restart",) for one in findings)
 
 
+def test_a_switch_that_waits_for_its_flows_is_not_told_to_restart() -> None:
+    """It has no handler threads either; another restart would not give it any."""
+    switch = SwitchFacts(handler_threads=0, flow_restore_wait=True)
+
+    (found,) = check_peers(Facts(switch=switch, topology=topology([bridge("xenbr0")], [], [])))
+
+    assert (found.id, found.severity) == ("flow-restore-wait", Severity.ERROR)
+    assert found.mend == ("ovs-vsctl remove Open_vSwitch . other_config flow-restore-wait",)
+
+
 def test_commands_carry_the_root_prefix() -> None:
     """What is typed must reach the same host that was examined; a prefix with a blank is quoted."""
     facts = Facts(root="/tmp/my root", unread={Peer.SWITCH: "it does not answer"})  # noqa: S108 - no file is touched
