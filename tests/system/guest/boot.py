@@ -212,11 +212,10 @@ def _hit_daemon(facts: Facts, number: signal.Signals) -> None:
 
 def _ended(facts: Facts) -> None:
     """The daemon is stopped for good: the fallback looks once more, and udev's rules start the hook from then on."""
-    before = _began(_FALLBACK)[0]
     run(["systemctl", "stop", _DAEMON], timeout_s=_PATIENCE_S)
     facts["ready"] = _READY.exists()
     facts["daemon"] = _show(_DAEMON, "ActiveState", "Result")
-    wait_for("the fallback starts", lambda: _began(_FALLBACK)[0] > before, _PATIENCE_S, every_s=_RARELY_S)
+    wait_for("the fallback looks", lambda: _heard_of_fallback("put_off_resync"), _PATIENCE_S, every_s=_RARELY_S)
     run(["systemctl", "start", _DAEMON], timeout_s=_PATIENCE_S)
     wait_for("it is ready again", _READY.exists, _PATIENCE_S)
 
@@ -237,9 +236,16 @@ def _restart(facts: Facts) -> None:
 
 def _fallback(facts: Facts) -> None:
     """What became of the fallback: it tries for a minute and a half, while other cases have the processor."""
-    wait_for("the fallback ends", lambda: _began(_FALLBACK)[1] > _began(_FALLBACK)[0], _PATIENCE_S, every_s=_RARELY_S)
+    wait_for("the fallback ends", lambda: not _is_under_way(_FALLBACK), _PATIENCE_S, every_s=_RARELY_S)
     facts["unit"] = _show(_FALLBACK, "Result", "ExecMainStatus")
-    facts["said"] = [line for line in _journal_of(_FALLBACK) if "xsagent: " in line]
+    facts["said"] = _heard_of_fallback("xsagent: ")
+
+
+def _heard_of_fallback(what: str) -> list[str]:
+    """Lines of its last start, which may be that of a daemon which ended before: it is not started beside itself."""
+    start = _show(_FALLBACK, "InvocationID")["InvocationID"]
+    lines = run(["journalctl", "--boot", "--quiet", f"_SYSTEMD_INVOCATION_ID={start}"]).splitlines()
+    return [line for line in lines if what in line]
 
 
 def _remove(facts: Facts) -> None:
@@ -280,6 +286,10 @@ def _is_enabled(unit: str) -> str:
 def _show(unit: str, *names: str) -> dict[str, str]:
     lines = run(["systemctl", "show", unit, f"--property={','.join(names)}"], timeout_s=_PATIENCE_S).splitlines()
     return dict(line.split("=", 1) for line in lines)
+
+
+def _is_under_way(unit: str) -> bool:
+    return _show(unit, "ActiveState")["ActiveState"] == "activating"
 
 
 def _began(unit: str) -> tuple[int, int]:
