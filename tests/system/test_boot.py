@@ -17,7 +17,7 @@ from our_packages import build_packages, obstacle
 if TYPE_CHECKING:
     from lab_run import LabRun, Report
 
-THREE_BOOTS_S = 3600
+THREE_BOOTS_S = 2400
 BRIDGES = {"xenbr0": ["eth0"], "xenbr1": ["eth1"]}
 ORDER = (
     "ovsdb-server.service",
