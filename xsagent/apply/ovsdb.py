@@ -47,7 +47,12 @@ class OvsdbResult:
 
 
 def apply_ovsdb(
-    connection: OvsdbConnection, step: OvsdbStep, deadline: float, meanwhile: Callable[[], None] | None = None
+    connection: OvsdbConnection,
+    step: OvsdbStep,
+    deadline: float,
+    *,
+    before: Callable[[], None] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> OvsdbResult:
     """Run the step as one transaction and wait until the switch has taken it over.
 
@@ -58,6 +63,8 @@ def apply_ovsdb(
         connection: open; a step with no operations does not use it.
         step: what to do.
         deadline: a time of ``time.monotonic()`` for everything, the switch's report included.
+        before: run when the transaction stands and nothing was changed yet; what it raises ends the step. It may run
+            again.
         meanwhile: run once the database has the change, while the switch takes it over.
 
     Raises:
@@ -69,7 +76,7 @@ def apply_ovsdb(
     """
     if not step.operations:
         return OvsdbResult()
-    number = _commit(connection, step, deadline)
+    number = _commit(connection, step, deadline, before)
     if meanwhile is not None:
         meanwhile()
     if number is None and not step.ports:
@@ -81,11 +88,15 @@ def apply_ovsdb(
 # --- committing ------------------------------------------------------------------------------------------
 
 
-def _commit(connection: OvsdbConnection, step: OvsdbStep, deadline: float) -> int | None:
+def _commit(
+    connection: OvsdbConnection, step: OvsdbStep, deadline: float, before: Callable[[], None] | None
+) -> int | None:
     """Commit and return the new next_cfg; None when there was nothing to change."""
     commit_refusals = 0
     while True:
         transaction = _render(connection, step, deadline)
+        if before is not None:
+            before()
         try:
             return _send(connection, transaction, step.reason, deadline)
         except TransactionRefusedError as refused:

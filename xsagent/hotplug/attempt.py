@@ -95,6 +95,7 @@ class _Attempt:
         self._works = works
         self._by_device = {work.event.device: work for work in works}
         self._rundir = peers.paths.ovs_rundir
+        self._switch_lives = False
         self._lock = partial(lock_attached, rundir=self._rundir, autoconf=peers.settings.locked_autoconf)
 
     def run(self) -> None:
@@ -104,6 +105,8 @@ class _Attempt:
         for group in batched(self._open(), _AT_ONCE):
             for_all(group, self._read)
         for_all(self._open(), self._observe_and_decide)
+        if not all(map(_is_quiet, self._decided())):
+            for_all(self._decided(), self._require_switch)
         for_each(self._decided(), self._quiet)
         unlock_leaving(works, self._rundir)
         for_each((work for work in self._on_host() if not _is_quiet(work)), self._prepare)
@@ -152,13 +155,11 @@ class _Attempt:
                 raise
 
     def _observe_and_decide(self, works: list[Work]) -> None:
-        """Before any effect it is known that vswitchd lives; a burst's reconfiguration may keep it busy."""
         bridges = self._read_bridges({work.event.vif.device(kind) for work in works for kind in DeviceType})
         devices = [work.event.device for work in works]
         links = read_netdevs(self._peers.paths.sys, devices)
         wanted = {work.vif.bridge for work in works if work.vif is not None and work.vif.bridge}
         aliases = self._peers.bond_aliases.find(bridges, wanted)
-        self._peers.switch.wait(SWITCH_ANSWER_S)
         observed = Observed(bridges=bridges, links=links, aliases=aliases)
         for_each(works, lambda work: self._decide(work, observed))
 
@@ -192,6 +193,12 @@ class _Attempt:
 
     # -- changing --------------------------------------------------------------------------------------------
 
+    def _require_switch(self, _works: Sequence[Work] = ()) -> None:
+        """Before any effect it is known that vswitchd lives; a burst's reconfiguration may keep it busy."""
+        if not self._switch_lives:
+            self._peers.switch.wait(SWITCH_ANSWER_S)
+            self._switch_lives = True
+
     def _quiet(self, work: Work) -> None:
         """A port that leaves its bridge is silent first, so that no frame passes between flows and port."""
         if is_leaving(work):
@@ -220,6 +227,7 @@ class _Attempt:
                 self._peers.database,
                 step,
                 time.monotonic() + _COMMIT_S,
+                before=self._require_switch,
                 meanwhile=lambda: for_each(filter(_is_quiet, works), self._prepare),
             )
         except OvsdbUnavailableError:
