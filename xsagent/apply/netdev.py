@@ -1,7 +1,7 @@
-"""NetdevPrep -> the netdev of a guest's device: down, quiet, with its MAC and MTU; and up at last. Effects.
+"""NetdevPreps -> the netdevs of guests' devices: down, quiet, with their MAC and MTU; and up at last. Effects.
 
-`hotplug/handle` calls it around the OVSDB transaction. It speaks rtnetlink itself: a device is one batch of four
-messages, and importing pyroute2 costs more (111 ms) than everything else that a hotplug event does.
+`hotplug/attempt` calls it around the OVSDB transaction. It speaks rtnetlink itself: a burst's requests go to the kernel
+together, and importing pyroute2 costs more (111 ms) than everything else that a hotplug event does.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
 from xsagent.apply.packet_socket import require_device
-from xsagent.errors import DeviceAbsentError, NetlinkError
+from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
 from xsagent.hotplug.decide import NetdevPrep
-from xsagent.observed.rtnetlink import attribute, open_rtnetlink
+from xsagent.observed.rtnetlink import Message, attribute, dump, open_rtnetlink
 
 DEADLINE_S: Final = 5.0
 """The kernel answers at once unless it holds the RTNL lock for somebody else."""
@@ -27,85 +27,116 @@ _HEADER = struct.Struct("=IHHII")
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 # linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if.h
-_ERROR, _DONE = 2, 3
-_RTM_NEWLINK, _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 16, 20, 21, 22
-_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_ERROR = 2
+_RTM_NEWLINK, _RTM_DELADDR, _RTM_GETADDR = 16, 21, 22
+_REQUEST, _ACK = 0x1, 0x4
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_ADDRESS, _IFLA_MTU, _IFLA_AF_SPEC, _ADDR_GEN_MODE, _NESTED = 1, 4, 26, 8, 0x8000
 _GEN_NONE = 1
 _UP, _NOARP, _MULTICAST = 0x1, 0x80, 0x1000
 _BUFFER = 1 << 18
+_AT_ONCE = 64
+"""Requests sent together: the kernel drops answers that the socket has no room for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """One message of a batch; `optional`: a refusal is no error."""
+    """One message about a device; `optional`: a refusal is no error."""
 
+    device: str
     kind: int
     body: bytes
     what: str
     optional: bool = False
 
 
-def prepare_netdev(prep: NetdevPrep, *, bounce: bool) -> None:
-    """Make the netdev ready for its port; idempotent.
+def prepare_netdevs(preps: Sequence[tuple[NetdevPrep, bool]]) -> dict[str, XsagentError]:
+    """Make netdevs ready for their ports; idempotent. Returns what was wrong, by device; the others are ready.
 
-    With `bounce`: down, no ARP, no multicast, no IPv6 address of its own, no addresses, then MAC and MTU. Without
-    it the link stays up and only MAC and MTU are set (features.md section 15).
+    Where a link may bounce: down, no ARP, no multicast, no IPv6 address of its own, no addresses, then MAC and MTU.
+    Elsewhere it stays up and only MAC and MTU are set (features.md section 15).
 
-    Raises:
+    Args:
+        preps: with whether the link may bounce.
+
+    Errors that are returned:
         DeviceAbsentError: there is no such netdev.
         NetlinkError: the kernel refused MAC or MTU; the rest was done.
+
+    Raises:
+        NetlinkError: the kernel does not answer.
     """
-    index = require_device(prep.device)
+    indexes, wrong = _find([prep.device for prep, _ in preps])
+    there = [(prep, bounce, indexes[prep.device]) for prep, bounce in preps if prep.device in indexes]
+    bounced = {index: prep.device for prep, bounce, index in there if bounce}
+    with _Rtnetlink() as kernel:
+        if bounced:
+            refused = kernel.send([request for index, device in bounced.items() for request in _quiet(device, index)])
+            kernel.send(list(_flush(kernel, bounced)))
+            wrong = refused | wrong
+        refused = kernel.send([request for prep, _, index in there for request in _identity(prep, index)])
+    return refused | wrong
+
+
+def set_netdevs_up(devices: Sequence[str], *, up: bool = True) -> dict[str, XsagentError]:
+    """Set IFF_UP, or clear it. Errors as `prepare_netdevs`; a netdev that is to go down may be gone."""
+    indexes, absent = _find(devices)
+    flags, what = (_UP, "up") if up else (0, "down")
+    with _Rtnetlink() as kernel:
+        refused = kernel.send(
+            [
+                _Request(device, _RTM_NEWLINK, _link(index, b"", flags=flags, change=_UP), what)
+                for device, index in indexes.items()
+            ]
+        )
+    return refused | (absent if up else {})
+
+
+def _find(devices: Sequence[str]) -> tuple[dict[str, int], dict[str, XsagentError]]:
+    """The ifindex of each device, and what is wrong with those that have none."""
+    indexes: dict[str, int] = {}
+    absent: dict[str, XsagentError] = {}
+    for device in devices:
+        try:
+            indexes[device] = require_device(device)
+        except DeviceAbsentError as error:
+            absent[device] = error
+    return indexes, absent
+
+
+def _quiet(device: str, index: int) -> Iterator[_Request]:
+    """Down and silent; and no fe80:: address when it comes up, which is refused where the kernel has no IPv6."""
+    body = _link(index, b"", flags=_NOARP, change=_UP | _NOARP | _MULTICAST)
+    yield _Request(device, _RTM_NEWLINK, body, "down, without ARP")
+    mode = attribute(_ADDR_GEN_MODE, bytes([_GEN_NONE]))
+    family = attribute(_IFLA_AF_SPEC | _NESTED, attribute(socket.AF_INET6 | _NESTED, mode))
+    yield _Request(device, _RTM_NEWLINK, _link(index, family), "addrgenmode none", optional=True)
+
+
+def _identity(prep: NetdevPrep, index: int) -> Iterator[_Request]:
     mac = attribute(_IFLA_ADDRESS, bytes.fromhex(prep.mac.replace(":", "")))
-    identity = [
-        _Request(_RTM_NEWLINK, _link(index, mac), f"MAC {prep.mac}"),
-        _Request(_RTM_NEWLINK, _link(index, attribute(_IFLA_MTU, struct.pack("=I", prep.mtu))), f"MTU {prep.mtu}"),
-    ]
-    quiet = _link(index, b"", flags=_NOARP, change=_UP | _NOARP | _MULTICAST)
-    with _Rtnetlink(prep.device) as kernel:
-        if bounce:
-            kernel.send([_Request(_RTM_NEWLINK, quiet, "down, without ARP"), _without_identifier(index)])
-            kernel.send(list(_flush(kernel, index)))
-        kernel.send(identity)
-
-
-def set_netdev_up(device: str, *, up: bool = True) -> None:
-    """Set IFF_UP, or clear it. Errors as `prepare_netdev`; a netdev that is to go down may be gone."""
-    try:
-        index = require_device(device)
-    except DeviceAbsentError:
-        if up:
-            raise
-        return
-    flags = _UP if up else 0
-    with _Rtnetlink(device) as kernel:
-        kernel.send([_Request(_RTM_NEWLINK, _link(index, b"", flags=flags, change=_UP), "up" if up else "down")])
+    mtu = attribute(_IFLA_MTU, struct.pack("=I", prep.mtu))
+    yield _Request(prep.device, _RTM_NEWLINK, _link(index, mac), f"MAC {prep.mac}")
+    yield _Request(prep.device, _RTM_NEWLINK, _link(index, mtu), f"MTU {prep.mtu}")
 
 
 def _link(index: int, attributes: bytes, *, flags: int = 0, change: int = 0) -> bytes:
     return _IFINFO.pack(socket.AF_UNSPEC, 0, index, flags, change) + attributes
 
 
-def _without_identifier(index: int) -> _Request:
-    """No fe80:: address when the link comes up (addrgenmode none). Refused where the kernel has no IPv6."""
-    mode = attribute(_ADDR_GEN_MODE, bytes([_GEN_NONE]))
-    family = attribute(_IFLA_AF_SPEC | _NESTED, attribute(socket.AF_INET6 | _NESTED, mode))
-    return _Request(_RTM_NEWLINK, _link(index, family), "addrgenmode none", optional=True)
-
-
-def _flush(kernel: _Rtnetlink, index: int) -> Iterator[_Request]:
-    """A removal of each address that the netdev has."""
-    for body in kernel.dump(_RTM_GETADDR, _IFADDR.pack(0, 0, 0, 0, index)):
-        if _IFADDR.unpack_from(body)[4] == index:
-            yield _Request(_RTM_DELADDR, body, "without addresses", optional=True)
+def _flush(kernel: _Rtnetlink, devices: Mapping[int, str]) -> Iterator[_Request]:
+    """A removal of each address that the netdevs have; they are given by ifindex."""
+    for found in kernel.addresses(next(iter(devices)) if len(devices) == 1 else 0):
+        index = _IFADDR.unpack(found.header)[4]
+        if index in devices:
+            body = found.header + b"".join(attribute(kind, value) for kind, value in found.attributes.items())
+            yield _Request(devices[index], _RTM_DELADDR, body, "without addresses", optional=True)
 
 
 class _Rtnetlink:
-    """A socket for the requests about one device."""
+    """A socket for some requests."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
+    def __init__(self) -> None:
         self._sequence = 0
 
     def __enter__(self) -> Self:
@@ -117,46 +148,40 @@ class _Rtnetlink:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def send(self, requests: Sequence[_Request]) -> None:
-        """Send all as one batch and wait for each answer.
+    def send(self, requests: Sequence[_Request]) -> dict[str, XsagentError]:
+        """Send all and wait for each answer; all are tried.
 
-        Raises:
-            NetlinkError: the first that is not optional and was refused; all were tried.
+        Returns, by device, the first refusal of what is not optional.
         """
+        refused: dict[str, XsagentError] = {}
+        for start in range(0, len(requests), _AT_ONCE):
+            for request, code in self._send_some(requests[start : start + _AT_ONCE]):
+                if code and not request.optional:
+                    refused.setdefault(request.device, _refusal(request, code))
+        return refused
+
+    def _send_some(self, requests: Sequence[_Request]) -> list[tuple[_Request, int]]:
+        """The kernel's error number for each, 0 for success."""
         pending: dict[int, _Request] = {}
-        batch = b""
+        batch = bytearray()
         for request in requests:
             self._sequence += 1
             pending[self._sequence] = request
             batch += _message(request.kind, _REQUEST | _ACK, self._sequence, request.body)
-        refused: list[tuple[_Request, int]] = []
+        answered: list[tuple[_Request, int]] = []
         with self._bounded():
-            if batch:
-                self._socket.send(batch)
+            self._socket.send(batch)
             while pending:
                 for kind, sequence, body in _split(self._socket.recv(_BUFFER)):
                     if kind == _ERROR and sequence in pending:
-                        refused.append((pending.pop(sequence), -struct.unpack_from("=i", body)[0]))
-        self._raise_first([(request, code) for request, code in refused if code and not request.optional])
+                        answered.append((pending.pop(sequence), -struct.unpack_from("=i", body)[0]))
+        return answered
 
-    def _raise_first(self, refused: Sequence[tuple[_Request, int]]) -> None:
-        for request, code in refused:
-            if code == errno.ENODEV:
-                raise DeviceAbsentError(f"network device {self._device} vanished while it was being prepared")
-            raise NetlinkError(f"the kernel refused {request.what} for {self._device}: {os.strerror(code)}")
-
-    def dump(self, kind: int, body: bytes) -> list[bytes]:
-        """Bodies of the answers to a dump; none where the kernel refuses it."""
-        self._sequence += 1
-        found: list[bytes] = []
+    def addresses(self, index: int) -> list[Message]:
+        """The addresses of a netdev; of all where `index` is 0."""
         with self._bounded():
-            self._socket.send(_message(kind, _REQUEST | _DUMP, self._sequence, body))
-            while True:
-                for answer, sequence, content in _split(self._socket.recv(_BUFFER)):
-                    if answer in {_DONE, _ERROR} and sequence == self._sequence:
-                        return found
-                    if answer == _RTM_NEWADDR:
-                        found.append(content)
+            header = _IFADDR.pack(0, 0, 0, 0, index)
+            return dump(self._socket, _RTM_GETADDR, header, wanted={_IFA_ADDRESS, _IFA_LOCAL})
 
     @contextlib.contextmanager
     def _bounded(self) -> Iterator[None]:
@@ -164,7 +189,13 @@ class _Rtnetlink:
         try:
             yield
         except OSError as error:
-            raise NetlinkError(f"the kernel does not answer about {self._device}: {error}") from error
+            raise NetlinkError(f"the kernel does not answer about guests' devices: {error}") from error
+
+
+def _refusal(request: _Request, code: int) -> XsagentError:
+    if code == errno.ENODEV:
+        return DeviceAbsentError(f"network device {request.device} vanished while it was being prepared")
+    return NetlinkError(f"the kernel refused {request.what} for {request.device}: {os.strerror(code)}")
 
 
 def _message(kind: int, flags: int, sequence: int, body: bytes) -> bytes:

@@ -9,20 +9,21 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Final
 
 from xsagent.config import Paths, Settings
 from xsagent.errors import XenstoreUnavailableError, XsagentError
-from xsagent.hotplug.attempt import SWITCH_ANSWER_S, attempt, end_removals
+from xsagent.hotplug.attempt import SWITCH_ANSWER_S, end_removals
+from xsagent.hotplug.burst import attempt_parts
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.handle import check_hotplug_backend, ignore_udevs, is_still_there, report_failure
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey
-from xsagent.hotplug.work import Outcome, Result, failed_outcome
+from xsagent.hotplug.work import Outcome, Result, Work, failed_outcome
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType
 from xsagent.observed.ovsdb import read_ovsdb
@@ -151,7 +152,7 @@ class HotplugThread:
         """Wait for something to do; when told to stop it is a resync, which nobody makes."""
         while not self._stopping:
             now = time.monotonic()
-            if left := [outcome for outcome in self._leaving.values() if outcome.hook and outcome.hook.done()]:
+            if left := self._left():
                 return partial(self._end_removals, left)
             if self._queue.count_due(now) > 1 and now - self._last_end < _CLOSE_S:
                 self._gather()
@@ -172,26 +173,60 @@ class HotplugThread:
             if before >= MOST_AT_ONCE or self._queue.count_due(time.monotonic()) == before:
                 return
 
-    def _do(self, batch: Sequence[Pending]) -> None:
-        self._batches += 1
-        began = time.thread_time()
-        events = [pending.event for pending in batch]
-        self._settle_all(events, lambda: self._attempt(events))
+    def _do(self, batch: list[Pending]) -> None:
+        """Have a batch done, and what becomes due meanwhile."""
+        began, taken = time.thread_time(), list[Pending]()
+        self._guard(
+            lambda: self._settle_parts(attempt_parts(self._peers, self._parts(batch, taken))),
+            lambda text: self._fail_inside([pending.event for pending in taken], text),
+        )
         self._last_end = time.monotonic()
-        if all(pending.background for pending in batch):
+        if all(pending.background for pending in taken):
             with self._changed:
                 self._clock.charge(time.thread_time() - began)
+
+    def _parts(self, batch: list[Pending], taken: list[Pending]) -> Iterator[list[Work]]:
+        """The batch and those after it, as long as any is due; `taken` gets all that they are made of."""
+        while batch:
+            taken += batch
+            self._batches += 1
+            self.heartbeat = time.monotonic()
+            yield self._works([pending.event for pending in batch])
+            with self._changed:
+                batch = [] if self._stopping or self._left() else self._queue.take(time.monotonic(), MOST_AT_ONCE)
+
+    def _works(self, events: list[Event]) -> list[Work]:
+        """What is to be attempted; events that are not to be, or cannot, are settled."""
+        try:
+            check_hotplug_backend(self._peers)
+            others = ignore_udevs(self._peers, events)
+        except XsagentError as error:
+            others = [failed_outcome(event, error) for event in events]
+        self._settle_all(others)
+        settled = {outcome.event.device for outcome in others}
+        return [
+            Work(event=event, placed=self._queue.placed(event.device))
+            for event in events
+            if event.device not in settled
+        ]
+
+    def _left(self) -> list[Outcome]:
+        """Devices that are off the switch and whose hook has ended."""
+        return [outcome for outcome in self._leaving.values() if outcome.hook and outcome.hook.done()]
 
     def _end_removals(self, leaving: Sequence[Outcome]) -> None:
         """Their hooks have ended."""
         for outcome in leaving:
             del self._leaving[outcome.event.device]
-        self._settle_all([outcome.event for outcome in leaving], lambda: end_removals(self._peers, leaving))
+        events = [outcome.event for outcome in leaving]
+        self._guard(lambda: self._settle_all(end_removals(self._peers, leaving)), partial(self._fail_inside, events))
 
-    def _settle_all(self, events: Sequence[Event], work: Callable[[], Sequence[Outcome]]) -> None:
+    def _settle_parts(self, parts: Iterable[Sequence[Outcome]]) -> None:
+        for outcomes in parts:
+            self._settle_all(outcomes)
+
+    def _settle_all(self, outcomes: Iterable[Outcome]) -> None:
         """Settle each event with its outcome; a fault in settling one is the others' none."""
-        outcomes: list[Outcome] = []
-        self._guard(lambda: outcomes.extend(work()), partial(self._fail_inside, events))
         for outcome in outcomes:
             self._guard(partial(self._settle, outcome), partial(self._fail_inside, [outcome.event]))
 
@@ -203,18 +238,6 @@ class HotplugThread:
             _LOG.error("internal_error", error=repr(error), trace=traceback.format_exc())
             self._peers.close()
             fail(f"internal error ({type(error).__name__}: {error}); the log has the details")
-
-    def _attempt(self, events: list[Event]) -> list[Outcome]:
-        try:
-            check_hotplug_backend(self._peers)
-            ignored = ignore_udevs(self._peers, events)
-        except XsagentError as error:
-            return [failed_outcome(event, error) for event in events]
-        theirs = {outcome.event.device for outcome in ignored}
-        ours = [event for event in events if event.device not in theirs]
-        placed = {event.device: place for event in ours if (place := self._queue.placed(event.device))}
-        found = attempt(self._peers, ours, placed=placed) if ours else []
-        return [*found, *ignored]
 
     # -- settling --------------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ and one ovs-ofctl a bridge. Each device ends with an Outcome of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from xsagent.apply.netdev import prepare_netdev, set_netdev_up
+from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.xenstore import Report, remove_attached, write_attached
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
@@ -29,7 +29,7 @@ from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import OvsdbStep
 from xsagent.sources.vif import VifKeys
 from xsagent.sources.vif_reader import parse_read_vif, read_all_vif_keys
-from xsagent.topology.values import Bridge, Link
+from xsagent.topology.values import Bridge
 
 _AT_ONCE = 16
 """Devices in one xenstore transaction: xenstored looks through all that a transaction touched at each access."""
@@ -53,9 +53,12 @@ def attempt(
         events: at most one for a device (`event.merge_events`).
         placed: by device, for Action.REPAIR: the bridge on which we put it last.
     """
-    works = [Work(event=event, placed=(placed or {}).get(event.device)) for event in events]
-    _Attempt(peers, works).run()
-    return [_outcome(work) for work in works]
+    one = Attempt(peers, [Work(event=event, placed=(placed or {}).get(event.device)) for event in events])
+    one.read()
+    one.change()
+    one.report()
+    one.unlock()
+    return one.outcomes()
 
 
 def _outcome(work: Work) -> Outcome:
@@ -87,8 +90,8 @@ def _end_some(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [Outcome(event=one.event, result=Result.DONE, paths=one.paths) for one in outcomes]
 
 
-class _Attempt:
-    """The phases, in the order in which they are run."""
+class Attempt:
+    """One attempt, by the stages in which it is made: `read`, `change`, `report`, `unlock`; then there are outcomes."""
 
     def __init__(self, peers: Peers, works: list[Work]) -> None:
         self._peers = peers
@@ -96,25 +99,45 @@ class _Attempt:
         self._by_device = {work.event.device: work for work in works}
         self._rundir = peers.paths.ovs_rundir
         self._switch_lives = False
+        self._is_reported = False
         self._lock = partial(lock_attached, rundir=self._rundir, autoconf=peers.settings.locked_autoconf)
 
-    def run(self) -> None:
-        works = self._works
+    @property
+    def is_small(self) -> bool:
+        """Whether its reading and reporting are one wait for xenstored each."""
+        return len(self._works) <= _AT_ONCE
+
+    def read(self) -> None:
+        """What the toolstack wants; changes nothing."""
         if self._open():
             self._peers.switch.ask()
         for group in batched(self._open(), _AT_ONCE):
             for_all(group, self._read)
+
+    def change(self, beside: Callable[[], None] | None = None) -> None:
+        """The switch and the netdevs, until all is as it is to be and was read back.
+
+        Args:
+            beside: run while the switch takes over the ports; not at all when nothing is committed, and again when
+                the devices are tried one by one.
+        """
         for_all(self._open(), self._observe_and_decide)
         if not all(map(_is_quiet, self._decided())):
             for_all(self._decided(), self._require_switch)
-        for_each(self._decided(), self._quiet)
-        unlock_leaving(works, self._rundir)
-        for_each((work for work in self._on_host() if not _is_quiet(work)), self._prepare)
-        for_all(self._decided(), self._commit)
+        for_all([work for work in self._decided() if is_leaving(work)], self._quiet)
+        unlock_leaving(self._works, self._rundir)
+        for_all([work for work in self._on_host() if not _is_quiet(work)], self._prepare)
+        for_all(self._decided(), partial(self._commit, beside=beside))
         for_all(self._on_host(), self._check_switch)
-        self._lock([work for work in works if not _is_free(work)])
-        for_each(self._on_host(), self._raise)
+        self._lock([work for work in self._works if not _is_free(work)])
+        for_all(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
+
+    def report(self) -> None:
+        """What those who wait in xenstore are told; once."""
+        if self._is_reported:
+            return
+        self._is_reported = True
         self._start_removal_hooks(self._reported(Verdict.DETACH))
         for group in batched([work for work in self._reported(Verdict.DETACH) if work.hook is None], _AT_ONCE):
             for_all(group, self._take_back)
@@ -123,7 +146,14 @@ class _Attempt:
         for work in self._decided():
             verdict = str(work.known.verdict)
             _LOG.info("finish_hotplug", device=work.event.device, verdict=verdict, reason=work.known.reason)
-        self._lock([work for work in works if _is_free(work)])
+
+    def unlock(self) -> None:
+        """Take stale flows from ports that may send anything; their guests have their network by now."""
+        self._lock([work for work in self._works if _is_free(work)])
+
+    def outcomes(self) -> list[Outcome]:
+        """How each event ended, in their order."""
+        return [_outcome(work) for work in self._works]
 
     def _open(self) -> list[Work]:
         return [work for work in self._works if work.error is None and work.event.want is not Want.NOTHING]
@@ -199,21 +229,25 @@ class _Attempt:
             self._peers.switch.wait(SWITCH_ANSWER_S)
             self._switch_lives = True
 
-    def _quiet(self, work: Work) -> None:
+    def _quiet(self, works: list[Work]) -> None:
         """A port that leaves its bridge is silent first, so that no frame passes between flows and port."""
-        if is_leaving(work):
-            set_netdev_up(work.event.device, up=False)
+        _note(works, set_netdevs_up([work.event.device for work in works], up=False))
 
-    def _prepare(self, work: Work) -> None:
-        decision, vif = work.known, work.vif
-        if decision.prep is not None:
-            prepare_netdev(decision.prep, bounce=not decision.in_place)
+    def _prepare(self, works: list[Work]) -> None:
+        decisions = [work.known for work in works]
+        preps = [(one.prep, not one.in_place) for one in decisions if one.prep is not None]
+        if preps:
+            _note(works, prepare_netdevs(preps))
+        for_each((work for work in works if work.error is None), self._set_offloads)
+
+    def _set_offloads(self, work: Work) -> None:
+        vif = work.vif
         if vif is not None and vif.ethtool and work.event.kind is DeviceType.VIF:
             from xsagent.hotplug.offloads import set_offloads  # noqa: PLC0415 - see its head
 
             set_offloads(work.event.device, vif.ethtool, self._peers.paths)
 
-    def _commit(self, works: list[Work]) -> None:
+    def _commit(self, works: list[Work], beside: Callable[[], None] | None) -> None:
         """One transaction for all of them; netdevs that pass nothing yet are prepared while the switch takes it over.
 
         Each change of a netdev has the switch look at all its ports, which would delay what the transaction asks for.
@@ -228,11 +262,16 @@ class _Attempt:
                 step,
                 time.monotonic() + _COMMIT_S,
                 before=self._require_switch,
-                meanwhile=lambda: for_each(filter(_is_quiet, works), self._prepare),
+                meanwhile=partial(self._go_on, works, beside),
             )
         except OvsdbUnavailableError:
             self._peers.drop_database()
             raise
+
+    def _go_on(self, works: list[Work], beside: Callable[[], None] | None) -> None:
+        for_all([work for work in works if _is_quiet(work)], self._prepare)
+        if beside is not None:
+            beside()
 
     def _check_switch(self, works: list[Work]) -> None:
         """Read again: each port is where it belongs and the switch has numbered it; `disabled` is on no bridge."""
@@ -255,17 +294,19 @@ class _Attempt:
             problem = interface.error if interface and interface.error else "it gave no number to its port"
             raise VerifyError(f"the switch does not forward for {device}: {problem}")
 
-    def _raise(self, work: Work) -> None:
+    def _raise(self, works: list[Work]) -> None:
         """IFF_UP, and look whether it holds."""
-        device = work.event.device
-        if work.known.prep is not None or work.link is None or not work.link.up:
-            set_netdev_up(device)
-            work.link = self._read_link(device)
-        if work.link is None or not work.link.up:
-            raise VerifyError(f"{device} did not come up; it is {'down' if work.link else 'gone'}")
-
-    def _read_link(self, device: str) -> Link | None:
-        return read_netdevs(self._peers.paths.sys, [device]).get(device)
+        down = {
+            work.event.device: work
+            for work in works
+            if work.known.prep is not None or work.link is None or not work.link.up
+        }
+        if down:
+            _note(works, set_netdevs_up(list(down)))
+            links = read_netdevs(self._peers.paths.sys, down)
+            for device, work in down.items():
+                work.link = links.get(device)
+        for_each((work for work in works if work.error is None), _check_link)
 
     def _prune(self, works: list[Work]) -> None:
         """Flows of ports that went without our doing: their numbers cannot be asked for any more."""
@@ -314,6 +355,17 @@ class _Attempt:
         if work.link is not None:
             facts[f"{kind}-ifindex"] = str(work.link.ifindex)
         return facts | ({f"{kind}-ofport": str(work.ofport)} if work.ofport else {})
+
+
+def _note(works: Iterable[Work], wrong: Mapping[str, XsagentError]) -> None:
+    """What was wrong with single devices ends their Works."""
+    for work in works:
+        work.error = wrong.get(work.event.device, work.error)
+
+
+def _check_link(work: Work) -> None:
+    if work.link is None or not work.link.up:
+        raise VerifyError(f"{work.event.device} did not come up; it is {'down' if work.link else 'gone'}")
 
 
 def _has_hook(work: Work) -> bool:

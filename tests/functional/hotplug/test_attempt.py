@@ -97,6 +97,25 @@ def test_a_burst_is_one_transaction_and_one_bad_vif_takes_none_with_it(dom0: Dom
     assert dom0.vsctl("list-ports", "xenbr1") == ""
 
 
+def test_parts_of_a_burst_overlap_and_end_as_if_each_came_alone(dom0: Dom0) -> None:
+    """A transaction each, none where nothing is to do; what is wrong in one is no other's; all good ones connect."""
+    domids = range(100, 100 + COUNT)
+    devices = plug_many(dom0, domids)
+    uuid = f"00000000-0000-0000-0000-{125:012x}"
+    dom0.write(f"{build_paths(VifId(125, 0), Layout.UUID, uuid).private}/bridge", "xapi7")
+    before = dom0.configuration()
+
+    results = run(dom0, "online", *devices[:20], "--", *devices[20:40], "--", "vif999.0", "--", *devices[40:])
+
+    bad = dict.fromkeys(("vif125.0", "vif999.0"), "waiting")
+    expected = {name: bad.get(name, "done") for name in [*devices, "vif999.0"]}
+    assert {name: result[0] for name, result in results.items()} == expected
+    assert dom0.configuration() == before + 3
+    assert [domid for domid in domids if status(dom0, domid) != "connected"] == [125]
+    assert [name for name in devices if dom0.link(name)["operstate"] != "UP"] == ["vif125.0"]
+    assert len(read_flows(dom0.rundir, "xenbr1")) == sum(domid % 3 == 0 for domid in domids)
+
+
 def test_vif_and_tap_of_one_vif_in_one_burst_are_a_pair(dom0: Dom0) -> None:
     """Neither sees the other in the switch yet, and still only the tap is active."""
     dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
