@@ -20,13 +20,17 @@ ip link set $1 up
 [ -z "$IPADDR" ] || ip address replace $IPADDR/$NETMASK dev $1
 [ "$BOOTPROTO" != dhcp ] ||
     dhclient -q -cf @LOG@/dhclient.conf -pf @ROOT@/run/$1.pid -lf @ROOT@/run/$1.leases -sf @BIN@/take-lease $1 || exit 1
+if [ "$DHCPV6C" = yes ]; then
+    # without a link-local address that may be used dhclient ends at once
+    for _ in $(seq 50); do ip -6 address show dev $1 scope link -tentative | grep -q inet6 && break; sleep 0.1; done
+    dhclient -6 -nw -q -pf @ROOT@/run/$1.pid6 -lf @ROOT@/run/$1.leases6 -sf @BIN@/take-lease $1
+fi
 [ -z "$GATEWAY" ] || [ "${GATEWAYDEV:-$1}" != $1 ] || ip route replace default via $GATEWAY dev $1
 [ ! -s $scripts/route-$1 ] || while read -r route; do ip route add $route; done < $scripts/route-$1
 exit 0
 """
 _IFDOWN = """
-[ ! -e @ROOT@/run/$1.pid ] || kill $(cat @ROOT@/run/$1.pid)
-rm -f @ROOT@/run/$1.pid
+for pid in @ROOT@/run/$1.pid @ROOT@/run/$1.pid6; do [ ! -e $pid ] || kill $(cat $pid); rm -f $pid; done
 ip address flush dev $1 scope global
 ip link set $1 down
 exit 0

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from xsagent.plan.check import check_host, usable_ip_devices
 from xsagent.plan.displacing import leave_out_routes, take_away, without_left_out
-from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, move_ifcfg_client, remove_ifcfg_device
+from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, missing_leases, move_ifcfg_client, remove_ifcfg_device
 from xsagent.plan.ip import (
     bring_back_displaced,
     diff_ip_device,
@@ -36,6 +36,7 @@ from xsagent.plan.remade import (
 )
 from xsagent.plan.secure_bridge import build_safety_flows
 from xsagent.plan.steps import (
+    IfupStep,
     OvsdbOperation,
     OvsdbStep,
     Plan,
@@ -73,7 +74,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     phases.before += _virtual_function_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
     phases.retire += take_away(left_out, without_devices(observed, lost))
-    _plan_ip(present, cleared, lost, phases)
+    passed_over += _plan_ip(present, cleared, lost, phases)
     passed_over += _keep_remade(present, cleared, lost, remaining, phases)
     phases.files += diff_files(present.topology, observed, cleared)
     if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
@@ -295,7 +296,9 @@ def _bond_members(topology: Topology) -> set[tuple[str, str]]:
     }
 
 
-def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases: Phases) -> None:
+def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases: Phases) -> tuple[str, ...]:
+    """Returns warnings for devices that stay without one of their leases."""
+    warnings: list[str] = []
     bare = without_devices(observed, lost)
     for key in sorted(desired.topology.absent):
         if key.kind is ObjectKind.IP_DEVICE:
@@ -307,6 +310,8 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
         device = desired.topology.ip_devices[name]
         if device.configured_by_ifcfg:
             before, after = diff_ifcfg_device(device, desired.topology, bare)
+            if not any(isinstance(step, IfupStep) for step in after):
+                warnings += missing_leases(device, bare)
             if name in lost:
                 before, _ = move_ifcfg_client(name, observed, remains=True)
             phases.retire += before
@@ -326,6 +331,7 @@ def _plan_ip(desired: Desired, observed: Topology, lost: frozenset[str], phases:
                 undo=(ResolverStep(resolver=present),),
             )
         )
+    return tuple(warnings)
 
 
 def _has_addresses(name: str, observed: Topology) -> bool:

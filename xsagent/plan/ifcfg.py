@@ -130,17 +130,47 @@ def _restore(device: str, observed: Topology) -> tuple[Step, ...]:
 
 
 def is_configured(desired: IpDevice, observed: Topology) -> bool:
-    """Whether the device is up with what is wanted: each static address, and a lease of each family with DHCP."""
+    """Whether the device is up with what is wanted: each static address, and any at all where DHCP is to give one.
+
+    One family's lease is enough: for the other's ifup would interrupt what works (DESIGN.md rule 2), and fail beside a
+    client that runs.
+    """
     if not _is_up(desired.device, observed):
         return False
     present = observed.ip_devices.get(desired.device, IpDevice(device=desired.device))
     addresses = {address.interface for address in present.addresses}
     if not all(address.interface in addresses for address in desired.addresses):
         return False
-    if desired.ipv4_mode == "dhcp" and not any(item.interface.version == IPV4 for item in present.addresses):
-        return False
-    leased = (item for item in present.addresses if item.origin is Origin.DHCP)
-    return desired.ipv6_mode != "dhcp" or any(item.interface.version == IPV6 for item in leased)
+    return not _unleased(desired, present) or _has_any(desired, present)
+
+
+def missing_leases(desired: IpDevice, observed: Topology) -> tuple[str, ...]:
+    """Warnings for the families that no DHCP server serves, on a device that is configured without them."""
+    present = observed.ip_devices.get(desired.device, IpDevice(device=desired.device))
+    if not is_configured(desired, observed):
+        return ()
+    return tuple(
+        f"no DHCP server gave {desired.device} an IPv{family} address; ifup is not run again for it, what works stays"
+        for family in _unleased(desired, present)
+    )
+
+
+def _unleased(desired: IpDevice, present: IpDevice) -> list[int]:
+    """Families with DHCP, and without a lease."""
+    leased = {item.interface.version for item in present.addresses if item.origin is Origin.DHCP}
+    # an IPv4 address that dhclient-script set without a lifetime does not tell where it comes from
+    leased |= {IPV4 for item in present.addresses if item.interface.version == IPV4}
+    return [family for family in _by_dhcp(desired) if family not in leased]
+
+
+def _by_dhcp(desired: IpDevice) -> list[int]:
+    return [family for family, mode in ((IPV4, desired.ipv4_mode), (IPV6, desired.ipv6_mode)) if mode == "dhcp"]
+
+
+def _has_any(desired: IpDevice, present: IpDevice) -> bool:
+    """Whether a static address, a lease or a router's address that is wanted is there, the static ones given."""
+    by_router = desired.ipv6_mode == "autoconf" and any(item.origin is Origin.ROUTER for item in present.addresses)
+    return bool(desired.addresses) or by_router or _by_dhcp(desired) != _unleased(desired, present)
 
 
 def diff_files(topology: Topology, observed: Topology, cleared: Topology) -> tuple[Step, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from host_records import DHCP, HostRecords, Record, static
-from host_state import addresses, ip, refuse, state, succeed
+from host_state import addresses, ip, reconfigure, refuse, settle, state, succeed, watched
 from xapi_host import XapiHost
 
 from initscripts import install_initscripts, take_calls
@@ -90,6 +90,24 @@ def test_a_leased_management_has_its_static_route_back_and_keeps_its_client() ->
         assert addresses(host.sandbox, "xenbr0") == leased
         assert host.sandbox.run(["pgrep", "-x", "dhclient"]).stdout == clients
         assert take_calls(host.sandbox) == []
+
+
+def test_a_lease_of_one_family_is_kept_where_no_server_gives_the_other() -> None:
+    """XAPI plugs a PIF again and again: no ifup, which would fail beside the client that asks on, and a warning."""
+    with managed(**DHCP, IP="", netmask="", gateway="", DNS="") as host:
+        succeed(host.sandbox, *ask(host, ipv6_configuration_mode="DHCP"), env=WINDOW)
+        assert take_calls(host.sandbox) == ["ifdown xenbr0", "ifup xenbr0"]
+        clients = host.sandbox.run(["pgrep", "-x", "dhclient"]).stdout.split()
+        assert len(clients) == 2
+        settle(host.sandbox)
+
+        with watched(host.sandbox) as changes:
+            done = reconfigure(host.sandbox, "--no-syslog", *ask(host), env=WINDOW)
+
+        assert done.returncode == 0, done.stderr
+        assert "no DHCP server gave xenbr0 an IPv6 address" in done.stderr
+        assert (changes, take_calls(host.sandbox)) == ([], [])
+        assert host.sandbox.run(["pgrep", "-x", "dhclient"]).stdout.split() == clients
 
 
 def test_a_wrong_gateway_is_taken_back_by_the_deadman() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from xsagent.plan.ifcfg import diff_ifcfg_device, remove_ifcfg_device
+from xsagent.plan.ifcfg import diff_ifcfg_device, missing_leases, remove_ifcfg_device
 from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, RouteStep, Step
 from xsagent.topology.network_scripts import ifcfg_path
 from xsagent.topology.values import ROUTE_PROTOCOL, Address, IpDevice, Link, Origin, Route, Topology
@@ -91,17 +91,29 @@ def leased(*texts: str) -> Topology:
     return replace(host(OLD), ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=items)})
 
 
-def test_a_device_with_dhcp_for_both_families_needs_a_lease_of_each() -> None:
-    """A lease for IPv4 says nothing of the client for IPv6."""
+def test_a_lease_of_one_family_is_enough() -> None:
+    """Rule 2: ifup for the second one would take the first one's lease away, and fails beside a client that runs."""
     both = replace(DEVICE, ipv4_mode="dhcp", ipv6_mode="dhcp")
     wanted = Topology(files={ifcfg_path("xenbr0"): OLD})
 
-    def after(*texts: str) -> list[type[Step]]:
-        return [type(step) for step in diff_ifcfg_device(both, wanted, leased(*texts))[1]]
+    def plan(device: IpDevice, *texts: str) -> tuple[list[type[Step]], list[str]]:
+        before, after = diff_ifcfg_device(device, wanted, leased(*texts))
+        assert before == ()
+        said = [warning.split(";")[0] for warning in missing_leases(device, leased(*texts))]
+        return [type(step) for step in after], said
 
-    assert after("192.0.2.50/24") == [IfupStep]
-    assert after("2001:db8::50/128") == [IfupStep]
-    assert after("192.0.2.50/24", "2001:db8::50/128") == []
+    def nobody(family: str) -> list[str]:
+        return [f"no DHCP server gave xenbr0 an {family} address"]
+
+    assert plan(both) == ([IfupStep], [])
+    assert plan(both, "192.0.2.50/24") == ([], nobody("IPv6"))
+    assert plan(both, "2001:db8::50/128") == ([], nobody("IPv4"))
+    assert plan(both, "192.0.2.50/24", "2001:db8::50/128") == ([], [])
+    static = replace(both, ipv4_mode="static", addresses=(Address(interface=ipaddress.ip_interface("192.0.2.10/24")),))
+    assert plan(static, "192.0.2.10/24") == ([], nobody("IPv6"))
+    assert plan(static, "192.0.2.11/24") == ([IfupStep], [])
+    by_router = replace(both, ipv6_mode="autoconf")
+    assert plan(by_router, "fe80::1/64") == ([IfupStep], [])
 
 
 def test_a_missing_route_comes_back_without_ifup() -> None:
