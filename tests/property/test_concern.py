@@ -13,7 +13,7 @@ from walk import hosts, walk
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.steps import LinkStep, OvsdbStep, Plan, Step
-from xsagent.reconfigure import interest_of
+from xsagent.planning import interest_of
 from xsagent.topology.concern import concern_of
 from xsagent.topology.values import Bridge
 
