@@ -104,7 +104,10 @@ class DeviceAbsentError(XsagentError):
 
 
 class RouteLostError(DeviceAbsentError):
-    """A route that was there before cannot come back: its device is gone or down, or the address it comes from is."""
+    """A route that was there before cannot come back.
+
+    Its device is gone or down, or the address that it comes from is, or it wraps packets and nobody here knows how.
+    """
 
 
 class ForeignObjectError(XsagentError):

@@ -83,7 +83,7 @@ class StepRunner:
             case SafetyFlowsStep():
                 replace_safety_flows(self.paths.ovs_rundir, step)
             case VirtualFunctionsStep():
-                apply_virtual_functions(step, self.paths.sys)
+                apply_virtual_functions(step, self.paths)
             case LinkStep() | CreateVlanLinkStep() | DeleteLinkStep() | WaitCarrierStep() | SysctlStep():
                 self._run_link(step)
             case FeaturesStep() | LinkSettingsStep():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from xsagent.apply.run_dir import remove_run_file, write_run_file
+from xsagent.config import Paths
 from xsagent.errors import InUseError, NetlinkError
 from xsagent.plan.steps import VirtualFunctionsStep
 
@@ -12,23 +14,35 @@ _LENT_BY: Final = frozenset({"pciback", "xen-pciback", "vfio-pci"})
 """Drivers that hold a function for a guest (linux/drivers/xen/xen-pciback)."""
 
 
-def apply_virtual_functions(step: VirtualFunctionsStep, sysfs: Path) -> None:
-    """Give a NIC all its virtual functions where it has none, or take them away where no guest may have one.
+def apply_virtual_functions(step: VirtualFunctionsStep, paths: Paths) -> None:
+    """Give a NIC all its virtual functions where it has none, or take away those that this gave it.
 
-    A number that is there already stays: guests may use them.
+    A number that is there already stays: guests may use them. Which NIC got its functions here a file below /run says,
+    so that an undo, another process's too, leaves alone what somebody else made meanwhile.
 
     Raises:
         InUseError: a function is set aside for guests; all of them stay.
-        NetlinkError: the driver refused; the number is as it was.
+        NetlinkError: the driver refused; the number that stands is named.
     """
-    directory = sysfs / "class/net" / step.device / "device"
+    directory = paths.sys / "class/net" / step.device / "device"
+    given = paths.run_dir / f"virtual-functions-{step.device}"
     try:
-        if step.remove:
+        if not step.remove:
+            _give(directory, given)
+        elif given.exists():
             _remove(step.device, directory)
-        elif _count(directory) == 0:
-            (directory / "sriov_numvfs").write_text((directory / "sriov_totalvfs").read_text(encoding="ascii"))
+            remove_run_file(given)
     except (OSError, ValueError) as error:
-        raise NetlinkError(f"{step.device}'s driver does not change its virtual functions: {error}") from error
+        problem = f"{step.device}'s driver does not change its virtual functions: {error}"
+        raise NetlinkError(f"{problem}; {_standing(directory)}") from error
+
+
+def _give(directory: Path, given: Path) -> None:
+    if _count(directory) != 0:
+        remove_run_file(given)
+        return
+    write_run_file(given, "")
+    (directory / "sriov_numvfs").write_text((directory / "sriov_totalvfs").read_text(encoding="ascii"))
 
 
 def _remove(device: str, directory: Path) -> None:
@@ -42,6 +56,13 @@ def _remove(device: str, directory: Path) -> None:
 
 def _count(directory: Path) -> int:
     return int((directory / "sriov_numvfs").read_text(encoding="ascii"))
+
+
+def _standing(directory: Path) -> str:
+    try:
+        return f"it has {_count(directory)}"
+    except (OSError, ValueError):
+        return "how many it has cannot be read"
 
 
 def _driver(function: Path) -> str:

@@ -68,7 +68,7 @@ def _is_there(scene: Scene, pif: Pif) -> bool:
 def _goes_along(scene: Scene, draft: Draft, pif: Pif) -> bool:
     """Whether the bridge that the PIF is on goes by this operation, without another that its ports move to."""
     bridge = scene.snapshot.bridge_of(scene.snapshot.carrier_of(pif) or pif)
-    return bridge is not None and bridge in _names(draft, ObjectKind.BRIDGE) and bridge not in draft.moves
+    return bridge in _names(draft, ObjectKind.BRIDGE) and bridge not in draft.moves
 
 
 def _device(scene: Scene, pif: Pif | None) -> str | None:

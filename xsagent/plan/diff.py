@@ -210,6 +210,7 @@ def _keep_remade(
     """
     topology = desired.topology
     gone = {key.name for key in topology.absent if key.kind is ObjectKind.IP_DEVICE}
+    settable = _without_encapsulating(observed)
     warnings: list[str] = []
     for name in sorted(lost):
         if name in present and name not in topology.links:
@@ -222,7 +223,8 @@ def _keep_remade(
         phases.retire += (bring_back_displaced(step, observed.ip_devices) for step in before)
         phases.addresses += (bring_back_displaced(step, observed.ip_devices) for step in after)
         if name in present:
-            steps = (_without_displaced(step, topology) for step in restore_ip(name, observed, leased=not after))
+            restored = restore_ip(name, settable, leased=not after)
+            steps = (_without_displaced(step, topology) for step in restored)
             phases.addresses += (step for step in steps if step is not None)
             warnings += _lost_routes(name, observed)
     return tuple(warnings)
@@ -238,11 +240,17 @@ def _lost_routes(name: str, observed: Topology) -> list[str]:
     ]
 
 
-def _without_displaced(step: Step, topology: Topology) -> Step | None:
-    """A step that restores routes, without those in whose place this operation sets others elsewhere.
+def _without_encapsulating(observed: Topology) -> Topology:
+    """The host without routes that wrap packets: those of a device that is made anew nobody can set again."""
+    devices = {
+        name: replace(device, routes=tuple(route for route in device.routes if not route.encapsulates))
+        for name, device in observed.ip_devices.items()
+    }
+    return replace(observed, ip_devices=devices)
 
-    Nor those that cannot be set anew.
-    """
+
+def _without_displaced(step: Step, topology: Topology) -> Step | None:
+    """A step that restores routes, without those in whose place this operation sets others elsewhere."""
     if not isinstance(step, RouteStep):
         return step
     devices = topology.ip_devices.values()
@@ -251,9 +259,7 @@ def _without_displaced(step: Step, topology: Topology) -> Step | None:
     kept = tuple(
         route
         for route in step.add
-        if (route.destination, metric_of(route)) not in wanted
-        and not (leased and route.destination.prefixlen == 0)
-        and not route.encapsulates
+        if (route.destination, metric_of(route)) not in wanted and not (leased and route.destination.prefixlen == 0)
     )
     return replace(step, add=kept) if kept else None
 
