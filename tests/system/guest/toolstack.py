@@ -75,7 +75,8 @@ _SWITCH = ("openvswitch-switch.service", "ovs-vswitchd.service", "ovsdb-server.s
 def make_host() -> None:
     """Files of the host, XAPI and the far end running, both as they start at each boot."""
     records = _records()
-    _RECORDS.write_text(json.dumps(records.as_xapi()), encoding="utf-8")
+    # XAPI knows these classes; one that refused them would be asked again every ten seconds.
+    _RECORDS.write_text(json.dumps({"VM": {}, "VIF": {}} | records.as_xapi()), encoding="utf-8")
     (uuid,) = {one["uuid"] for one in records.classes["host"].values()}
     files = SCRIPTS | {
         Path("/etc/xensource-inventory"): f"INSTALLATION_UUID='{uuid}'\nMANAGEMENT_INTERFACE='xenbr0'\n",
