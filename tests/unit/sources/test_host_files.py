@@ -19,6 +19,7 @@ from xsagent.sources.host_files import (
     read_mac,
     read_network_boot_mac,
     read_root_macs,
+    read_text,
 )
 
 UUID = "2918f291-8385-5b50-97ae-478fa33a6463"
@@ -30,6 +31,18 @@ def write(root: Path, name: str, text: str) -> Paths:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return Paths(root)
+
+
+def test_a_file_is_read_whole_up_to_a_megabyte(tmp_path: Path) -> None:
+    """And refused beyond that, whatever it is read in."""
+    path = tmp_path / "file"
+    path.write_text("é" * (1 << 19))
+
+    assert read_text(path) == "é" * (1 << 19)
+
+    path.write_text("é" * (1 << 19) + ".")
+    with pytest.raises(InputError, match="larger than 1048576 bytes"):
+        read_text(path)
 
 
 def test_the_inventory_is_read(tmp_path: Path) -> None:
