@@ -94,3 +94,13 @@ def test_control_characters_of_a_record_do_not_reach_the_terminal(capsys: pytest
     assert run_edge("interface-reconfigure", fail) == 1
 
     assert capsys.readouterr().err == "interface-reconfigure: no bridge \\u001b[2J named so\n"
+
+
+def test_a_process_that_ends_itself_has_said_everything() -> None:
+    """Nobody flushes after it; what stands behind it is not run."""
+    program = (
+        "import sys; from xsagent.cli.edge import end; sys.stdout.write('out'); sys.stderr.write('err'); end(3); 1/0"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out", "err")
