@@ -120,6 +120,12 @@ def our_transactions(sandbox: Sandbox) -> int:
     return sandbox.run(["ovsdb-tool", "-m", "show-log", database]).stdout.count('"xsagent')
 
 
+def reconfigurations(sandbox: Sandbox) -> int:
+    """Transactions of reconfigures; xsagentd and ovs-vswitchd write when they come to it."""
+    database = str(sandbox.root / "run/openvswitch/conf.db")
+    return sandbox.run(["ovsdb-tool", "show-log", database]).stdout.count('"xsagent: the switch\'s configuration"')
+
+
 def settle(sandbox: Sandbox) -> None:
     """Wait for the kernel's late news: the end of duplicate address detection, whether it passed or failed.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from host_records import HostRecords, Record, static
-from host_state import addresses, bridges, reconfigure, refuse, succeed, transactions
+from host_state import addresses, bridges, reconfigurations, reconfigure, refuse, succeed
 from served_dom0 import ServedDom0
 from xapi_host import XapiHost
 
@@ -74,9 +74,9 @@ def test_the_daemon_does_it_and_answers_as_the_command_itself(host: Host) -> Non
     succeed(host.sandbox, *host.ask(IP="192.0.2.12"))
     assert addresses(host.sandbox, "xenbr0") == ["192.0.2.12/24"]
 
-    before = transactions(host.sandbox)
+    before = reconfigurations(host.sandbox)
     succeed(host.sandbox, *host.ask())
-    assert transactions(host.sandbox) == before
+    assert reconfigurations(host.sandbox) == before
 
     calls = [
         ("--pif-uuid", "nonsense", "up"),
