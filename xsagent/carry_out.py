@@ -188,9 +188,16 @@ def _retire(
 def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -> str | None:
     """Why the change must be taken back; None when it may stay. A check that cannot be made counts as a failure."""
     try:
-        return _verify(operation, host, done) or deadman.verify(
-            done.silent_dhcp, lambda: host.observe(operation.desired)
+        left = _await_result(operation, host, done)
+        # a start that has nothing to take back is of a client that runs as wanted, and asks on
+        lost = [step.device for step in left if isinstance(step, StartDhcpStep) and not step.undo]
+        if len(lost) < len(left):
+            kinds = ", ".join(sorted({type(step).__name__.removesuffix("Step") for step in left}))
+            return f"{operation.name}: the host is not what was set ({kinds}: {left[0].reason})"
+        silent = done.silent_dhcp or (
+            f"the lease of {lost[0]} was lost again; its client keeps asking" if lost else None
         )
+        return deadman.verify(silent, lambda: host.observe(operation.desired))
     except (XsagentError, OSError) as error:
         return f"{operation.name}: the result could not be verified: {error}"
 
@@ -202,17 +209,14 @@ def _kept(operation: Operation, done: Executed, plan: Plan, deadman: Deadman) ->
     return Applied(warnings=plan.warnings)
 
 
-def _verify(operation: Operation, host: Host, done: Executed) -> str | None:
-    """Why the host is not what the plan set; None when it is. Observes at least once."""
+def _await_result(operation: Operation, host: Host, done: Executed) -> list[Step]:
+    """What is still to do when the host should be what the plan set; nothing when it is. Observes at least once."""
     deadline = time.monotonic() + _VERIFY_S
     while True:
         left = [step for step in make_plan(operation, host).steps if step.required]
         left = [step for step in left if not _waits_for_lease(step, operation, done)]
-        if not left:
-            return None
-        if time.monotonic() >= deadline:
-            kinds = ", ".join(sorted({type(step).__name__.removesuffix("Step") for step in left}))
-            return f"{operation.name}: the host is not what was set ({kinds}: {left[0].reason})"
+        if not left or time.monotonic() >= deadline:
+            return left
         time.sleep(_VERIFY_POLL_S)
 
 

@@ -229,6 +229,31 @@ def test_a_silent_dhcp_server_is_no_failure_at_boot_and_the_client_keeps_trying(
         assert addresses(sandbox, "xenbr0")
 
 
+LOSING_DHCLIENT = """\
+#!/bin/sh
+# The client itself; but whatever it puts on the bridge is taken off for a while.
+(
+    until [ -e {run}/dhclient-xenbr0.json ]; do sleep 0.01; done
+    for _ in $(seq 300); do ip address flush dev xenbr0; sleep 0.05; done
+) >/dev/null 2>&1 &
+exec /sbin/dhclient "$@"
+"""
+
+
+def test_a_lease_that_is_lost_again_is_no_failure_at_boot_either() -> None:
+    """As with a server that is silent from the start: topology and client stay, exit 0 with a warning."""
+    with Sandbox(spec_for(records(**DHCP, IP="", netmask="", gateway=""))) as sandbox:
+        dhclient = sandbox.bin / "dhclient"
+        dhclient.write_text(LOSING_DHCLIENT.format(run=sandbox.root / "run/xsagent"))
+        dhclient.chmod(0o755)
+
+        done = reconfigure(sandbox, *UP)
+
+        assert (done.returncode, bridges(sandbox)) == (0, ["xenbr0"])
+        assert "the lease of xenbr0 was lost again" in done.stderr
+        assert sandbox.run(["pgrep", "-f", "dhclient.*xenbr0"]).stdout
+
+
 def test_management_does_not_go_down_at_the_boot_scripts_word() -> None:
     """Only XAPI may, or somebody who insists (features.md section 14)."""
     with Sandbox(spec_for(records())) as sandbox:
