@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[2]
 GUEST = Path(__file__).parent / "guest"
 _TIMED_OUT, _VM_FAILED = 124, 125
 
+PINGS = 5
+"""By which guest/dom0.py asks whether an address is reached."""
+
 NOTHING_CHANGED = {"transactions": 0, "kernel": [], "driver": ["listening..."]}
 """What the guest's watch tells of a run without effects: `changes` in guest/dom0.py."""
 

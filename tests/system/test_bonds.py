@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lab_run import NOTHING_CHANGED
+from lab_run import NOTHING_CHANGED, PINGS
 
 if TYPE_CHECKING:
     from lab_run import LabRun, Report
@@ -90,7 +90,7 @@ def test_a_vlan_on_the_bond_is_tagged_on_the_wire(report: Report) -> None:
     assert facts["bridges"] == {"xapi0": ["bond0", "vif1.0"], "xapi1": []}
     assert facts["reaches_vlan"]
     frames = [line for line in facts["frames"] if "198.51.100.10 > 198.51.100.1: ICMP echo request" in line]
-    assert len(frames) == 3
+    assert len(frames) == PINGS
     assert all("vlan 100, p 0, ethertype IPv4" in line for line in frames)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_run import NOTHING_CHANGED
+from lab_run import NOTHING_CHANGED, PINGS
 
 if TYPE_CHECKING:
     from lab_run import LabRun, Report
@@ -28,9 +28,9 @@ def test_a_vlan_is_tagged_on_the_wire_and_its_carrier_is_not(report: Report) -> 
     assert facts["reaches_vlan"]
     requests = [line for line in facts["frames"]["lines"] if "ICMP echo request" in line]
     tagged = [line for line in requests if "vlan 100," in line]
-    assert len(tagged) == 3
+    assert len(tagged) == PINGS
     assert all("198.51.100.10 > 198.51.100.1" in line for line in tagged)
-    assert len([line for line in requests if "vlan" not in line and "192.0.2.10 > 192.0.2.1" in line]) == 3
+    assert len([line for line in requests if "vlan" not in line and "192.0.2.10 > 192.0.2.1" in line]) == PINGS
 
 
 @pytest.mark.parametrize("case", ["up", "down"])
@@ -66,7 +66,7 @@ def test_a_bridgeless_vlan_is_a_device_of_8021q(report: Report) -> None:
     assert facts["bridges"] == {"xenbr0": ["eth0", "vif1.0"]}
     assert facts["reaches"]
     requests = [line for line in facts["frames"]["lines"] if "ICMP echo request" in line]
-    assert len(requests) == 3
+    assert len(requests) == PINGS
     assert all("vlan 42," in line for line in requests)
 
 

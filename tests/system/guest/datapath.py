@@ -8,7 +8,7 @@ import dom0
 import far
 from records import Pif, write_cache
 from report import Report
-from shell import run
+from shell import run, wait_for
 
 STATIC = Pif(device="eth0", bridge="xenbr0", ip="192.0.2.10/24", gateway=far.GATEWAY, management=True)
 BY_DHCP = Pif(device="eth0", bridge="xenbr0", ip="dhcp", management=True)
@@ -75,6 +75,8 @@ def nic_settings(report: Report) -> None:
         facts["offloads_before"] = dom0.offloads("eth1")
         with dom0.changes() as facts["changes"]:
             facts["run"] = dom0.up("xenbr1")
+        # a driver that was given another speed has no carrier for a while, and the kernel no address of it before
+        wait_for("eth1 has its link-local address", lambda: run(["ip", "-6", "address", "show", "dev", "eth1"]))
         facts["offloads"] = dom0.offloads("eth1")
         facts["settings"] = dom0.link_settings("eth1")
         facts["mtu"] = {name: dom0.link(name)["mtu"] for name in ("eth1", "xenbr1")}
