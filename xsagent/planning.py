@@ -1,4 +1,4 @@
-"""An operation and the host that it runs on -> the host observed, and the plan for it. Reads only.
+"""An operation and the host that it runs on -> the host observed, and the plan for it. Reads, but for `Host.remember`.
 
 `operations.py` makes the operation; `reconfigure.py` plans it with this, and again to verify, and so does a dry run.
 """

@@ -16,7 +16,7 @@ _DEADLINE_S = 5
 
 def count_flows(rundir: Path, bridge: str, cookie: int) -> int | None:
     """Number of flows with this cookie; None when the switch does not say (it is dead, the bridge is new)."""
-    words = [f"--timeout={_DEADLINE_S}", "--no-stats", "dump-flows", f"unix:{rundir / bridge}.mgmt"]
+    words = [f"--timeout={_DEADLINE_S}", "--no-stats", "--no-names", "dump-flows", f"unix:{rundir / bridge}.mgmt"]
     try:
         program = find_program("ovs-ofctl", _DEFAULT)
         done = run_child([program, *words, f"cookie={cookie:#x}/-1"], deadline_s=_DEADLINE_S + 1)
