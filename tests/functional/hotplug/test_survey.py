@@ -92,3 +92,23 @@ def test_a_fault_in_settling_one_device_is_not_the_others_of_its_batch(dom0: Dom
     hotplug.stop(10)
 
     assert {outcome.result for outcome in ended} == {Result.DONE}
+
+
+def test_a_batch_that_meets_a_fault_ends_for_each_though_all_who_wait_are_in_trouble(dom0: Dom0) -> None:
+    """The thread lives on, and no device stays busy. Below a name of 300 characters no backend can be looked for."""
+    hotplug = HotplugThread(Paths(Path("/" + 300 * "x"), ovs_rundir_override=dom0.rundir), Settings())
+    ended: list[Outcome] = []
+
+    def end(outcome: Outcome) -> None:
+        ended.append(outcome)
+        raise ValueError("whoever waited for it is in trouble")
+
+    for domain in range(20, 24):
+        hotplug.submit(Event(vif=VifId(domain, 0), kind=DeviceType.VIF, action=Action.CLEAR), done=end)
+    hotplug.start()
+    wait_for(lambda: len(ended) == 4 or not hotplug._thread.is_alive(), 30, "nothing came of it")
+    is_alive = hotplug._thread.is_alive()
+    hotplug.stop(10)
+
+    assert (is_alive, {outcome.result for outcome in ended}) == (True, {Result.FAILED})
+    assert not hotplug._queue.busy()
