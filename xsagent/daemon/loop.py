@@ -22,6 +22,7 @@ from xsagent.apply.run_dir import bind_daemon_socket, hold_daemon_lock
 from xsagent.config import Paths, Settings
 from xsagent.daemon.hotplug import HotplugThread
 from xsagent.daemon.notify import notify, take_listening_socket, watchdog_s
+from xsagent.daemon.nursery import Nursery
 from xsagent.daemon.peer_watch import PeerWatch, follow_database, follow_switch, follow_xenstore
 from xsagent.daemon.pif_drift import PifDrift
 from xsagent.daemon.readiness import Readiness
@@ -32,7 +33,7 @@ from xsagent.daemon.services import Service, Services
 from xsagent.daemon.tunnel_firewall import TunnelFirewall
 from xsagent.daemon.udev import EventsLostError, UdevMonitor
 from xsagent.daemon.unixctl import ControlSocket
-from xsagent.daemon.workers import Command, Memory, Nursery
+from xsagent.daemon.workers import Command, Memory
 from xsagent.hotplug.event import parse_uevent
 from xsagent.log import get_logger
 from xsagent.reconcile.queue import State

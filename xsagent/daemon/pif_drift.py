@@ -14,8 +14,8 @@ from typing import Final
 
 from xsagent.apply.lock import is_held
 from xsagent.config import Paths
+from xsagent.daemon.nursery import Nursery, kept_environment
 from xsagent.daemon.protocol import Request
-from xsagent.daemon.workers import Nursery, kept_environment
 from xsagent.errors import CommandError
 from xsagent.log import get_logger
 from xsagent.topology.values import Json

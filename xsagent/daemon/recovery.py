@@ -11,8 +11,8 @@ from typing import Final
 
 from xsagent.apply.journal import NAME
 from xsagent.config import Paths
+from xsagent.daemon.nursery import Nursery, kept_environment
 from xsagent.daemon.protocol import Request
-from xsagent.daemon.workers import Nursery, kept_environment
 from xsagent.topology.values import Json
 
 COMMAND: Final = "recover"

@@ -11,9 +11,9 @@ import socket
 import struct
 from typing import Final
 
+from xsagent.daemon.nursery import Nursery
 from xsagent.daemon.protocol import LONGEST_REQUEST, Request, parse_request, render_answer, render_declined
 from xsagent.daemon.requests import HOTPLUG_COMMANDS, OWN_COMMANDS, DeclinedError, Requests
-from xsagent.daemon.workers import Nursery
 from xsagent.errors import InputError
 from xsagent.log import get_logger
 

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from xsagent.config import Paths
+from xsagent.daemon.nursery import Nursery, kept_environment
 from xsagent.daemon.protocol import Request
-from xsagent.daemon.workers import Nursery, kept_environment
 from xsagent.desired.firewall import TUNNEL_TYPES
 from xsagent.errors import OvsdbUnavailableError
 from xsagent.log import get_logger

@@ -1,9 +1,9 @@
-"""Requests that take long, each in a process of its own that is forked from a warm one. Effects: theirs.
+"""A process of xsagentd's that does a command for a client: waits, does it, answers, says what it learnt. Effects.
 
 A reconfigure waits for XAPI, DHCP and the deadman, reads what its caller's environment says and prints: in a process
-all of that is its own, it shares no interpreter lock with hotplug, its memory goes when it ends, and a run that hangs
-can be killed (DECISIONS.md). The nursery is forked before the daemon has any thread; it holds every module that a
-reconfigure needs, and what workers that ended learnt for those to come, and does nothing but fork.
+all of that is its own, it shares no interpreter lock with hotplug, its memory goes soon after, and a run that hangs can
+be killed (DECISIONS.md). `daemon/nursery.py` forks it from a warm one. One whose run was short, ended well and left
+nothing takes the next request too: it is as warm as a process can be.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import select
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,12 +26,10 @@ from xsagent.daemon.protocol import (
     LONGEST_REQUEST,
     Answer,
     Request,
-    parse_answer,
     parse_request,
     render_answer,
     render_begun,
     render_declined,
-    render_request,
 )
 from xsagent.log import get_logger
 
@@ -50,100 +47,8 @@ class Memory(Protocol):
         """In the nursery: take it over."""
 
 
-_LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
-_TAKEN: Final = b"t"
-_GONE: Final = b"g"
-_NEWS: Final = b"n"
-_RETIRE: Final = b"r"
-_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_CHUNK: Final = 1 << 16
-_PAUSE_S: Final = 0.1
-_LOG = get_logger()
-
-
-def kept_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Of the daemon's environment what a command that the daemon itself asks for may read."""
-    kept = {name: value for name, value in environ.items() if name.startswith("XSAGENT_")}
-    return kept | {name: environ[name] for name in ("PATH", "OVS_RUNDIR", "XENSTORED_PATH") if name in environ}
-
-
-class Nursery:
-    """The process that forks workers, seen from the daemon."""
-
-    def __init__(
-        self,
-        commands: Mapping[str, Command],
-        not_theirs: Sequence[int] = (),
-        rehearse: Callable[[], None] | None = None,
-        memory: Memory | None = None,
-    ) -> None:
-        """Fork it. Precondition: this process has one thread, and has imported what the commands need.
-
-        Args:
-            commands: by name, as a request names them.
-            not_theirs: descriptors that must end with the daemon: a lock, or a socket that it listens on, which a
-                worker would keep although nobody serves it any more.
-            rehearse: what a worker does while it waits, so that its request finds it warm; must not wait for a peer.
-            memory: what the commands of one worker leave to those of the next.
-        """
-        self.commands = frozenset(commands)
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        news, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.pid = os.fork()
-        if self.pid == 0:
-            ours.close()
-            for descriptor in not_theirs:
-                os.close(descriptor)
-            _run_nursery(its, news, _Kit(commands, rehearse, memory, tell))
-        for theirs in (its, news, tell):
-            theirs.close()
-        self._socket = ours
-
-    def start(self, request: Request, client: int) -> bool:
-        """Have a request done; its worker answers the client, whose socket it gets.
-
-        Args:
-            request: of one of `commands`.
-            client: descriptor of the client's socket; the caller closes its own.
-
-        Returns:
-            False when the nursery is gone: the client must do it itself.
-        """
-        try:
-            socket.send_fds(self._socket, [render_request(request)], [client])
-        except OSError as error:
-            _LOG.error("nursery_gone", reason=str(error))
-            return False
-        return True
-
-    def run(self, request: Request) -> Answer | None:
-        """Have a request done and wait for its end; None when the nursery is gone, or the worker died."""
-        ours, its = socket.socketpair()
-        with ours:
-            with its:
-                if not self.start(request, its.fileno()):
-                    return None
-            return parse_answer(b"".join(iter(lambda: ours.recv(_CHUNK), b"")))
-
-    def is_alive(self) -> bool:
-        """Whether it still is there; whatever it ended of is left for `stop` to reap."""
-        try:
-            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-        except ChildProcessError:
-            return False
-
-    def stop(self) -> None:
-        """End the nursery; workers go on until they are done."""
-        self._socket.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
-
-
-# --- in the nursery ----------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
-class _Kit:
+class Kit:
     """What workers are made with.
 
     Attributes:
@@ -156,115 +61,35 @@ class _Kit:
     tell: socket.socket
 
 
-def _run_nursery(requests: socket.socket, news: socket.socket, kit: _Kit) -> NoReturn:
-    """Fork a worker for each request until the daemon is gone; soon after each one waits for the next."""
-    for number in _ENDING:
-        # who ends the daemon's process group in order ends the daemon, and that ends us
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that the kernel reaps
-    # what is here stays as it is: pages that a collection never writes to stay shared
-    gc.collect()
-    gc.freeze()
-    while True:
-        try:
-            if not _fork_worker(requests, news, kit):
-                os._exit(0)
-            # not at once: the run that was begun just now may want this processor, for itself or for a peer
-            _is_asked(requests, _PAUSE_S)
-        except OSError as error:
-            # no memory or descriptor to spare now: requests wait, or their clients do it themselves
-            _LOG.error("fork_failed", reason=str(error))
-            if _is_daemon_gone(requests):
-                os._exit(1)
-            time.sleep(_PAUSE_S)
+TAKEN: Final = b"t"
+FREE: Final = b"f"
+GONE: Final = b"g"
+"""A worker's words to the nursery: it does a request, may take another one, found the daemon gone."""
+NEWS: Final = b"n"
+ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
+_MOST_RUNS: Final = 50
+"""Of one worker: what its runs leave in memory ends with it."""
+_LOG = get_logger()
 
 
-def _fork_worker(requests: socket.socket, news: socket.socket, kit: _Kit) -> bool:
-    """Fork the worker of the next request, and wait until another is needed; False when the daemon is gone.
-
-    It is there before the request, so that nobody waits for the fork.
-    """
-    ours, its = socket.socketpair()
-    with ours:
-        with its:
-            if os.fork() == 0:
-                try:
-                    ours.close()
-                    _wait_for_request(requests, its, kit)
-                finally:
-                    # whatever happens in it, a worker never becomes a nursery
-                    os._exit(1)
-        return _outlive(ours, news, kit.memory)
-
-
-def _outlive(worker: socket.socket, news: socket.socket, memory: Memory | None) -> bool:
-    """Wait until the worker that waits took a request, was killed, or is told to end since we know more than it does.
-
-    Returns:
-        False when the daemon is gone.
-    """
-    while True:
-        ready = select.select([worker, news], [], [])[0]
-        if news in ready:
-            _learn(news, memory)
-            with contextlib.suppress(OSError):
-                worker.send(_RETIRE)
-        if worker in ready:
-            try:
-                return worker.recv(1) != _GONE
-            except ConnectionError:
-                # killed before it took anything
-                return True
-
-
-def _is_daemon_gone(requests: socket.socket) -> bool:
-    """Whether its end is closed, whatever it sent before."""
-    poll = select.poll()
-    poll.register(requests, 0)
-    return any(event & select.POLLHUP for _, event in poll.poll(0))
-
-
-def _learn(news: socket.socket, memory: Memory | None) -> None:
-    _, descriptors, _, _ = socket.recv_fds(news, 1, 1)
-    if memory is None or not descriptors:
-        return
-    with os.fdopen(descriptors[0], "rb") as stream:
-        stream.seek(0)
-        try:
-            memory.learn(stream.read())
-        except Exception as error:  # noqa: BLE001 - without a nursery nobody would serve the next request
-            _LOG.error("learn_failed", error=repr(error), trace=traceback.format_exc())
-    gc.freeze()
-
-
-def _is_asked(requests: socket.socket, wait_s: float) -> bool:
-    """Whether a request is there, or comes within so many seconds."""
-    return bool(select.select([requests], [], [], wait_s)[0])
-
-
-def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]) -> None:
-    if _is_asked(requests, 0):
-        return
-    try:
-        rehearse()
-    except Exception as error:  # noqa: BLE001 - a worker that ended here would be followed by one that does too
-        _LOG.error("rehearse_failed", error=repr(error), trace=traceback.format_exc())
-
-
-# --- in a worker -------------------------------------------------------------------------------------------
-
-
-def _wait_for_request(requests: socket.socket, nursery: socket.socket, kit: _Kit) -> NoReturn:
-    """Take the next request, tell the nursery so, and do it; or end, when the nursery says so or is gone."""
+def work(requests: socket.socket, nursery: socket.socket, kit: Kit) -> NoReturn:
+    """Take the next request, tell the nursery so, and do it, again and again; or end, when the nursery is gone."""
     if kit.rehearse is not None:
         _rehearse_unless_asked(requests, kit.rehearse)
-    line, descriptors = _take_request(requests, nursery)
-    nursery.send(_TAKEN if line else _GONE)
-    nursery.close()
-    requests.close()
-    if not line:
-        os._exit(0)
-    _run_worker(line, descriptors[0], kit)
+    for _ in range(_MOST_RUNS):
+        line, descriptors = _take_request(requests, nursery)
+        _tell(nursery, TAKEN if line else GONE)
+        if not line or not _run_worker(line, descriptors[0], kit):
+            break
+        _tell(nursery, FREE)
+    os._exit(0)
+
+
+def _tell(nursery: socket.socket, word: bytes) -> None:
+    # one that waited no longer for this worker has another, and need not know
+    with contextlib.suppress(ConnectionError):
+        nursery.send(word)
 
 
 def _take_request(requests: socket.socket, nursery: socket.socket) -> tuple[bytes, list[int]]:
@@ -280,55 +105,75 @@ def _take_request(requests: socket.socket, nursery: socket.socket) -> tuple[byte
             os._exit(0)
 
 
-def _run_worker(line: bytes, descriptor: int, kit: _Kit) -> NoReturn:
-    """Do one request and answer it; then tell the nursery what is new."""
-    status = 1
-    try:
+def _run_worker(line: bytes, descriptor: int, kit: Kit) -> bool:
+    """Do one request and answer it; then tell the nursery what is new.
+
+    Returns:
+        Whether this process is as it was before.
+    """
+    if os.getsid(0) != os.getpid():
         os.setsid()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_DFL)
-        client = socket.socket(fileno=descriptor)
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with socket.socket(fileno=descriptor) as client:
         client.setblocking(True)
-        _answer(client, parse_request(line), kit.commands)
-        client.close()
-        _tell_news(kit)
-        status = 0
-    except OSError:
-        # the client is gone; what it asked for was not begun, or ended as its signal would have ended it
-        status = 1
-    finally:
-        os._exit(status)
+        status = _answer(client, parse_request(line), kit.commands)
+    if _tell_news(kit) or status != 0 or _has_children():
+        return False
+    _wait_as_before()
+    return True
 
 
-def _answer(client: socket.socket, request: Request, commands: Mapping[str, Command]) -> None:
+def _wait_as_before() -> None:
+    """Be as before the run, but for what it warmed."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    gc.collect()
+
+
+def _has_children() -> bool:
+    """Whether a run left a process that this one is to reap, such as a guardian."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _answer(client: socket.socket, request: Request, commands: Mapping[str, Command]) -> int:
+    """Do a request and answer it; returns its exit status."""
     command = commands.get(request.command)
     if command is None:
         client.sendall(render_declined(f"{request.command} is not run here"))
-        return
+        return 1
     client.sendall(render_begun())
     flags = _end_with_client(client)
     answer = run_captured(command, request)
     # a client closes as soon as it has its answer: that is no word to end any more
     fcntl.fcntl(client.fileno(), fcntl.F_SETFL, flags)
     client.sendall(render_answer(answer))
+    return answer.status
 
 
-def _tell_news(kit: _Kit) -> None:
+def _tell_news(kit: Kit) -> bool:
+    """Tell the nursery what is new; whether anything was."""
     try:
-        _send_news(kit)
+        return _send_news(kit)
     except Exception as error:  # noqa: BLE001 - the last edge of a process: its run is done, those after it read anew
         _LOG.error("news_lost", error=repr(error), trace=traceback.format_exc())
+        return True
 
 
-def _send_news(kit: _Kit) -> None:
+def _send_news(kit: Kit) -> bool:
     news = b"" if kit.memory is None else kit.memory.news()
     if not news:
-        return
+        return False
     with os.fdopen(os.memfd_create("xsagent-news"), "wb") as stream:
         stream.write(news)
         stream.flush()
-        socket.send_fds(kit.tell, [_NEWS], [stream.fileno()])
+        socket.send_fds(kit.tell, [NEWS], [stream.fileno()])
+    return True
 
 
 def _end_with_client(client: socket.socket) -> int:
@@ -343,6 +188,20 @@ def _end_with_client(client: socket.socket) -> int:
     fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGTERM)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_ASYNC)
     return flags
+
+
+def is_asked(requests: socket.socket, wait_s: float) -> bool:
+    """Whether a request is there, or comes within so many seconds."""
+    return bool(select.select([requests], [], [], wait_s)[0])
+
+
+def _rehearse_unless_asked(requests: socket.socket, rehearse: Callable[[], None]) -> None:
+    if is_asked(requests, 0):
+        return
+    try:
+        rehearse()
+    except Exception as error:  # noqa: BLE001 - a worker that ended here would be followed by one that does too
+        _LOG.error("rehearse_failed", error=repr(error), trace=traceback.format_exc())
 
 
 def run_captured(command: Command, request: Request) -> Answer:

@@ -8,14 +8,18 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from xsagent.daemon import workers
+from xsagent.daemon.nursery import Nursery
 from xsagent.daemon.protocol import Answer, Request
-from xsagent.daemon.workers import Nursery, run_captured
+from xsagent.daemon.workers import run_captured
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +79,85 @@ def test_a_worker_that_waits_rehearses_and_a_fault_there_costs_nothing(tmp_path:
 
     assert answer is not None
     assert (tmp_path / answer.stdout).exists()
+
+
+def _report_pid(_words: Sequence[str]) -> int:
+    sys.stdout.write(str(os.getpid()))
+    return 0
+
+
+def _pids(nursery: Nursery, runs: int) -> list[str]:
+    """Whose each of some runs was; each begins when the nursery has nothing more to do about the one before."""
+    found = []
+    for _ in range(runs):
+        answer = nursery.run(Request(command="x"))
+        assert answer is not None
+        found.append(answer.stdout)
+        time.sleep(0.02)
+    return found
+
+
+def test_a_worker_whose_run_was_short_and_ended_well_takes_the_next(tmp_path: Path) -> None:
+    """Also where somebody signals it meanwhile: what ends a run must not end one that waits."""
+
+    def command(words: Sequence[str]) -> int:
+        (tmp_path / "words").open("a").write(f"{words}{sorted(os.environ)}")
+        return _report_pid(words)
+
+    nursery = Nursery({"x": command})
+    try:
+        pids = _pids(nursery, 40)
+        used = next(pid for pid, after in pairwise(pids) if pid == after)
+        os.kill(int(pids[-1]), signal.SIGTERM)
+        more = _pids(nursery, 5)
+    finally:
+        nursery.stop()
+
+    assert used
+    assert pids[-1] in more
+    assert set((tmp_path / "words").read_text().split("[]")) == {"()", ""}
+
+
+def test_a_worker_ends_after_some_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs left in its memory goes with it."""
+    monkeypatch.setattr(workers, "_MOST_RUNS", 3)
+    nursery = Nursery({"x": _report_pid})
+    try:
+        counts = Counter(_pids(nursery, 30))
+    finally:
+        nursery.stop()
+
+    assert max(counts.values()) == 3
+
+
+def _fail(_words: Sequence[str]) -> int:
+    _report_pid(())
+    return 1
+
+
+def _leave_a_child(_words: Sequence[str]) -> int:
+    if os.fork() == 0:
+        os.closerange(0, 100)
+        time.sleep(5)
+        os._exit(0)
+    return _report_pid(())
+
+
+def _take_long(_words: Sequence[str]) -> int:
+    time.sleep(0.2)
+    return _report_pid(())
+
+
+@pytest.mark.parametrize("command", [_fail, _leave_a_child, _take_long])
+def test_a_worker_takes_no_other_request_where(command: workers.Command) -> None:
+    """Its run failed, or left a process that it must reap, or was so long that another worker waits already."""
+    nursery = Nursery({"x": command})
+    try:
+        pids = _pids(nursery, 6)
+    finally:
+        nursery.stop()
+
+    assert len(set(pids)) == 6
 
 
 def test_a_nursery_without_a_descriptor_to_spare_goes_on_afterwards() -> None:
@@ -160,11 +243,11 @@ def test_what_a_worker_learnt_those_after_it_know() -> None:
 def test_news_come_through_though_the_client_goes_with_its_answer(tmp_path: Path) -> None:
     """A client that closes at once after its answer does not end the worker: its run was over."""
 
-    class Counter(Learner):
+    class Noting(Learner):
         def learn(self, _news: bytes) -> None:
             (tmp_path / "learnt").open("a").write("x")
 
-    memory = Counter()
+    memory = Noting()
 
     def command(_words: Sequence[str]) -> int:
         memory.said = b"n"
