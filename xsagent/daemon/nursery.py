@@ -24,6 +24,8 @@ from xsagent.log import get_logger
 _RETIRE: Final = b"r"
 _CHUNK: Final = 1 << 16
 _PAUSE_S: Final = 0.1
+_RUN_S: Final = 1.0
+"""After so long a worker is replaced though nobody asks: its run may take as long as a DHCP server does."""
 _LOG = get_logger()
 
 
@@ -176,7 +178,7 @@ def _outlive(worker: socket.socket, news: socket.socket, memory: Memory | None) 
 
 def _is_free_again(worker: socket.socket, requests: socket.socket) -> bool:
     """Whether a worker soon takes the next request; False when it has ended, or another one is needed before."""
-    ready = select.select([worker, requests], [], [], _PAUSE_S)[0]
+    ready = select.select([worker, requests], [], [], _RUN_S)[0]
     if worker not in ready:
         return False
     with contextlib.suppress(ConnectionError):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from xsagent.daemon import nursery as nursery_process
 from xsagent.daemon import workers
 from xsagent.daemon.nursery import Nursery
 from xsagent.daemon.protocol import Answer, Request
@@ -149,8 +150,9 @@ def _take_long(_words: Sequence[str]) -> int:
 
 
 @pytest.mark.parametrize("command", [_fail, _leave_a_child, _take_long])
-def test_a_worker_takes_no_other_request_where(command: workers.Command) -> None:
+def test_a_worker_takes_no_other_request_where(command: workers.Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its run failed, or left a process that it must reap, or was so long that another worker waits already."""
+    monkeypatch.setattr(nursery_process, "_RUN_S", 0.1)
     nursery = Nursery({"x": command})
     try:
         pids = _pids(nursery, 6)
