@@ -7,12 +7,11 @@ caller tells the outcome.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
 from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back
-from xsagent.apply.guardian import start_guardian
 from xsagent.apply.journal import Journal, JournalEntries, remove_journal
 from xsagent.apply.orphans import end_orphans
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
@@ -46,8 +45,14 @@ def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, 
     """
     at_risk = operation.deadman and (retiring or any(step.management for step in plan.steps))
     window = _window(operation, host, observed) if at_risk else 0.0
-    guard = host.start_guardian or start_guardian
-    deadman = arm_deadman(operation.desired, observed, host.paths, window, probe=operation.probe, guard=guard)
+    deadman = arm_deadman(
+        operation.desired,
+        observed,
+        host.paths,
+        window,
+        probe=operation.probe,
+        start_guardian=host.start_guardian,
+    )
     journal = Journal(
         directory=host.paths.state_dir,
         boot=read_boot_id(host.paths),
@@ -58,7 +63,14 @@ def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, 
         room=room_for(plan, host.paths),
     )
     with deadman:
-        return _run(operation, host, plan, journal, deadman)
+        run = _Run(
+            host=host,
+            journal=journal,
+            deadman=deadman,
+            runner=host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s),
+            undoer=host.runner(_UNDO_LEASE_S),
+        )
+        return _keep_or_take_back(run, operation, plan)
 
 
 def _window(operation: Operation, host: Host, observed: Topology) -> float:
@@ -71,71 +83,109 @@ def _window(operation: Operation, host: Host, observed: Topology) -> float:
     )
 
 
-def _run(operation: Operation, host: Host, plan: Plan, journal: Journal, deadman: Deadman) -> Outcome:
-    runner = host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s)
-    undoer = host.runner(_UNDO_LEASE_S)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the parts of one run share.
 
-    def begin(step: Step) -> None:
-        deadman.note(step)
-        journal.begin(step)
+    Attributes:
+        journal, deadman: told of each step before its effect.
+        runner, undoer: have the effects of the plans' steps, and of those of the way back.
+    """
 
-    def settle(undo: Sequence[Step]) -> Sequence[Step]:
-        return host.settle(journal.give_room(undo))
+    host: Host
+    journal: Journal
+    deadman: Deadman
+    runner: StepRunner
+    undoer: StepRunner
 
-    runner.prepare(plan.steps)
+    def execute(self, plan: Plan) -> Executed | Failed:
+        """Run a plan's steps."""
+        return execute(plan, self.runner.run, self._begin, self.host.report)
+
+    def roll_back(self, failed: Failed) -> RolledBack | Stuck:
+        """Take back what was begun."""
+        return roll_back(failed, self.undoer.run, self.host.report, self._settle)
+
+    def end(self, done: Executed | RolledBack | Stuck) -> None:
+        """Close the journal: emptied when nothing is left to take back, left for the next run otherwise."""
+        if isinstance(done, Stuck):
+            self.deadman.stuck = True
+            self.journal.close()
+            return
+        try:
+            self.journal.commit()
+        except OSError as error:
+            # the next run will find that the host verifies, or that everything was taken back
+            self.host.logger.error("remove_journal_failed", reason=str(error))
+
+    def _begin(self, step: Step) -> None:
+        self.deadman.note(step)
+        self.journal.begin(step)
+
+    def _settle(self, undo: Sequence[Step]) -> Sequence[Step]:
+        return self.host.settle(self.journal.give_room(undo))
+
+
+def _keep_or_take_back(run: _Run, operation: Operation, plan: Plan) -> Outcome:
+    """Run a plan, and that of the retirement; the host is as these want it afterwards, or as it was."""
+    run.runner.prepare(plan.steps)
     try:
-        done = _run_plan(operation, host, plan, runner, begin, deadman)
+        done = _run_plan(run, operation, plan)
         second = operation.second()
         if isinstance(done, Executed) and second is not None:
-            done = _retire(second, host, runner, begin, done, deadman)
-        ended = done if isinstance(done, Executed) else roll_back(done, undoer.run, host.report, settle)
+            done = _retire(run, second, done)
+        ended = done if isinstance(done, Executed) else run.roll_back(done)
     except BaseException as error:
         # whatever it was, the host must not stay half done (legacy-faults F11)
-        failed = Failed(begun=tuple(journal.begun), cause=repr(error))
-        _end(roll_back(failed, undoer.run, host.report, settle), host, journal, deadman)
+        run.end(run.roll_back(Failed(begun=tuple(run.journal.begun), cause=repr(error))))
         raise
-    _end(ended, host, journal, deadman)
+    run.end(ended)
     if not isinstance(ended, Executed):
         return ended
-    _learn_name_servers(operation, host)
-    return _kept(operation, ended, plan, deadman)
+    _learn_name_servers(operation, run.host)
+    return _kept(run, operation, plan, ended)
 
 
-def _run_plan(
-    operation: Operation,
-    host: Host,
-    plan: Plan,
-    runner: StepRunner,
-    begin: Callable[[Step], None],
-    deadman: Deadman,
-) -> Executed | Failed:
+def _run_plan(run: _Run, operation: Operation, plan: Plan) -> Executed | Failed:
     """Run a plan's steps and see whether what they made may stay; nothing is taken back here."""
-    done = execute(plan, runner.run, begin, host.report)
+    done = run.execute(plan)
     # what a plan moved is there now: its VIF ports no longer speak against it
     again = replace(operation, keep_vif_ports=False)
     if isinstance(done, Executed) and any(isinstance(step, StartDhcpStep | IfupStep) for step in done.begun):
-        done = _follow_leases(again, host, runner, begin, done)
+        done = _follow_leases(run, again, done)
     if isinstance(done, Failed):
         return done
-    cause = _check(again, host, done, deadman)
+    cause = _check(run, again, done)
     return done if cause is None else Failed(begun=done.begun, cause=cause)
 
 
-def _follow_leases(
-    operation: Operation, host: Host, runner: StepRunner, begin: Callable[[Step], None], done: Executed
-) -> Executed | Failed:
+def _follow_leases(run: _Run, operation: Operation, done: Executed) -> Executed | Failed:
     """Do what nobody could plan without the leases: routes in the place of their subnets go.
 
     Returns:
         With all that was begun, by the plan before too.
     """
     try:
-        plan = steps_after_leases(make_plan(operation, host))
+        plan = steps_after_leases(make_plan(operation, run.host))
     except XsagentError as error:
         return Failed(begun=done.begun, cause=str(error))
     for warning in plan.warnings:
-        host.logger.warning("leave_out", operation=operation.name, reason=warning)
-    return joined(done, execute(plan, runner.run, begin, host.report))
+        run.host.logger.warning("leave_out", operation=operation.name, reason=warning)
+    return joined(done, run.execute(plan))
+
+
+def _retire(run: _Run, second: Operation, done: Executed) -> Executed | Failed:
+    """Take from the former management interface what the new one has now: a second plan, under the same deadman.
+
+    Returns:
+        With all that was begun, by the first plan too.
+    """
+    log_reasons(run.host.logger, second.desired.reasons)
+    try:
+        plan = make_plan(second, run.host)
+    except XsagentError as error:
+        return Failed(begun=done.begun, cause=str(error))
+    return joined(done, _run_plan(run, second, plan))
 
 
 def _learn_name_servers(operation: Operation, host: Host) -> None:
@@ -151,44 +201,10 @@ def _learn_name_servers(operation: Operation, host: Host) -> None:
     host.logger.info("learn_name_servers", subject=device, servers=" ".join(found.servers) if found else "")
 
 
-def _end(done: Executed | RolledBack | Stuck, host: Host, journal: Journal, deadman: Deadman) -> None:
-    """Close the journal: emptied when nothing is left to take back, left for the next run otherwise."""
-    if isinstance(done, Stuck):
-        deadman.stuck = True
-        journal.close()
-        return
-    try:
-        journal.commit()
-    except OSError as error:
-        # the next run will find that the host verifies, or that everything was taken back
-        host.logger.error("remove_journal_failed", reason=str(error))
-
-
-def _retire(
-    second: Operation,
-    host: Host,
-    runner: StepRunner,
-    begin: Callable[[Step], None],
-    done: Executed,
-    deadman: Deadman,
-) -> Executed | Failed:
-    """Take from the former management interface what the new one has now: a second plan, under the same deadman.
-
-    Returns:
-        With all that was begun, by the first plan too.
-    """
-    log_reasons(host.logger, second.desired.reasons)
-    try:
-        plan = make_plan(second, host)
-    except XsagentError as error:
-        return Failed(begun=done.begun, cause=str(error))
-    return joined(done, _run_plan(second, host, plan, runner, begin, deadman))
-
-
-def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -> str | None:
+def _check(run: _Run, operation: Operation, done: Executed) -> str | None:
     """Why the change must be taken back; None when it may stay. A check that cannot be made counts as a failure."""
     try:
-        left = _await_result(operation, host, done)
+        left = _await_result(operation, run.host, done)
         # a start that has nothing to take back is of a client that runs as wanted, and asks on
         lost = [step.device for step in left if isinstance(step, StartDhcpStep) and not step.undo]
         if len(lost) < len(left):
@@ -197,13 +213,13 @@ def _check(operation: Operation, host: Host, done: Executed, deadman: Deadman) -
         silent = done.silent_dhcp or (
             f"the lease of {lost[0]} was lost again; its client keeps asking" if lost else None
         )
-        return deadman.verify(silent, lambda: host.observe(operation.desired))
+        return run.deadman.verify(silent, lambda: run.host.observe(operation.desired))
     except (XsagentError, OSError) as error:
         return f"{operation.name}: the result could not be verified: {error}"
 
 
-def _kept(operation: Operation, done: Executed, plan: Plan, deadman: Deadman) -> Outcome:
-    reason = done.silent_dhcp or deadman.unverified
+def _kept(run: _Run, operation: Operation, plan: Plan, done: Executed) -> Outcome:
+    reason = done.silent_dhcp or run.deadman.unverified
     if reason is not None:
         return Unverified(reason=f"{operation.name}: {reason}", warnings=plan.warnings)
     return Applied(warnings=plan.warnings)

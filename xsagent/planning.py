@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ class Host:
 
     Attributes:
         memory: of XAPI's records, in a worker of the daemon.
-        start_guardian: how a guardian is started; None: as a program of its own.
+        start_guardian: for the deadman; None: a guardian is a program of its own.
     """
 
     paths: Paths
@@ -120,6 +120,10 @@ class Host:
                 remember_rolled_back(self.paths, configuration)
         except (XsagentError, OSError) as error:
             self.logger.error("remember_failed", reason=str(error))
+
+
+MakeHost = Callable[[Paths, Settings, OvsdbConnection], Host]
+"""`Host`, or one that is given more."""
 
 
 def interest_of(desired: Desired) -> Interest:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from xsagent.apply.guardian import Guardian, StartGuardian, start_guardian
+from xsagent.apply.guardian import Guardian, StartGuardian, exec_guardian
 from xsagent.apply.probe import probe_gateway
 from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, NetlinkError
@@ -38,7 +38,7 @@ class Deadman:
 
     Attributes:
         armed: the gateway answered before, so silence afterwards means that we cut the path.
-        guard: how a guardian is started.
+        start_guardian: called where it is armed.
         probe: look for the gateway at all (not with ``--no-deadman``: somebody is re-cabling).
         window_s: how long the gateway may stay silent once the change has begun, seconds.
         unverified: after `verify`: why the result could not be verified though it is kept.
@@ -48,7 +48,7 @@ class Deadman:
     desired: Desired
     observed: Topology
     paths: Paths
-    guard: StartGuardian = start_guardian
+    start_guardian: StartGuardian = exec_guardian
     armed: bool = False
     probe: bool = True
     window_s: float = 0.0
@@ -59,7 +59,7 @@ class Deadman:
 
     def __enter__(self) -> Self:
         if self.armed:
-            self._guardian = self.guard(self.paths, self.window_s)
+            self._guardian = self.start_guardian(self.paths, self.window_s)
         return self
 
     def __exit__(
@@ -127,15 +127,22 @@ def arm_deadman(
     window_s: float,
     *,
     probe: bool = True,
-    guard: StartGuardian = start_guardian,
+    start_guardian: StartGuardian | None = None,
 ) -> Deadman:
     """A deadman for one operation: armed when the present gateway answers now.
 
     Arguments:
         window_s: 0 for an operation without deadman (``--force``, ``--no-deadman``).
-        guard: how a guardian is started.
+        start_guardian: None for `exec_guardian`.
     """
-    deadman = Deadman(desired=desired, observed=observed, paths=paths, window_s=window_s, probe=probe, guard=guard)
+    deadman = Deadman(
+        desired=desired,
+        observed=observed,
+        paths=paths,
+        window_s=window_s,
+        probe=probe,
+        start_guardian=start_guardian or exec_guardian,
+    )
     if desired.management is None or window_s <= 0:
         return deadman
     deadman.armed = any(_probe(device, gateway, _BASELINE_S) for device, gateway in _present_gateways(observed))

@@ -62,14 +62,11 @@ StartGuardian = Callable[[Paths, float], Guardian]
 Raises ApplyError: it cannot be started, so nothing may be put at risk."""
 
 
-def start_guardian(paths: Paths, window_s: float) -> Guardian:
+def exec_guardian(paths: Paths, window_s: float) -> Guardian:
     """A guardian that is a program of its own, in a scope of its own where systemd runs (`StartGuardian`)."""
     plain = [*own_command("xsagent.cli.guardian"), *guardian_words(paths, window_s)]
-    for command in (scoped(plain, paths), plain):
-        guardian = spawn_guardian(partial(_execute, command)) if command is not None else None
-        if guardian is not None:
-            return guardian
-    raise ApplyError("the guardian of the management interface could not be started; nothing was changed")
+    commands = [command for command in (scoped(plain, paths), plain) if command is not None]
+    return spawn_guardian(*(partial(_execute, command) for command in commands))
 
 
 def guardian_words(paths: Paths, window_s: float) -> list[str]:
@@ -77,8 +74,20 @@ def guardian_words(paths: Paths, window_s: float) -> list[str]:
     return [f"--root-prefix={paths.root}", f"--window={window_s:.0f}", f"--run={os.getpid()}"]
 
 
-def spawn_guardian(run: Callable[[], NoReturn]) -> Guardian | None:
-    """Fork a process that is to `run` as a guardian; None unless it says in time that it watches."""
+def spawn_guardian(*ways: Callable[[], NoReturn]) -> Guardian:
+    """Fork a process that is to run as a guardian, in the first of these ways in which it says in time that it watches.
+
+    Raises:
+        ApplyError: none does.
+    """
+    for run in ways:
+        guardian = _spawn(run)
+        if guardian is not None:
+            return guardian
+    raise ApplyError("the guardian of the management interface could not be started; nothing was changed")
+
+
+def _spawn(run: Callable[[], NoReturn]) -> Guardian | None:
     try:
         pid, (heard, word), (life, says) = _fork_with_pipes()
     except OSError as error:  # no process or descriptor to spare

@@ -24,8 +24,6 @@ _PAUSE_S = 5.0
 
 MYPY = False
 if MYPY:  # what typing.TYPE_CHECKING says, without importing typing
-    from typing import NoReturn
-
     from xsagent.apply.guardian import Guardian
     from xsagent.config import Paths
 
@@ -37,17 +35,9 @@ def fork_guardian(paths: Paths, window_s: float) -> Guardian:
     processes (KillMode of xsagentd.service), so that it needs no scope of its own.
     """
     from xsagent.apply.guardian import guardian_words, spawn_guardian  # noqa: PLC0415 - a program needs none of it
-    from xsagent.errors import ApplyError  # noqa: PLC0415 - as above
 
     words = guardian_words(paths, window_s)
-
-    def run() -> NoReturn:
-        os._exit(main(words))
-
-    guardian = spawn_guardian(run)
-    if guardian is None:
-        raise ApplyError("the guardian of the management interface could not be started; nothing was changed")
-    return guardian
+    return spawn_guardian(lambda: os._exit(main(words)))
 
 
 def main(argv: list[str] | None = None) -> int:

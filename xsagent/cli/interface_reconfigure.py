@@ -17,7 +17,7 @@ from xsagent.cli.edge import end, run_edge
 if MYPY:
     from collections.abc import Sequence
 
-    from xsagent.sources.xapi_memory import XapiMemory
+    from xsagent.planning import MakeHost
 
 PROGRAM = "interface-reconfigure"
 _COLLECT_AFTER = 100_000
@@ -32,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_edge(PROGRAM, lambda: _hand_over_or_run(words))
 
 
-def run_here(words: Sequence[str], memory: XapiMemory) -> int:
-    """Run the command in this process, a worker of the daemon, which has a memory of XAPI."""
-    return run_edge(PROGRAM, lambda: _run(words, memory))
+def run_here(words: Sequence[str], make_host: MakeHost) -> int:
+    """Run the command in this process, a worker of the daemon, on the host that it makes."""
+    return run_edge(PROGRAM, lambda: _run(words, make_host))
 
 
 def _hand_over_or_run(words: Sequence[str]) -> int:
@@ -45,7 +45,7 @@ def _hand_over_or_run(words: Sequence[str]) -> int:
     return _run(words)
 
 
-def _run(words: Sequence[str], memory: XapiMemory | None = None) -> int:
+def _run(words: Sequence[str], make_host: MakeHost | None = None) -> int:
     # a run is short and drops what it is done with: looking for cycles among 500 VLANs' records took a fifth of it
     gc.set_threshold(_COLLECT_AFTER)
     from xsagent import __version__  # noqa: PLC0415 - one that is handed over needs none of it
@@ -60,7 +60,9 @@ def _run(words: Sequence[str], memory: XapiMemory | None = None) -> int:
         return 0
     from xsagent.cli.reconfigure_run import run_reconfigure  # noqa: PLC0415 - usage errors need none of it
 
-    return run_reconfigure(options, os.environ, memory)
+    if make_host is None:
+        return run_reconfigure(options, os.environ)
+    return run_reconfigure(options, os.environ, make_host)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from xsagent.apply.cache import write_dbcache
 from xsagent.apply.interruption import signals_end_the_run
@@ -18,7 +18,6 @@ from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rolled_back import forget_rolled_back
 from xsagent.cli.begin import begin
-from xsagent.cli.guardian import fork_guardian
 from xsagent.cli.outcome import answer, say, warn
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings
@@ -39,23 +38,20 @@ from xsagent.operations import (
     signal_networking_change,
 )
 from xsagent.plan.steps import Plan
-from xsagent.planning import Host, Operation, make_plan
+from xsagent.planning import Host, MakeHost, Operation, make_plan
 from xsagent.reconfigure import apply_operation, finish_earlier_run
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
 
-if TYPE_CHECKING:
-    from xsagent.sources.xapi_memory import XapiMemory
-
 _PROGRAM: Final = "interface-reconfigure"
 
 
-def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str], memory: XapiMemory | None = None) -> int:
+def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str], make_host: MakeHost = Host) -> int:
     """Run one command; returns its exit code.
 
     Args:
         options, environ: of the command.
-        memory: what a worker of the daemon knows of XAPI's records.
+        make_host: gives the host what the process has for it: a worker of the daemon has more than others.
 
     Raises:
         XsagentError: it failed before the first effect; the sentence is for the user.
@@ -64,7 +60,7 @@ def run_reconfigure(options: ReconfigureOptions, environ: Mapping[str, str], mem
     with signals_end_the_run():
         if options.action == "rewrite":
             return _rewrite(options, paths, settings)
-        return _up_or_down(options, paths, settings, memory)
+        return _up_or_down(options, paths, settings, make_host)
 
 
 def plan_only(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Desired, Plan]:
@@ -88,7 +84,7 @@ def _start(options: ReconfigureOptions, environ: Mapping[str, str]) -> tuple[Pat
 # --- up and down -----------------------------------------------------------------------------------------
 
 
-def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, memory: XapiMemory | None) -> int:
+def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, make_host: MakeHost) -> int:
     if options.dry_run:
         _print_plan(*_plan(options, paths, settings))
         return 0
@@ -97,8 +93,7 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         hold_lock(paths.lock, owner, settings.lock_wait_s),
         OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
     ):
-        guard = None if memory is None else fork_guardian
-        host = Host(paths, settings, connection, memory=memory, start_guardian=guard)
+        host = make_host(paths, settings, connection)
         earlier = finish_earlier_run(host)
         if isinstance(earlier, Stuck):
             if options.force is None:

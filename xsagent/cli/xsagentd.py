@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from xsagent import __version__
@@ -67,12 +68,14 @@ def _run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _load_commands(memory: XapiMemory) -> dict[str, Command]:
     """What workers run, with everything that they import lazily: a worker is to find it in memory."""
-    from xsagent.cli import drift, firewall, interface_reconfigure, recover  # noqa: PLC0415 - as above
+    from xsagent.cli import drift, firewall, guardian, interface_reconfigure, recover  # noqa: PLC0415 - as above
+    from xsagent.planning import Host  # noqa: PLC0415 - as above
 
     for module in _LAZY:
         importlib.import_module(module)
+    make_host = partial(Host, memory=memory, start_guardian=guardian.fork_guardian)
     return {
-        "interface-reconfigure": lambda words: interface_reconfigure.run_here(words, memory),
+        "interface-reconfigure": lambda words: interface_reconfigure.run_here(words, make_host),
         "recover": recover.main,
         "drift": lambda words: drift.main(words, memory),
         "firewall": firewall.main,

@@ -8,7 +8,10 @@ import signal
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
+
 from xsagent.apply.guardian import spawn_guardian
+from xsagent.errors import ApplyError
 
 
 def _end_at_once() -> NoReturn:
@@ -23,7 +26,8 @@ def test_one_that_ends_at_once_is_none_also_where_the_kernel_reaps() -> None:
     """Whoever started us may ignore SIGCHLD: the child is gone before anybody asks for it."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        assert spawn_guardian(_end_at_once) is None
+        with pytest.raises(ApplyError, match="could not be started; nothing was changed"):
+            spawn_guardian(_end_at_once, _end_at_once)
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -35,7 +39,8 @@ def test_none_without_a_descriptor_to_spare() -> None:
     spare = os.dup(2)
     resource.setrlimit(resource.RLIMIT_NOFILE, (spare + 3, limits[1]))
     try:
-        assert spawn_guardian(_end_at_once) is None
+        with pytest.raises(ApplyError, match="could not be started; nothing was changed"):
+            spawn_guardian(_end_at_once, _end_at_once)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         os.close(spare)
