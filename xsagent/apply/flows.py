@@ -1,8 +1,7 @@
 """Locking flows -> the switch, one ovs-ofctl process a bridge; and what the switch holds of them. Effects.
 
 `hotplug/handle` calls it between the OVSDB transaction and IFF_UP, and to verify. One bundle takes out whatever
-stands for a port and puts in what is wanted, so that there is no moment with half a rule set. ovs-ofctl is given
-the bridge's management socket by path: a bridge name could otherwise mean a remote switch.
+stands for a port and puts in what is wanted, so that there is no moment with half a rule set.
 """
 
 from __future__ import annotations
@@ -12,15 +11,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from xsagent.child import ChildResult, find_program, run_child
 from xsagent.errors import CommandError
 from xsagent.hotplug.locking import COOKIE
-from xsagent.model.values import parse_device_name
+from xsagent.ofctl import run_ofctl
 
 FLOWS_DEADLINE_S: Final = 10.0
-_DEFAULT: Final = "/usr/bin/ovs-ofctl"
-_OUTPUT_LIMIT: Final = 1 << 26
-"""64 MiB: a dump of 1,000 locked VIFs with a handful of addresses each is 5 MiB."""
 _ANY_COOKIE: Final = "-1"
 """Mask: the whole cookie counts."""
 _IN_PORT = re.compile(r"\bin_port=([0-9]+)\b", re.ASCII)
@@ -113,19 +108,3 @@ def is_same(wanted: Collection[str], present: Collection[Flow]) -> bool:
 
 def _match(in_port: int) -> str:
     return f"cookie={COOKIE}/{_ANY_COOKIE},in_port={in_port}"
-
-
-def run_ofctl(
-    rundir: Path, bridge: str, command: list[str], arguments: list[str], deadline_s: float, text: str | None = None
-) -> ChildResult:
-    """Run ovs-ofctl on one of this host's bridges, by its management socket.
-
-    Raises:
-        CommandError: it failed or passed its deadline.
-    """
-    program = find_program("ovs-ofctl", _DEFAULT)
-    target = f"unix:{rundir / parse_device_name(bridge)}.mgmt"
-    # Its own limit ends it in order; ours comes after, for a process that does not even look at the clock. Ports and
-    # tables are numbers, unless the command says --names: for names it connects twice more and asks for all ports.
-    words = [program, f"--timeout={max(1, int(deadline_s))}", "--no-names", *command, target, *arguments]
-    return run_child(words, deadline_s=deadline_s + 1, input_text=text, output_limit=_OUTPUT_LIMIT)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xsagent.apply.flows import FLOWS_DEADLINE_S, run_ofctl
+from xsagent.apply.flows import FLOWS_DEADLINE_S
+from xsagent.ofctl import run_ofctl
 from xsagent.plan.steps import SafetyFlowsStep
 from xsagent.topology.values import SAFETY_COOKIE
 
