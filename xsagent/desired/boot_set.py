@@ -13,9 +13,11 @@ from xsagent.desired.kind import PifKind, is_tagged, kind_of, label
 from xsagent.desired.notes import Notes
 from xsagent.desired.request import HostFacts
 from xsagent.desired.scene import has_ip
+from xsagent.desired.static_addresses import static_addresses, without_addresses
 from xsagent.errors import InputError
-from xsagent.model.records import IpMode, Pif
+from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
+from xsagent.topology.values import IpAddress
 
 
 def boot_set(snapshot: Snapshot, host: HostFacts, notes: Notes) -> tuple[Pif, ...]:
@@ -41,17 +43,16 @@ def boot_set(snapshot: Snapshot, host: HostFacts, notes: Notes) -> tuple[Pif, ..
 
 
 def without_repeated_addresses(snapshot: Snapshot, members: Sequence[Pif], notes: Notes) -> Snapshot:
-    """The snapshot in which no two of these PIFs have one static IPv4 address: the first one keeps it (pains.md 1)."""
-    holders: dict[str, list[Pif]] = defaultdict(list)
+    """The snapshot in which no two of these PIFs have one static address: the first one keeps it (pains.md 1)."""
+    holders: dict[IpAddress, Pif] = {}
+    changed: dict[Ref, Pif] = {}
     for pif in members:
-        if pif.ip_mode == IpMode.STATIC and pif.ip:
-            holders[pif.ip].append(pif)
-    changed = {}
-    for address, (first, *others) in holders.items():
-        for pif in others:
-            text = f"{address} is the address of {label(first)} too; it comes up without"
+        repeated = [address for address in static_addresses(pif) if holders.setdefault(address, pif) is not pif]
+        for address in repeated:
+            text = f"{address} is the address of {label(holders[address])} too; it comes up without"
             notes.warn("leave_out_address", label(pif), text)
-            changed[pif.ref] = dataclasses.replace(pif, ip_mode=IpMode.NONE)
+        if repeated:
+            changed[pif.ref] = without_addresses(pif, repeated)
     return dataclasses.replace(snapshot, pifs={**snapshot.pifs, **changed}) if changed else snapshot
 
 

@@ -5,8 +5,6 @@ The second plan of ``up --management``; the first one had both interfaces up. Ca
 
 from __future__ import annotations
 
-import dataclasses
-
 from xsagent.desired.dns_gateway import choose_roles
 from xsagent.desired.draft import Draft
 from xsagent.desired.ip import build_ip_configuration
@@ -14,7 +12,8 @@ from xsagent.desired.kind import label
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.desired.scene import Scene, ambiguous_bridges
-from xsagent.model.records import IpMode, Ipv6Mode, Pif
+from xsagent.desired.static_addresses import static_addresses, without_addresses
+from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
 from xsagent.topology.desired import Desired
 
@@ -39,24 +38,13 @@ def build_retirement(snapshot: Snapshot, request: Request, host: HostFacts, opti
         origin=request.origin,
         ambiguous_bridges=ambiguous_bridges(snapshot),
     )
-    reduced = _without_addresses_of(former, new)
+    reduced = without_addresses(former, static_addresses(new))
     if reduced == former or not scene.was_up(former) or _are_siblings(snapshot, former, new):
         return None
     draft = Draft()
     build_ip_configuration(scene, draft, reduced, choose_roles(scene, draft.notes))
     draft.notes.decide("retire_address", label(former), f"{label(new)} is management now and has its address")
     return Desired(topology=draft.as_topology(), ownership=ownership_of(snapshot), reasons=draft.notes.as_reasons())
-
-
-def _without_addresses_of(former: Pif, new: Pif) -> Pif:
-    reduced = former
-    if former.ip_mode == IpMode.STATIC and new.ip_mode == IpMode.STATIC and former.ip == new.ip:
-        reduced = dataclasses.replace(reduced, ip_mode=IpMode.NONE)
-    if former.ipv6_mode == Ipv6Mode.STATIC and new.ipv6_mode == Ipv6Mode.STATIC and set(former.ipv6) & set(new.ipv6):
-        left = tuple(address for address in former.ipv6 if address not in new.ipv6)
-        mode = Ipv6Mode.STATIC if left else Ipv6Mode.NONE
-        reduced = dataclasses.replace(reduced, ipv6=left, ipv6_mode=mode, ipv6_gateway="")
-    return reduced
 
 
 def _are_siblings(snapshot: Snapshot, former: Pif, new: Pif) -> bool:

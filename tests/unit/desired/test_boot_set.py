@@ -103,6 +103,37 @@ def test_an_address_is_not_configured_twice() -> None:
     assert any("192.0.2.10 is the address of" in text for text in warnings(_boot(records)))
 
 
+def test_an_ipv6_address_is_not_configured_twice_however_it_is_written() -> None:
+    """What is left of the record stays: other addresses, a gateway that they reach, the other family."""
+    records = _cache()
+    both = ("2001:db8::1/64", "2001:db8:1::1/64")
+    records.nic(0, management=True, ipv6_mode="Static", ipv6=("2001:DB8:0::1/48",))
+    gateway = {"primary_address_type": "IPv6", "other_config": {"defaultroute": "true"}}
+    records.nic(1, ipv6_mode="Static", ipv6=both, ipv6_gateway="2001:db8:1::ff", **gateway)
+    records.nic(2, **static(), ipv6_mode="Static", ipv6=both[:1], ipv6_gateway="2001:db8::ff")
+    desired = _boot(records)
+    devices = desired.topology.ip_devices
+    addresses = {name: [str(address.interface) for address in device.addresses] for name, device in devices.items()}
+    assert addresses == {
+        "xenbr0": ["2001:db8::1/48"],
+        "xenbr1": ["2001:db8:1::1/64"],
+        "xenbr2": ["192.0.2.10/24"],
+    }
+    assert [str(route.gateway) for route in devices["xenbr1"].routes] == ["2001:db8:1::ff"]
+    assert devices["xenbr2"].ipv6_mode == "none"
+    assert sum("2001:db8::1 is the address of" in text for text in warnings(desired)) == 2
+
+
+def test_a_link_local_address_may_be_on_every_link() -> None:
+    """It means something else on each (RFC 4291, section 2.5.6)."""
+    records = _cache()
+    records.nic(0, management=True, ipv6_mode="Static", ipv6=("fe80::1/64",))
+    records.nic(1, ipv6_mode="Static", ipv6=("fe80::1/64",))
+    desired = _boot(records)
+    assert [len(device.addresses) for device in desired.topology.ip_devices.values()] == [1, 1]
+    assert not warnings(desired)
+
+
 def test_members_of_a_bond_come_up_as_members() -> None:
     """Also where the inventory still names a member's own bridge."""
     records = _cache()

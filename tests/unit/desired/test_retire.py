@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from records_builder import HOST, NETLINK, Records, management, static
+from records_builder import HOST, NETLINK, Records, management, static, warnings
 
 from xsagent.desired.request import Request
 from xsagent.desired.retire import build_retirement
@@ -27,6 +27,18 @@ def test_the_address_that_moved_goes_from_the_former_interface() -> None:
     device = desired.topology.ip_devices["xenbr0"]
     assert (device.ipv4_mode, device.addresses) == ("none", ())
     assert (desired.topology.bridges, desired.topology.absent) == ({}, frozenset())
+
+
+def test_one_address_is_one_however_it_is_written() -> None:
+    """Its prefix or its spelling may differ between the two records."""
+    records = Records()
+    records.nic(0, **management(**static(), ipv6_mode="Static", ipv6=("2001:DB8:0::2/64",)))
+    new = records.nic(1, **static("192.0.2.11"), ipv6_mode="Static", ipv6=("2001:db8::2/48",))
+    desired = _retire(records, new)
+    assert desired is not None
+    device = desired.topology.ip_devices["xenbr0"]
+    assert [str(address.interface) for address in device.addresses] == ["192.0.2.10/24"]
+    assert device.ipv6_mode == "none"
 
 
 def test_other_addresses_stay() -> None:
@@ -63,3 +75,16 @@ def test_a_raised_interface_does_not_take_the_address_of_management() -> None:
     desired = records.up(records.nic(1, **static()))
     assert desired.topology.ip_devices["xenbr1"].addresses == ()
     assert any(reason.event == "leave_out_address" for reason in desired.reasons)
+
+
+def test_nor_does_it_take_managements_ipv6_address() -> None:
+    """Its IPv4 address it has all the same."""
+    fields = {"ipv6_mode": "Static", "ipv6": ("2001:db8::1/64",)}
+    records = Records()
+    records.nic(0, **management(**fields))
+    desired = records.up(records.nic(1, **static(), **fields))
+    device = desired.topology.ip_devices["xenbr1"]
+    assert [str(address.interface) for address in device.addresses] == ["192.0.2.10/24"]
+    assert warnings(desired) == [
+        "2001:db8::1 is the address of PIF uuid-eth0 (eth0) too; it comes up without",
+    ]
