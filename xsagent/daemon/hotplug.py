@@ -175,20 +175,23 @@ class HotplugThread:
 
     def _do(self, batch: list[Pending]) -> None:
         """Have a batch done, and what becomes due meanwhile."""
-        began, taken = time.thread_time(), list[Pending]()
+        began, kinds = time.thread_time(), set[bool]()
         self._guard(
-            lambda: self._settle_parts(attempt_parts(self._peers, self._parts(batch, taken))),
-            lambda text: self._fail_inside([pending.event for pending in taken], text),
+            lambda: self._settle_parts(attempt_parts(self._peers, self._parts(batch, kinds))),
+            lambda text: self._fail_inside(self._busy().values(), text),
         )
         self._last_end = time.monotonic()
-        if all(pending.background for pending in taken):
+        if kinds == {True}:
             with self._changed:
                 self._clock.charge(time.thread_time() - began)
 
-    def _parts(self, batch: list[Pending], taken: list[Pending]) -> Iterator[list[Work]]:
-        """The batch and those after it, as long as any is due; `taken` gets all that they are made of."""
+    def _parts(self, batch: list[Pending], kinds: set[bool]) -> Iterator[list[Work]]:
+        """The batch and those after it, as long as any is due, which may be for ever.
+
+        `kinds` gets whether they are of a resync.
+        """
         while batch:
-            taken += batch
+            kinds.update(pending.background for pending in batch)
             self._batches += 1
             self.heartbeat = time.monotonic()
             yield self._works([pending.event for pending in batch])
@@ -292,10 +295,15 @@ class HotplugThread:
             # one that cannot be told is no reason to leave the others, or the rest of a batch, without an end
             self._guard(partial(done, outcome), lambda _text: None)
 
-    def _fail_inside(self, events: Sequence[Event], text: str) -> None:
+    def _busy(self) -> dict[str, Event]:
+        """Events that are under way, by device, those that wait for their hook left out."""
+        with self._changed:
+            return {device: event for device, event in self._queue.busy().items() if device not in self._leaving}
+
+    def _fail_inside(self, events: Iterable[Event], text: str) -> None:
         """End events that met a fault of ours, unless settled before that or waiting for their hook."""
         for event in events:
-            if event.device in self._queue.busy() - self._leaving.keys():
+            if event.device in self._busy():
                 self._end(Outcome(event=event, result=Result.FAILED, text=text))
 
     # -- resync ----------------------------------------------------------------------------------------------

@@ -193,9 +193,9 @@ class KeyedQueue:
         """Whether anything is left to be done."""
         return any(key.busy is not None or key.waiting for key in self._keys.values())
 
-    def busy(self) -> frozenset[str]:
-        """Devices that were taken and not settled yet."""
-        return frozenset(name for name, key in self._keys.items() if key.busy is not None)
+    def busy(self) -> Mapping[str, Event]:
+        """The events that were taken and not settled yet, by device."""
+        return {name: key.busy.event for name, key in self._keys.items() if key.busy is not None}
 
     def placed(self, device: str) -> str | None:
         """The bridge on which the device's port was put last; None when that is not known."""

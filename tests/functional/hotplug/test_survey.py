@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
+import pytest
 from dom0 import KEYS, Dom0
 
 from xsagent.config import Paths, Settings
@@ -15,6 +17,7 @@ from xsagent.hotplug.work import Outcome, Result
 from xsagent.model.vif import DeviceType, VifId
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.reconcile.queue import Pending
 from xsagent.sandbox.daemons import wait_for
 
 VIF = VifId(1, 0)
@@ -112,3 +115,27 @@ def test_a_batch_that_meets_a_fault_ends_for_each_though_all_who_wait_are_in_tro
 
     assert (is_alive, {outcome.result for outcome in ended}) == (True, {Result.FAILED})
     assert not hotplug._queue.busy()
+
+
+def test_events_that_come_without_a_pause_leave_nothing_behind(dom0: Dom0, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one batch is settled another is under way and the next one waits: what is settled is forgotten."""
+    monkeypatch.setattr("xsagent.daemon.hotplug.MOST_AT_ONCE", 1)
+    hotplug = HotplugThread(Paths(root=dom0.sandbox.root), Settings())
+    kept: list[int] = []
+
+    def clear(domain: int) -> None:
+        hotplug.submit(Event(vif=VifId(domain, 0), kind=DeviceType.VIF, action=Action.CLEAR), done=go_on)
+
+    def go_on(outcome: Outcome) -> None:
+        kept.append(sum(isinstance(one, Pending) for one in gc.get_objects()))
+        if len(kept) < 100:
+            clear(outcome.event.vif.domid + 4)
+
+    for domain in range(20, 24):
+        clear(domain)
+    hotplug.start()
+    wait_for(lambda: len(kept) > 100 or not hotplug._thread.is_alive(), 60, "events were not settled")
+    hotplug.stop(10)
+
+    assert len(kept) > 100
+    assert max(kept) < 10
