@@ -83,7 +83,7 @@ words = st.one_of(
     st.text(max_size=12),
 )
 values = st.one_of(
-    st.sampled_from(["backend/vif/5/0", "vif5.0", "tap5.0", "vif", "tap", "1", ""]), st.text(max_size=20)
+    st.sampled_from(["backend/vif/5/0", "backend/tap/5/0", "vif5.0", "tap5.0", "vif", "tap", "1", ""]), st.text(max_size=20)
 )
 names = st.sampled_from(
     ["ACTION", "XENBUS_PATH", "XENBUS_TYPE", "INTERFACE", "vif", "UDEV_CALL", "SUBSYSTEM", "DEVPATH", "SEQNUM"]
@@ -127,6 +127,7 @@ def test_all_forms_of_a_call_mean_the_same_event(event: Event) -> None:
         return
     path = {"XENBUS_PATH": f"backend/vif/{vif.domid}/{vif.devid}"}
     named = path if kind is DeviceType.VIF else {"INTERFACE": event.device}
+    xenopsds = {"XENBUS_TYPE": str(kind), "XENBUS_PATH": f"backend/{kind}/{vif.domid}/{vif.devid}"}
     ids = [str(vif.domid), str(vif.devid)]
     expected = replace(event, from_udev=False)
 
@@ -135,6 +136,8 @@ def test_all_forms_of_a_call_mean_the_same_event(event: Event) -> None:
     assert parse_call([action, kind, *ids], {}) == expected
     assert parse_call([kind, *ids, action, "dummy"], {}) == expected
     assert parse_call([action], {"XENBUS_TYPE": kind, **path}) == expected
+    assert parse_call([action, f"type_if={kind}"], {**xenopsds, "INTERFACE": event.device}) == expected
+    assert parse_call([action], xenopsds) == expected
 
 
 # --- flows -----------------------------------------------------------------------------------------------

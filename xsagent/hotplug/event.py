@@ -20,7 +20,11 @@ MAX_DOMID: Final = 0x7FEF
 """Below DOMID_FIRST_RESERVED of xen/include/public/xen.h."""
 MAX_DEVID: Final = 0xFFFF
 
-_BACKEND_PATH = re.compile(r"(?:/local/domain/0/)?backend/vif/([0-9]{1,5})/([0-9]{1,5})", re.ASCII)
+_BACKEND_PATHS: Final = {
+    DeviceType.VIF: re.compile(r"(?:/local/domain/0/)?backend/vif/([0-9]{1,5})/([0-9]{1,5})", re.ASCII),
+    # a tap has no backend: udev and old callers name its VIF's, xenopsd one that it makes up (run_hotplug_script)
+    DeviceType.TAP: re.compile(r"(?:/local/domain/0/)?backend/(?:vif|tap)/([0-9]{1,5})/([0-9]{1,5})", re.ASCII),
+}
 _DEVICE = re.compile(r"(vif|tap)([0-9]{1,5})\.([0-9]{1,5})", re.ASCII)
 _KERNEL_NAME = re.compile(r"(?:.*/)?vif-([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 
@@ -177,7 +181,7 @@ def parse_uevent(properties: Mapping[str, str]) -> Event | None:
 
 def _uevent_vif(properties: Mapping[str, str]) -> VifId | None:
     if properties.get("SUBSYSTEM") == "xen-backend":
-        match = _BACKEND_PATH.fullmatch(properties.get("XENBUS_PATH", ""))
+        match = _BACKEND_PATHS[DeviceType.VIF].fullmatch(properties.get("XENBUS_PATH", ""))
         match = match or _KERNEL_NAME.fullmatch(properties.get("DEVPATH", ""))
         return _parse_ids(match[1], match[2]) if match else None
     if properties.get("SUBSYSTEM") != "net":
@@ -242,9 +246,9 @@ def _from_environment(kind: DeviceType, variable: str, environ: Mapping[str, str
     if not text:
         return None
     if variable == "XENBUS_PATH":
-        match = _BACKEND_PATH.fullmatch(text)
+        match = _BACKEND_PATHS[kind].fullmatch(text)
         if match is None:
-            raise UsageError(f"XENBUS_PATH {shown(text)} names no vif; nothing was changed")
+            raise UsageError(f"XENBUS_PATH {shown(text)} names no {kind}; nothing was changed")
         return _parse_ids(match[1], match[2])
     if variable == "INTERFACE" or kind is DeviceType.VIF:
         return parse_device(text)[1]

@@ -30,6 +30,17 @@ def sent(dom0: Dom0) -> set[str]:
     return arrived(dom0.sandbox, dom0.guest, dom0.watcher, EVERY)
 
 
+def xenopsds(kind: str) -> dict[str, str]:
+    """The environment of a call by xenopsd itself, beside what every process has."""
+    return {
+        "script": "/etc/xensource/scripts/vif",
+        "XENBUS_TYPE": kind,
+        "XENBUS_PATH": f"backend/{kind}/1/0",
+        "XENBUS_BASE_PATH": "backend",
+        "INTERFACE": f"{kind}1.0",
+    }
+
+
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
     """The sentence for people."""
     return done.stderr.strip().splitlines()[-1]
@@ -201,6 +212,23 @@ def test_a_move_takes_port_and_flows_to_the_other_bridge(dom0: Dom0) -> None:
     dom0.write("bridge", "xenbr0")
     dom0.vif("move", "vif", XENBUS_PATH="backend/vif/1/0")
     assert sent(dom0) == own_frames().keys()
+
+
+def test_xenopsds_move_takes_vif_and_tap_along(dom0: Dom0) -> None:
+    """VIF.move: xenopsd writes the bridge, then calls for the vif and for the tap, with an environment for each."""
+    dom0.vif("vif", "1", "0", "online")
+    dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
+    dom0.vif("add", "type_if=tap", **xenopsds("tap"))
+    assert dom0.bridge_of("tap1.0") == "xenbr0"
+    dom0.write("bridge", "xenbr1")
+
+    for kind in ("vif", "tap"):
+        dom0.vif("move", f"type_if={kind}", **xenopsds(kind))
+
+    assert (dom0.bridge_of(), dom0.bridge_of("tap1.0")) == ("xenbr1", "xenbr1")
+    assert dom0.read(f"{KEYS.hotplug}/tap-ofport") == dom0.vsctl("get", "Interface", "tap1.0", "ofport")
+    dom0.vif("remove", "type_if=tap", **xenopsds("tap"))
+    assert (dom0.bridge_of(), dom0.bridge_of("tap1.0")) == ("xenbr1", "")
 
 
 def test_a_vlan_bridge_gives_the_port_its_tag_and_a_move_takes_it_back(dom0: Dom0) -> None:

@@ -10,6 +10,18 @@ from xsagent.model.vif import DeviceType, VifId
 
 ONLINE = Event(vif=VifId(5, 1), kind=DeviceType.VIF, action=Action.ONLINE)
 TAP = Event(vif=VifId(5, 1), kind=DeviceType.TAP, action=Action.ADD)
+BOTH = {"vif": DeviceType.VIF, "tap": DeviceType.TAP}
+
+
+def xenopsd(kind: str) -> dict[str, str]:
+    """What xenopsd sets for a call of its own (``run_hotplug_script``): a tap's XENBUS_PATH is of no directory."""
+    return {
+        "script": "/etc/xensource/scripts/vif",
+        "XENBUS_TYPE": kind,
+        "XENBUS_PATH": f"backend/{kind}/5/1",
+        "XENBUS_BASE_PATH": "backend",
+        "INTERFACE": f"{kind}5.1",
+    }
 
 
 @pytest.mark.parametrize(
@@ -31,6 +43,19 @@ TAP = Event(vif=VifId(5, 1), kind=DeviceType.TAP, action=Action.ADD)
 def test_every_form_of_call_is_understood(words: str, environment: dict[str, str], expected: Event) -> None:
     """Old arguments, udev's, vif-real's and those that leave the type to XENBUS_TYPE (features.md section 15)."""
     assert parse_call(words.split(), environment) == expected
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("action", ["online", "add", "move", "remove"])
+def test_xenopsds_own_calls_are_understood(action: str, kind: str) -> None:
+    """With its whole environment, with the type as a word and without, and by a xenopsd that names no INTERFACE."""
+    environment = xenopsd(kind)
+    without = {name: value for name, value in environment.items() if name != "INTERFACE"}
+    expected = Event(vif=VifId(5, 1), kind=BOTH[kind], action=Action(action))
+
+    assert parse_call([action, f"type_if={kind}"], environment) == expected
+    assert parse_call([action], environment) == expected
+    assert parse_call([action, f"type_if={kind}"], without) == expected
 
 
 @pytest.mark.parametrize("environment", [{"UDEV_CALL": "1"}, {"ACTION": "online", "SEQNUM": "42"}])
@@ -58,6 +83,9 @@ def test_udevs_calls_are_told_apart(environment: dict[str, str]) -> None:
         ("online vif 5 1", {"XENBUS_PATH": "backend/vif/5/2"}),
         ("online", {"XENBUS_PATH": "backend/vif/5/1/../2"}),
         ("online", {"XENBUS_PATH": "backend/vbd/5/1"}),
+        ("move vif", {"XENBUS_PATH": "backend/tap/5/1"}),
+        ("move type_if=tap", {"XENBUS_PATH": "backend/tap/5/1", "INTERFACE": "tap5.2"}),
+        ("move type_if=tap", {"XENBUS_PATH": "backend/vbd/5/1", "INTERFACE": "tap5.1"}),
         ("add tap", {"INTERFACE": "tap5.1;reboot"}),
         ("add tap", {"INTERFACE": "eth0"}),
     ],
@@ -108,6 +136,7 @@ def test_uevents_of_guests_devices_are_events(properties: dict[str, str], expect
     [
         {"SUBSYSTEM": "xen-backend", "ACTION": "add", "DEVPATH": "/devices/console-5-0"},
         {"SUBSYSTEM": "xen-backend", "ACTION": "online", "XENBUS_PATH": "backend/vbd/5/1"},
+        {"SUBSYSTEM": "xen-backend", "ACTION": "online", "XENBUS_PATH": "backend/tap/5/1"},
         {"SUBSYSTEM": "net", "ACTION": "add", "INTERFACE": "vif5.1"},
         {"SUBSYSTEM": "net", "ACTION": "add", "INTERFACE": "eth0"},
         {"SUBSYSTEM": "net", "ACTION": "filter", "INTERFACE": "tap5.1"},
