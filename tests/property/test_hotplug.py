@@ -83,7 +83,8 @@ words = st.one_of(
     st.text(max_size=12),
 )
 values = st.one_of(
-    st.sampled_from(["backend/vif/5/0", "backend/tap/5/0", "vif5.0", "tap5.0", "vif", "tap", "1", ""]), st.text(max_size=20)
+    st.sampled_from(["backend/vif/5/0", "backend/tap/5/0", "vif5.0", "tap5.0", "vif", "tap", "1", ""]),
+    st.text(max_size=20),
 )
 names = st.sampled_from(
     ["ACTION", "XENBUS_PATH", "XENBUS_TYPE", "INTERFACE", "vif", "UDEV_CALL", "SUBSYSTEM", "DEVPATH", "SEQNUM"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from guest_traffic import MAC
+from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
 
 from xsagent.apply.xenstore import write_key
 from xsagent.config import Paths
@@ -30,6 +30,19 @@ VIF_UUID = "ad183578-73d1-5ace-8bdc-9e32c65a5032"
 NETWORK = "e65a64e7-d3e1-5188-9362-812424459b12"
 VIF = VifId(1, 0)
 KEYS = build_paths(VIF, Layout.UUID, VM)
+LOCKED = ["Locked", {"ipv4": [IPV4], "ipv6": [IPV6]}]
+FLOWS = 12 + 2 + 5
+"""Of a locked VIF, and for each of its IPv4 and IPv6 addresses."""
+EVERY = own_frames() | spoofed_frames()
+ALL_IDS = {
+    "xs-vif-uuid": VIF_UUID,
+    "xs-vm-uuid": VM,
+    "xs-network-uuid": NETWORK,
+    "attached-mac": MAC,
+    "iface-id": VIF_UUID,
+    "vm-id": VM,
+    "iface-status": "active",
+}
 
 
 @dataclass
@@ -151,3 +164,8 @@ def write_hook(dom0: Dom0) -> Path:
     hook.write_text(f'#!{shell}\necho "$@" >>{record}\nexit 3\n')
     hook.chmod(0o755)
     return record
+
+
+def sent(dom0: Dom0) -> set[str]:
+    """Names of the guest's frames that arrive at the watcher."""
+    return arrived(dom0.sandbox, dom0.guest, dom0.watcher, EVERY)

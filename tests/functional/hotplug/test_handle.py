@@ -5,40 +5,10 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from dom0 import KEYS, NETWORK, VIF_UUID, VM, Dom0, write_hook
-from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
+from dom0 import ALL_IDS, EVERY, FLOWS, KEYS, LOCKED, VIF_UUID, VM, Dom0, sent, write_hook
+from guest_traffic import own_frames
 
 from xsagent.apply.flows import read_flows
-
-LOCKED = ["Locked", {"ipv4": [IPV4], "ipv6": [IPV6]}]
-FLOWS = 12 + 2 + 5
-"""Of a locked VIF, and for each of its IPv4 and IPv6 addresses."""
-EVERY = own_frames() | spoofed_frames()
-ALL_IDS = {
-    "xs-vif-uuid": VIF_UUID,
-    "xs-vm-uuid": VM,
-    "xs-network-uuid": NETWORK,
-    "attached-mac": MAC,
-    "iface-id": VIF_UUID,
-    "vm-id": VM,
-    "iface-status": "active",
-}
-
-
-def sent(dom0: Dom0) -> set[str]:
-    """Names of the guest's frames that arrive at the watcher."""
-    return arrived(dom0.sandbox, dom0.guest, dom0.watcher, EVERY)
-
-
-def xenopsds(kind: str) -> dict[str, str]:
-    """The environment of a call by xenopsd itself, beside what every process has."""
-    return {
-        "script": "/etc/xensource/scripts/vif",
-        "XENBUS_TYPE": kind,
-        "XENBUS_PATH": f"backend/{kind}/1/0",
-        "XENBUS_BASE_PATH": "backend",
-        "INTERFACE": f"{kind}1.0",
-    }
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
@@ -191,62 +161,6 @@ def test_a_disabled_vif_is_on_no_bridge_and_still_connected(dom0: Dom0) -> None:
     dom0.rules("filter")
     assert dom0.bridge_of() == ""
     assert read_flows(dom0.rundir, "xenbr0") == {}
-
-
-def test_a_move_takes_port_and_flows_to_the_other_bridge(dom0: Dom0) -> None:
-    """After a move the old bridge holds no flow of it, the new one all, and what others hung on the row is there."""
-    dom0.lock(LOCKED)
-    dom0.vif("vif", "1", "0", "online")
-    dom0.vsctl("set", "Interface", "vif1.0", "ingress_policing_rate=1000", "external_ids:foreign=1")
-    dom0.write("bridge", "xenbr1")
-
-    dom0.vif("move", "vif", XENBUS_PATH="backend/vif/1/0")
-
-    port = int(dom0.vsctl("get", "Interface", "vif1.0", "ofport"))
-    assert dom0.bridge_of() == "xenbr1"
-    assert dom0.vsctl("get", "Interface", "vif1.0", "ingress_policing_rate") == "1000"
-    assert dom0.ids() == ALL_IDS | {"foreign": "1"}
-    assert read_flows(dom0.rundir, "xenbr0") == {}
-    assert len(read_flows(dom0.rundir, "xenbr1")[port]) == FLOWS
-    assert dom0.read(f"{KEYS.hotplug}/vif-ofport") == str(port)
-    dom0.write("bridge", "xenbr0")
-    dom0.vif("move", "vif", XENBUS_PATH="backend/vif/1/0")
-    assert sent(dom0) == own_frames().keys()
-
-
-def test_xenopsds_move_takes_vif_and_tap_along(dom0: Dom0) -> None:
-    """VIF.move: xenopsd writes the bridge, then calls for the vif and for the tap, with an environment for each."""
-    dom0.vif("vif", "1", "0", "online")
-    dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
-    dom0.vif("add", "type_if=tap", **xenopsds("tap"))
-    assert dom0.bridge_of("tap1.0") == "xenbr0"
-    dom0.write("bridge", "xenbr1")
-
-    for kind in ("vif", "tap"):
-        dom0.vif("move", f"type_if={kind}", **xenopsds(kind))
-
-    assert (dom0.bridge_of(), dom0.bridge_of("tap1.0")) == ("xenbr1", "xenbr1")
-    assert dom0.read(f"{KEYS.hotplug}/tap-ofport") == dom0.vsctl("get", "Interface", "tap1.0", "ofport")
-    dom0.vif("remove", "type_if=tap", **xenopsds("tap"))
-    assert (dom0.bridge_of(), dom0.bridge_of("tap1.0")) == ("xenbr1", "")
-
-
-def test_a_vlan_bridge_gives_the_port_its_tag_and_a_move_takes_it_back(dom0: Dom0) -> None:
-    """A VLAN bridge is a tag on its parent; trunks are set beside it."""
-    dom0.add_bridge("xapi5", "xenbr0", "50")
-    dom0.write("bridge", "xapi5")
-    dom0.vif("vif", "1", "0", "online")
-    assert (dom0.bridge_of(), dom0.vsctl("get", "Port", "vif1.0", "tag")) == ("xapi5", "50")
-
-    dom0.write("bridge", "xenbr0")
-    dom0.write("trunks", "30,20")
-    dom0.vif("move", XENBUS_PATH="backend/vif/1/0")
-
-    assert (dom0.bridge_of(), dom0.vsctl("get", "Port", "vif1.0", "tag")) == ("xenbr0", "[]")
-    assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[20, 30]"
-    dom0.write("trunks", "")
-    dom0.vif("move", XENBUS_PATH="backend/vif/1/0")
-    assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[]"
 
 
 def test_offloads_of_the_vif_are_set_and_a_refused_one_is_no_failure(dom0: Dom0) -> None:

@@ -1,0 +1,75 @@
+"""Guests' devices that go to another bridge, by the vif script's ``move`` and by setup-vif-rules."""
+
+from __future__ import annotations
+
+from dom0 import ALL_IDS, FLOWS, KEYS, LOCKED, Dom0, sent
+from guest_traffic import own_frames
+
+from xsagent.apply.flows import read_flows
+
+
+def xenopsds(kind: str) -> dict[str, str]:
+    """The environment of a call by xenopsd itself, beside what every process has."""
+    return {
+        "script": "/etc/xensource/scripts/vif",
+        "XENBUS_TYPE": kind,
+        "XENBUS_PATH": f"backend/{kind}/1/0",
+        "XENBUS_BASE_PATH": "backend",
+        "INTERFACE": f"{kind}1.0",
+    }
+
+
+def test_a_move_takes_port_and_flows_to_the_other_bridge(dom0: Dom0) -> None:
+    """After a move the old bridge holds no flow of it, the new one all, and what others hung on the row is there."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+    dom0.vsctl("set", "Interface", "vif1.0", "ingress_policing_rate=1000", "external_ids:foreign=1")
+    dom0.write("bridge", "xenbr1")
+
+    dom0.vif("move", "vif", XENBUS_PATH="backend/vif/1/0")
+
+    port = int(dom0.vsctl("get", "Interface", "vif1.0", "ofport"))
+    assert dom0.bridge_of() == "xenbr1"
+    assert dom0.vsctl("get", "Interface", "vif1.0", "ingress_policing_rate") == "1000"
+    assert dom0.ids() == ALL_IDS | {"foreign": "1"}
+    assert read_flows(dom0.rundir, "xenbr0") == {}
+    assert len(read_flows(dom0.rundir, "xenbr1")[port]) == FLOWS
+    assert dom0.read(f"{KEYS.hotplug}/vif-ofport") == str(port)
+    dom0.write("bridge", "xenbr0")
+    dom0.vif("move", "vif", XENBUS_PATH="backend/vif/1/0")
+    assert sent(dom0) == own_frames().keys()
+
+
+def test_xenopsds_move_takes_vif_and_tap_along(dom0: Dom0) -> None:
+    """VIF.move: xenopsd writes the bridge, then calls for the vif and for the tap, with an environment for each."""
+    dom0.vif("vif", "1", "0", "online")
+    dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
+    dom0.vif("add", "type_if=tap", **xenopsds("tap"))
+    assert dom0.bridge_of("tap1.0") == "xenbr0"
+    dom0.write("bridge", "xenbr1")
+
+    for kind in ("vif", "tap"):
+        dom0.vif("move", f"type_if={kind}", **xenopsds(kind))
+
+    assert (dom0.bridge_of(), dom0.bridge_of("tap1.0")) == ("xenbr1", "xenbr1")
+    assert dom0.read(f"{KEYS.hotplug}/tap-ofport") == dom0.vsctl("get", "Interface", "tap1.0", "ofport")
+    dom0.vif("remove", "type_if=tap", **xenopsds("tap"))
+    assert (dom0.bridge_of(), dom0.bridge_of("tap1.0")) == ("xenbr1", "")
+
+
+def test_a_vlan_bridge_gives_the_port_its_tag_and_a_move_takes_it_back(dom0: Dom0) -> None:
+    """A VLAN bridge is a tag on its parent; trunks are set beside it."""
+    dom0.add_bridge("xapi5", "xenbr0", "50")
+    dom0.write("bridge", "xapi5")
+    dom0.vif("vif", "1", "0", "online")
+    assert (dom0.bridge_of(), dom0.vsctl("get", "Port", "vif1.0", "tag")) == ("xapi5", "50")
+
+    dom0.write("bridge", "xenbr0")
+    dom0.write("trunks", "30,20")
+    dom0.vif("move", XENBUS_PATH="backend/vif/1/0")
+
+    assert (dom0.bridge_of(), dom0.vsctl("get", "Port", "vif1.0", "tag")) == ("xenbr0", "[]")
+    assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[20, 30]"
+    dom0.write("trunks", "")
+    dom0.vif("move", XENBUS_PATH="backend/vif/1/0")
+    assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[]"
