@@ -143,6 +143,20 @@ class HostRecords:
         }
         return pif
 
+    def sriov(self, physical: str) -> Record:
+        """The logical PIF of SR-IOV on a NIC that is there already, on a network of its own."""
+        name, ref = f"pif {physical} sriov", record_ref(f"sriov {physical}")
+        pif = self._pif(name, physical, "", MAC="fe:ff:ff:ff:ff:ff", sriov_logical_PIF_of=[ref])
+        self.classes["PIF"][record_ref(f"pif {physical}")]["sriov_physical_PIF_of"].append(ref)
+        self.classes.setdefault("network_sriov", {})[ref] = {
+            "uuid": record_uuid(f"sriov {physical}"),
+            "physical_PIF": record_ref(f"pif {physical}"),
+            "logical_PIF": record_ref(name),
+            "requires_reboot": False,
+            "configuration_mode": "sysfs",
+        }
+        return pif
+
     def network_of(self, pif: Record) -> Record:
         """A PIF's network record."""
         return self.classes["network"][pif["network"]]

@@ -28,6 +28,7 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
     made = _made_by_plan(present)
     for link in present.topology.links.values():
         warnings += _check_nic(link, observed, made)
+    warnings += _check_virtual_functions(present, observed)
     if options.keep_vif_ports:
         _check_vifs(present, observed)
     return present, tuple(warnings)
@@ -100,7 +101,7 @@ def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str
     if present is None:
         if link.name in made:
             return []
-        raise DeviceAbsentError(f"network device {link.name} is not on this host; nothing was changed")
+        raise _absent(link.name)
     if link.expected_mac is None or present.mac == link.expected_mac:
         return []
     other = next((nic.name for nic in observed.links.values() if nic.physical and nic.mac == link.expected_mac), None)
@@ -110,6 +111,20 @@ def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str
             "are named otherwise than XAPI knows them; nothing was changed"
         )
     return [f"{link.name} has MAC {present.mac}, not {link.expected_mac} as its PIF says; used by its name"]
+
+
+def _check_virtual_functions(desired: Desired, observed: Topology) -> list[str]:
+    warnings: list[str] = []
+    for device in sorted(desired.virtual_functions):
+        if device not in observed.links:
+            raise _absent(device)
+        if observed.links[device].virtual_functions is None:
+            warnings.append(f"the kernel shows no SR-IOV on {device}, so it gets no virtual functions")
+    return warnings
+
+
+def _absent(device: str) -> DeviceAbsentError:
+    return DeviceAbsentError(f"network device {device} is not on this host; nothing was changed")
 
 
 def _made_by_plan(desired: Desired) -> frozenset[str]:

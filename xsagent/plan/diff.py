@@ -147,7 +147,7 @@ def _virtual_function_steps(desired: Desired, observed: Topology) -> list[Step]:
             undo=(VirtualFunctionsStep(device=device, remove=True, required=False),),
         )
         for device in sorted(desired.virtual_functions)
-        if device in observed.links and observed.links[device].virtual_functions == 0
+        if observed.links[device].virtual_functions == 0
     ]
 
 

@@ -42,6 +42,7 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
     vlan_bridges = [port for port in ports if is_vlan_bridge(port)]
     names = {name for port in ports for name in (port.name, *port.interfaces)}
     names |= {*topology.bridges, *topology.links, *topology.ip_devices, *(key.name for key in topology.absent)}
+    names |= desired.virtual_functions
     if desired.management is not None:
         names.add(desired.management.device)
     dropped = {key.name for key in topology.absent if key.kind is ObjectKind.BRIDGE}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
+import pytest
+
+from xsagent.errors import DeviceAbsentError
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import OvsdbStep, StartDhcpStep, StopDhcpStep, UpdateIssueStep
@@ -63,3 +66,21 @@ def test_a_vlan_bridge_that_moves_onto_a_taken_tag_is_not_adapted_to_a_role() ->
     assert [type(step) for step in plan.steps] == [StopDhcpStep, OvsdbStep, UpdateIssueStep]
     assert plan.steps[0].undo == (StartDhcpStep(device="xapi17", client=client),)
     assert plan.warnings == ()
+
+
+def test_virtual_functions_of_a_nic_that_is_not_there_are_refused_by_its_name() -> None:
+    """Exit 0 with nothing to do would tell XAPI that guests can have some."""
+    desired = Desired(topology=Topology(), virtual_functions=frozenset({"eth2"}))
+
+    with pytest.raises(DeviceAbsentError, match="network device eth2 is not on this host; nothing was changed"):
+        build_plan(desired, Topology(links={"eth1": Link(name="eth1")}), PlanOptions())
+
+
+def test_a_nic_without_sriov_is_a_warning() -> None:
+    """Its driver may make them in a way of its own."""
+    desired = Desired(topology=Topology(), virtual_functions=frozenset({"eth2"}))
+
+    plan = build_plan(desired, Topology(links={"eth2": Link(name="eth2")}), PlanOptions())
+
+    assert plan.steps == ()
+    assert plan.warnings == ("the kernel shows no SR-IOV on eth2, so it gets no virtual functions",)

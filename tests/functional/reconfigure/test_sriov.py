@@ -1,0 +1,72 @@
+"""An SR-IOV network is plugged: its NIC gets virtual functions, and is looked for first.
+
+No NIC here can have any, so the driver's part of sysfs is files below the root prefix.
+"""
+
+from __future__ import annotations
+
+import json
+
+from host_records import HostRecords
+from host_state import transactions
+from xapi_host import XapiHost
+
+
+def make_functions(host: XapiHost, device: str) -> None:
+    """Let the driver of a NIC have eight functions, none of them in use."""
+    directory = _directory(host, device)
+    host.sandbox.run(["mount", "-t", "tmpfs", "tmpfs", f"{host.sandbox.root}/sys"])
+    host.sandbox.run(["mkdir", "-p", directory])
+    host.sandbox.run(["sh", "-c", f"echo 8 > {directory}/sriov_totalvfs; echo 0 > {directory}/sriov_numvfs"])
+
+
+def functions(host: XapiHost, device: str) -> tuple[int, str]:
+    """How many it has, and when they were made."""
+    path = f"{_directory(host, device)}/sriov_numvfs"
+    return int(host.sandbox.run(["cat", path]).stdout), host.sandbox.run(["stat", "-c", "%y", path]).stdout
+
+
+def _directory(host: XapiHost, device: str) -> str:
+    return f"{host.sandbox.root}/sys/class/net/{device}/device"
+
+
+def test_a_nic_that_nothing_else_uses_gets_its_virtual_functions() -> None:
+    """Also where no bridge, address or route makes anybody look at it; a second run has nothing to do.
+
+    `show --json`, from which plans are made elsewhere, has their number.
+    """
+    records = HostRecords()
+    records.nic("eth1")
+    logical = records.sriov("eth1")
+    with XapiHost(records) as host:
+        make_functions(host, "eth1")
+
+        host.up(logical)
+
+        made = functions(host, "eth1")
+        assert made[0] == 8
+        shown = host.sandbox.run(["xsagent", "show", f"--root-prefix={host.sandbox.root}", "--json"]).stdout
+        assert json.loads(shown)["links"]["eth1"]["virtual_functions"] == 8
+        host.up(logical)
+        assert functions(host, "eth1") == made
+        host.down(logical)
+        assert functions(host, "eth1") == made
+
+
+def test_a_nic_that_is_not_there_is_named_and_one_without_sriov_is_a_warning() -> None:
+    """Exit 1 with nothing changed for the one; the other's network is none of its NIC's fault."""
+    records = HostRecords()
+    records.nic("eth1")
+    records.nic("eth7")
+    plain, absent = records.sriov("eth1"), records.sriov("eth7")
+    with XapiHost(records) as host:
+        before = transactions(host.sandbox)
+
+        done = host.run("up", plain)
+        assert done.returncode == 0
+        assert "the kernel shows no SR-IOV on eth1" in done.stderr
+
+        done = host.run("up", absent)
+        assert done.returncode == 1
+        assert "network device eth7 is not on this host; nothing was changed" in done.stderr.splitlines()[-1]
+        assert transactions(host.sandbox) == before
