@@ -87,6 +87,16 @@ class Namespaces:
     def stop(self) -> None:
         """End every process inside and wait until they are gone; idempotent."""
         _end(self._unshare)
+        self._wake_entries()
+
+    def _wake_entries(self) -> None:
+        """Let each nsenter(1) end: it stopped itself when its command was stopped, and nobody told it of that's end."""
+        entry = f"nsenter\0--target={self.pid}\0".encode()
+        for cmdline in Path("/proc").glob("[0-9]*/cmdline"):
+            # whoever has ended meanwhile needs no waking
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if cmdline.read_bytes().startswith(entry):
+                    os.kill(int(cmdline.parent.name), signal.SIGCONT)
 
     def entry(self, host: str = "") -> list[str]:
         """The nsenter(1) command after which a command's words follow.

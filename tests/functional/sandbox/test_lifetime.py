@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -14,6 +15,7 @@ import pytest
 import xsagent
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.namespaces import pid_of
 from xsagent.sandbox.spec import nic_mac
 
 
@@ -68,6 +70,23 @@ def _network_namespaces() -> set[Path]:
         except OSError:
             continue
     return found
+
+
+def test_a_command_that_was_stopped_leaves_nothing_behind() -> None:
+    """Also when it was continued: nsenter(1), which waits for it outside, stops with it and hears of nothing more."""
+    with Sandbox() as sandbox:
+        waiting = sandbox.spawn(["sleep", "1000"])
+        process = pid_of(waiting)
+        os.kill(process, signal.SIGSTOP)
+        wait_for(lambda: _state(waiting.pid) == "T", 10, "nsenter did not stop")
+        os.kill(process, signal.SIGCONT)
+
+    assert waiting.wait(10) == -signal.SIGKILL
+
+
+def _state(pid: int) -> str:
+    """What ps(1) says of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_the_machines_etc_cannot_be_changed_from_inside() -> None:
