@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from ipaddress import IPv6Address
@@ -37,9 +38,14 @@ def packet_socket(device: str, protocol: int) -> Iterator[socket.socket]:
     require_device(device)
     try:
         # Protocol 0 until it is bound, or it would hear every device's packets in between (packet(7)).
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        try:
             raw.bind((device, protocol))
             yield raw
+        finally:
+            # close(2) waits until no processor can still hand it a packet, some ms (net/packet/af_packet.c,
+            # packet_release()): nobody who has his answer need wait for that
+            threading.Thread(target=raw.close).start()
     except OSError as error:
         raise NetlinkError(f"cannot send or hear packets on {device}: {error.strerror or error}") from error
 
