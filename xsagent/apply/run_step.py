@@ -12,6 +12,7 @@ from typing import assert_never
 
 from xsagent.apply import dhcp, ethtool, ifcfg, netlink, routes
 from xsagent.apply.files import remove_file, replace_file
+from xsagent.apply.locked_ports import read_locked_ports, relock_ports
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.resolver import apply_resolver
 from xsagent.apply.safety_flows import replace_safety_flows
@@ -79,7 +80,7 @@ class StepRunner:
         """
         match step:
             case OvsdbStep():
-                apply_ovsdb(self.connection, step, time.monotonic() + _SWITCH_S)
+                self._run_transaction(step)
             case SafetyFlowsStep():
                 replace_safety_flows(self.paths.ovs_rundir, step)
             case VirtualFunctionsStep():
@@ -98,6 +99,15 @@ class StepRunner:
                 self._run_file(step)
             case _:
                 assert_never(step)
+
+    def _run_transaction(self, step: OvsdbStep) -> None:
+        rundir = self.paths.ovs_rundir
+        locked = read_locked_ports(rundir, self.connection, step.operations, self.logger)
+        try:
+            apply_ovsdb(self.connection, step, time.monotonic() + _SWITCH_S)
+        finally:
+            # also after one that failed: it may have been taken over in part, and its undo finds no flows to keep
+            relock_ports(rundir, self.connection, locked, self.logger)
 
     def _run_link(self, step: LinkStep | CreateVlanLinkStep | DeleteLinkStep | WaitCarrierStep | SysctlStep) -> None:
         match step:

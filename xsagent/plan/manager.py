@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from xsagent.plan.columns import EMPTY_SET, to_column
+from xsagent.plan.flushes import flushed_bridges
 from xsagent.plan.ovsdb_model import invert_operations
 from xsagent.plan.steps import OvsdbOperation, OvsdbStep, Relied, SetColumns, SetKeys, Table
 from xsagent.topology.control import BridgeControl, DesiredControl, ManagerTarget, SwitchControl, TlsFiles
@@ -96,7 +97,6 @@ class _Draft:
     observed: SwitchControl
     operations: list[OvsdbOperation] = field(default_factory=list)
     relied: list[Relied] = field(default_factory=list)
-    flushed: set[str] = field(default_factory=set)
     in_band: bool = False
     fail_mode: bool = False
 
@@ -144,7 +144,7 @@ def _change(
         new_ca="manager_options" in record and observed.external_ids.get(_CA_KEY, "") != target,
         in_band=draft.in_band,
         fail_mode=draft.fail_mode,
-        flushed=frozenset(draft.flushed),
+        flushed=flushed_bridges(draft.operations),
     )
 
 
@@ -192,8 +192,6 @@ def _diff_bridge(draft: _Draft, bridge: Bridge, wanted: BridgeControl | None, *,
             Relied(table="Bridge", record=bridge.name, column="fail_mode", value=_optional(bridge.fail_mode))
         )
         draft.fail_mode |= wanted is not None
-    if columns.keys() & {"fail_mode", "controller"}:
-        draft.flushed.add(bridge.name)
     draft.set_columns("Bridge", bridge.name, columns)
     in_band = wanted.disable_in_band if wanted else None
     draft.in_band |= wanted is not None and bridge.other_config.get(_IN_BAND) != in_band

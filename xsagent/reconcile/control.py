@@ -1,4 +1,4 @@
-"""A ControlChange -> the switch: one transaction, the flows that it flushes put back, under the deadman. Effects.
+"""A ControlChange -> the switch: one transaction, guests' flows put back by its step, under the deadman. Effects.
 
 Called by `reconcile/manager.py`, which decides. Precondition: the caller holds the lock. Undo: the steps' own, run here
 when a step fails or the gateway falls silent, and from the journal when this process dies.
@@ -14,7 +14,6 @@ from typing import Final
 from xsagent.apply.deadman import arm_deadman, compute_window, default_gateways
 from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.files import remove_file
-from xsagent.apply.flows import read_flows, render_flow, replace_flows
 from xsagent.apply.journal import Journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.room import room_for
@@ -37,8 +36,6 @@ _READ_S: Final = 20.0
 _CONFLICTS: Final = 5
 
 Decide = Callable[[SwitchControl], ControlChange]
-LockingFlows = Mapping[str, Mapping[int, tuple[str, ...]]]
-"""Lines by bridge and port number."""
 
 
 class FlowsRefusedError(XsagentError):
@@ -105,7 +102,6 @@ class _Change:
     change: ControlChange
     step: OvsdbStep
     refused_flows: SafetyFlowsStep | None = field(default=None, init=False)
-    committed_at: float = field(default=0.0, init=False)
 
     def run(self) -> Outcome:
         path = self._management_path()
@@ -122,17 +118,15 @@ class _Change:
             armed=deadman.armed,
             room=room_for(plan, self.host.paths),
         )
-        locking = self._read_locking_flows()
         with deadman:
             done = execute(plan, self._run_step, journal.begin, self.host.report)
             if isinstance(done, Executed):
-                cause = self._relock(locking) or deadman.verify(None, lambda: present)
+                cause = deadman.verify(None, lambda: present)
                 done = done if cause is None else Failed(begun=done.begun, cause=cause)
             if isinstance(done, Executed):
                 ended: Executed | RolledBack | Stuck = done
             else:
                 ended = roll_back(done, self._run_step, self.host.report, journal.give_room)
-                self._relock(locking)
             if not isinstance(ended, Stuck):
                 journal.commit()
             journal.close()
@@ -158,8 +152,6 @@ class _Change:
             if isinstance(step, SafetyFlowsStep) and step.lines:
                 self.refused_flows = step
             raise
-        if isinstance(step, OvsdbStep):
-            self.committed_at = time.monotonic()
 
     # -- management ------------------------------------------------------------------------------------------
 
@@ -207,35 +199,6 @@ class _Change:
             return read_mac(self.host.paths, device)
         except (InputError, OSError):
             return None
-
-    # -- guests ----------------------------------------------------------------------------------------------
-
-    def _read_locking_flows(self) -> LockingFlows:
-        """The locking flows that the bridges hold now, as lines; one that does not say has none that we could keep."""
-        found: dict[str, Mapping[int, tuple[str, ...]]] = {}
-        for bridge in sorted(self.change.flushed):
-            try:
-                flows = read_flows(self.host.paths.ovs_rundir, bridge)
-            except XsagentError as error:
-                self.host.logger.warning("pass_over_locking_flows", subject=bridge, reason=str(error))
-                continue
-            found[bridge] = {port: tuple(sorted(map(render_flow, lines))) for port, lines in flows.items()}
-        return found
-
-    def _relock(self, locking: LockingFlows) -> str | None:
-        """Put back the locking flows that were there; why that failed, None when it did not."""
-        try:
-            for bridge, flows in locking.items():
-                replace_flows(self.host.paths.ovs_rundir, bridge, flows)
-        except XsagentError as error:
-            return f"the locking flows of guests could not be put back: {error}"
-        if self.change.flushed and self.committed_at:
-            gap_ms = round((time.monotonic() - self.committed_at) * 1000, 1)
-            bridges = " ".join(sorted(self.change.flushed))
-            self.host.logger.info(
-                "restore_flows", subject=bridges, gap_ms=gap_ms, locked=sum(map(len, locking.values()))
-            )
-        return None
 
 
 def find_bridge_of(bridges: Mapping[str, Bridge], device: str) -> Bridge | None:
