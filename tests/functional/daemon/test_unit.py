@@ -56,6 +56,14 @@ def test_the_capabilities_of_the_unit_suffice() -> None:
         assert (served.ports(), served.flows()) == ({"vif7.0"}, FLOWS)
 
 
+def test_the_unit_leaves_little_open() -> None:
+    """systemd's own measure of it, from 0 to 10, times ten; DECISIONS.md quotes it."""
+    argv = ["systemd-analyze", "security", "--offline=true", "--threshold=40", UNITS / "xsagentd.service"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 ACTIVATE = """
 import os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
