@@ -42,8 +42,8 @@ from xsagent.topology.values import Json
 
 _END_S: Final = 10.0
 """For what is under way to end, once the daemon is told to."""
-_HUNG_S: Final = 300.0
-"""A batch that takes longer than all its deadlines together hangs: systemd is to kill us."""
+_HUNG_S: Final = 120.0
+"""A batch that takes longer than its deadlines together hangs: systemd is to kill us while xenopsd waits (300 s)."""
 _EVENTS_AT_ONCE: Final = 1000
 _NO_WORKERS: Final = "none is started any more: the process that forks them ended; restart xsagentd"
 _LOG = get_logger()

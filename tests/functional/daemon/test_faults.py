@@ -333,8 +333,33 @@ print(json.dumps([lost, again]))
 
 
 def test_uevents_that_the_kernel_drops_are_noticed(served: ServedDom0) -> None:
-    """ENOBUFS is an error of its own, after which the monitor hears again; the daemon then makes a resync."""
+    """ENOBUFS is an error of its own, after which the monitor hears again."""
     assert json.loads(served.sandbox.run([sys.executable, "-c", LOSE]).stdout) == [True, True]
+
+
+SMALL_BUFFER = """
+import runpy, sys
+from xsagent.daemon import udev
+udev._RECEIVE_BUFFER = 4096
+sys.argv[:] = ["xsagentd", *sys.argv[4:]]
+runpy.run_module("xsagent.cli.xsagentd", run_name="__main__")
+"""
+
+
+def test_vifs_whose_uevents_the_kernel_dropped_are_connected_all_the_same(served: ServedDom0) -> None:
+    """The daemon looks at everything when some were lost; here it has room for a few, and does not read for a while."""
+    served.end()
+    served.start(sys.executable, "-c", SMALL_BUFFER)
+    vifs = burst(40)
+    served.prepare(*vifs)
+    served.sandbox.run(["kill", "-STOP", served.pid])
+    served.online(*vifs)
+    served.sandbox.run(["udevadm", "settle"])
+    served.sandbox.run(["kill", "-CONT", served.pid])
+
+    assert served.await_reports(*vifs) == []
+    assert "lose_uevents" in served.log
+    served.await_status(lambda status: bool(status["ready"]), "readiness was not proved again")
 
 
 def test_a_hook_that_hangs_keeps_no_guest_from_its_network(served: ServedDom0) -> None:

@@ -57,7 +57,7 @@ def test_the_capabilities_of_the_unit_suffice() -> None:
 
 
 def test_the_unit_leaves_little_open() -> None:
-    """systemd's own measure of it, from 0 to 10, times ten; DECISIONS.md quotes it."""
+    """By systemd's own measure, from 0 to 10, times ten; DECISIONS.md quotes it."""
     argv = ["systemd-analyze", "security", "--offline=true", "--threshold=40", UNITS / "xsagentd.service"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
 
