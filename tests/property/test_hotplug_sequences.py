@@ -41,6 +41,7 @@ class Host:
     keys: dict[VifId, VifKeys] = field(default_factory=dict)
     netdevs: set[tuple[DeviceType, VifId]] = field(default_factory=set)
     backends: set[VifId] = field(default_factory=set)
+    closed: set[VifId] = field(default_factory=set)
     online: set[VifId] = field(default_factory=set)
     placed: dict[str, str] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
@@ -81,6 +82,8 @@ class Host:
         rows = {one: self.switch.ports[name] for one, name in DEVICES.items() if name in self.switch.ports}
         survey = Survey(
             backends=frozenset(self.backends),
+            closing=frozenset(self.closed),
+            closed=frozenset(self.closed),
             online=frozenset(self.online),
             netdevs=frozenset(self.netdevs),
             ports=frozenset(one for one, row in rows.items() if "xs-vif-uuid" in row[3]),
@@ -97,16 +100,19 @@ def _write(vif: VifId, keys: VifKeys) -> Step:
 
 
 def _plug(kind: DeviceType, vif: VifId) -> Step:
-    return lambda host: (host.netdevs.add((kind, vif)), host.backends.add(vif))
+    return lambda host: (host.netdevs.add((kind, vif)), host.backends.add(vif), host.closed.discard(vif))
 
 
-def _vanish(vif: VifId, *, backend: bool) -> Step:
+def _vanish(vif: VifId, backend: str) -> Step:
     """Without a word: events get lost, and Windows' drivers take a device away and bring it again."""
 
     def step(host: Host) -> None:
         host.netdevs -= {(kind, vif) for kind in DeviceType}
-        if not backend:
+        if backend == "gone":
             host.backends.discard(vif)
+            host.closed.discard(vif)
+        elif backend == "closed" and vif in host.backends:
+            host.closed.add(vif)
 
     return step
 
@@ -149,7 +155,7 @@ described = st.builds(
 steps = st.one_of(
     st.builds(_write, vifs, described),
     st.builds(_plug, kinds, vifs),
-    st.builds(_vanish, vifs, backend=st.booleans()),
+    st.builds(_vanish, vifs, st.sampled_from(["there", "gone", "closed"])),
     st.builds(Event, vif=vifs, kind=kinds, action=st.sampled_from(Action)).map(_event),
     st.sampled_from(list(DEVICES.values())).map(_delete),
     st.builds(_move, st.sampled_from(list(DEVICES.values())), st.sampled_from(["xenbr0", "xenbr1"])),
@@ -171,7 +177,7 @@ def test_whatever_happens_every_vif_ends_right_or_with_an_error(life: list[Step]
     for (kind, vif), device in DEVICES.items():
         if (kind, vif) in host.netdevs and vif in host.backends:
             _check_living(host, kind, vif)
-        elif vif not in host.backends and (kind, vif) not in host.netdevs:
+        elif vif not in host.backends - host.closed and (kind, vif) not in host.netdevs:
             marks = host.switch.ports.get(device, ("", 0, (), {}))[3]
             assert "xs-vif-uuid" not in marks
             assert kind is DeviceType.TAP or vif not in host.online

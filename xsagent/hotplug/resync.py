@@ -20,6 +20,8 @@ class Survey:
     Attributes:
         backends: vifs whose backend directory is in xenstore; None when xenstored could not be asked.
         closing: those of them that netback is taking away.
+        closed: those of them that it has taken away for good: the toolstack, which removes the directory last, asked
+            for that. A driver that plugs its device again does not.
         online: vifs with a ``hotplug`` key: xenopsd believes that they are plugged.
         netdevs: vif and tap netdevs of the kernel.
         ports: vif and tap ports of the switch that bear our marks.
@@ -28,6 +30,7 @@ class Survey:
 
     backends: frozenset[VifId] | None
     closing: frozenset[VifId] = frozenset()
+    closed: frozenset[VifId] = frozenset()
     online: frozenset[VifId] = frozenset()
     netdevs: frozenset[tuple[DeviceType, VifId]] = frozenset()
     ports: frozenset[tuple[DeviceType, VifId]] = frozenset()
@@ -38,9 +41,9 @@ def build_resync_events(survey: Survey) -> tuple[Event, ...]:
     """One event for each device that may need something, in the order of their names.
 
     What has a netdev is repaired (right ones cost a comparison). A port, or a ``hotplug`` key, is removed only when
-    the netdev is gone and xenstore says that the backend is gone: a restarting xenstored is not "no vifs". A tap has
-    no backend of its own; the VIF's counts. Where the toolstack calls for each vif, one that it has not yet had
-    plugged is left to its call.
+    the netdev is gone and xenstore says that the backend is gone, or closed for good: a restarting xenstored is not
+    "no vifs". A tap has no backend of its own; the VIF's counts. Where the toolstack calls for each vif, one that it
+    has not yet had plugged is left to its call.
     """
     if survey.backends is None:
         return ()
@@ -51,6 +54,6 @@ def build_resync_events(survey: Survey) -> tuple[Event, ...]:
         events = {key: action for key, action in events.items() if key in plugged or key[0] is DeviceType.TAP}
     leftovers = survey.ports | {(DeviceType.VIF, vif) for vif in survey.online}
     for kind, vif in leftovers - survey.netdevs:
-        if vif not in survey.backends:
+        if vif not in survey.backends - survey.closed:
             events[kind, vif] = Action.REMOVE
     return tuple(Event(vif=vif, kind=kind, action=action) for (kind, vif), action in sorted(events.items()))

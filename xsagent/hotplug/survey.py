@@ -19,7 +19,8 @@ from xsagent.topology.ownership import is_vif_port
 from xsagent.topology.values import Bridge
 
 _BACKENDS = "/local/domain/0/backend/vif"
-_CLOSING = frozenset({b"5", b"6"})
+_CLOSED = b"6"
+_CLOSING = frozenset({b"5", _CLOSED})
 
 
 def read_survey(store: Xenstore | None, sysfs: Path, bridges: Iterable[Bridge]) -> Survey:
@@ -35,13 +36,19 @@ def read_survey(store: Xenstore | None, sysfs: Path, bridges: Iterable[Bridge]) 
     try:
         if store is None:
             return Survey(backends=None, netdevs=netdevs, ports=ports)
-        backends, closing = _read_backends(store)
+        backends, closing, closed = _read_backends(store)
         online = frozenset(_read_online(store))
         udev_ignored = store.read(DISABLE_UDEV) is not None
     except (XenstoreError, XenstoreUnavailableError):
         return Survey(backends=None, netdevs=netdevs, ports=ports)
     return Survey(
-        backends=backends, closing=closing, online=online, netdevs=netdevs, ports=ports, udev_ignored=udev_ignored
+        backends=backends,
+        closing=closing,
+        closed=closed,
+        online=online,
+        netdevs=netdevs,
+        ports=ports,
+        udev_ignored=udev_ignored,
     )
 
 
@@ -51,8 +58,8 @@ def _devices(names: Iterable[str]) -> Iterator[tuple[DeviceType, VifId]]:
             yield parse_device(name)
 
 
-def _read_backends(store: Xenstore) -> tuple[frozenset[VifId], frozenset[VifId]]:
-    """Every vif with a backend directory, and those that are going."""
+def _read_backends(store: Xenstore) -> tuple[frozenset[VifId], frozenset[VifId], frozenset[VifId]]:
+    """Every vif with a backend directory, those that are going, and those of them that are gone for good."""
     domids = [name for name in store.directory(_BACKENDS) or () if _is_number(name, MAX_DOMID)]
     listed = store.directories([f"{_BACKENDS}/{domid}" for domid in domids])
     vifs = [
@@ -61,9 +68,11 @@ def _read_backends(store: Xenstore) -> tuple[frozenset[VifId], frozenset[VifId]]
         for devid in devids or ()
         if _is_number(devid, MAX_DEVID)
     ]
-    states = store.read_all([f"{vif.backend_path}/state" for vif in vifs])
-    closing = (vif for vif, state in zip(vifs, states, strict=True) if state in _CLOSING)
-    return frozenset(vifs), frozenset(closing)
+    values = store.read_all([f"{vif.backend_path}/{key}" for vif in vifs for key in ("state", "online")])
+    states = dict(zip(vifs, zip(values[::2], values[1::2], strict=True), strict=True))
+    closing = (vif for vif, (state, _) in states.items() if state in _CLOSING)
+    closed = (vif for vif, found in states.items() if found == (_CLOSED, b"0"))
+    return frozenset(vifs), frozenset(closing), frozenset(closed)
 
 
 def _read_online(store: Xenstore) -> Iterator[VifId]:

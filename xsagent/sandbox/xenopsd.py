@@ -1,7 +1,8 @@
 """Stands in for xenopsd and netback: plugs VIFs into a sandbox as a host's are, a guest namespace behind each. Effects.
 
 Real are xenstored, udevd with our rules, the netdevs and their own uevents; the backend's uevents are the kernel's
-broadcast of what `uevents` gives it. The order of a plug and of an unplug is that of a real Xen (udev-xen.md).
+broadcast of what `uevents` gives it. The order of a plug and of an unplug is that of a real Xen (udev-xen.md); when
+the keys of a device go is xenopsd's or libxl's affair (device.ml, hard_shutdown: after its wait).
 Used by ``xsagent sandbox vif`` (inside) and by tests (through `Sandbox.run`).
 """
 
@@ -84,12 +85,28 @@ class Xenopsd:
         self.raise_uevents("bind", *vifs)
         self.wait_plugged(*vifs, deadline_s=deadline_s)
 
-    def unplug(self, *vifs: GuestVif, deadline_s: float = PLUG_DEADLINE_S) -> None:
+    def unplug(self, *vifs: GuestVif, keys_first: bool = False, deadline_s: float = PLUG_DEADLINE_S) -> None:
         """Unplug VIFs and wait until the ``hotplug`` key of each is gone; then the toolstack's own keys go.
+
+        Args:
+            vifs: plugged in before.
+            keys_first: the devices' directories go before the wait, as libxl has it.
+            deadline_s: seconds to wait.
 
         Raises:
             CommandError: a key is still there when the deadline has passed.
         """
+        self.close(*vifs)
+        self.raise_uevents("offline", *vifs)
+        self.raise_uevents("unbind", *vifs)
+        if keys_first:
+            self._remove_directories(*vifs)
+        self.raise_uevents("remove", *vifs)
+        self._wait(deadline_s, vifs, self._is_unplugged)
+        self.forget(*vifs)
+
+    def close(self, *vifs: GuestVif) -> None:
+        """What goes before the events of an unplug: the toolstack asks for it, netback takes the netdev away."""
         with self.open_store() as store:
             for vif in vifs:
                 self._write(store, {f"{vif.backend}/online": "0", f"{vif.backend}/state": "5"})
@@ -98,14 +115,6 @@ class Xenopsd:
             for vif in vifs:
                 _remove(store, f"{vif.backend}/hotplug-status")
                 self._write(store, {f"{vif.backend}/state": "6"})
-        self.raise_uevents("offline", *vifs)
-        self.raise_uevents("unbind", *vifs)
-        with self.open_store() as store:
-            for path in (path for vif in vifs for path in (vif.frontend, vif.backend)):
-                _remove(store, path)
-        self.raise_uevents("remove", *vifs)
-        self._wait(deadline_s, vifs, self._is_unplugged)
-        self.forget(*vifs)
 
     # -- the toolstack's part --------------------------------------------------------------------------------
 
@@ -129,6 +138,11 @@ class Xenopsd:
                 for path in paths:
                     _remove(store, path)
                 (self.root / vif.file).unlink(missing_ok=True)
+
+    def _remove_directories(self, *vifs: GuestVif) -> None:
+        with self.open_store() as store:
+            for path in (path for vif in vifs for path in (vif.frontend, vif.backend)):
+                _remove(store, path)
 
     def wait_plugged(self, *vifs: GuestVif, deadline_s: float = PLUG_DEADLINE_S) -> None:
         """Wait as xenopsd does, for ``hotplug`` or ``hotplug-error``, then let netback say that it is connected.

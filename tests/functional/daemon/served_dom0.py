@@ -23,6 +23,7 @@ from xsagent.sources.xenstore_wire import Operation, encode_path
 
 FLOWS = 12 + 2
 """Locking flows of a locked VIF with one IPv4 address (features.md section 16)."""
+LOCKED = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
 
 
 @dataclass

@@ -7,23 +7,22 @@ import socket
 
 import pytest
 from host_records import HostRecords
-from served_dom0 import FLOWS, ServedDom0, running_dom0
+from served_dom0 import FLOWS, LOCKED, ServedDom0, running_dom0
 
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.guest_vif import GuestVif
 
-VIF = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
 
-
-def test_events_of_udev_are_handled_without_a_process(served: ServedDom0) -> None:
-    """Plugged, reported, locked, in the status; unplugged, all is gone again. The hook never ran."""
-    served.plug(VIF)
+@pytest.mark.parametrize("keys_first", [True, False])
+def test_events_of_udev_are_handled_without_a_process(served: ServedDom0, *, keys_first: bool) -> None:
+    """Plugged, reported, locked, in the status; unplugged by libxl or xenopsd, all is gone. The hook never ran."""
+    served.plug(LOCKED)
 
     device = served.status()["devices"]["vif7.0"]
     assert (device["state"], device["placed"]) == ("done", "xenbr0")
     assert (served.ports(), served.flows()) == ({"vif7.0"}, FLOWS)
-    served.sandbox.xenopsd.unplug(VIF)
+    served.sandbox.xenopsd.unplug(LOCKED, keys_first=keys_first)
 
     assert (served.ports(), served.flows()) == (set(), 0)
     assert "vif7.0" not in served.status()["devices"]
@@ -34,8 +33,8 @@ def test_an_event_that_comes_alone_is_one_transaction(served: ServedDom0) -> Non
     """No batch is waited for, and nothing is written twice."""
     before = served.configuration()
 
-    served.plug(VIF)
-    served.online(VIF)
+    served.plug(LOCKED)
+    served.online(LOCKED)
     served.await_status(lambda one: one["batches"] >= 2, "the second event was not handled")
 
     assert served.configuration() == before + 1
@@ -43,13 +42,13 @@ def test_an_event_that_comes_alone_is_one_transaction(served: ServedDom0) -> Non
 
 def test_a_call_is_handed_over_and_blocks_until_it_is_verified(served: ServedDom0) -> None:
     """The vif script's word is the daemon's; when it ends the vif is connected."""
-    served.prepare(VIF)
+    served.prepare(LOCKED)
     before = served.status()["requests"]["served"]
 
     done = served.call("vif", "online", "vif", XENBUS_PATH="backend/vif/7/0")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert served.read(f"{VIF.backend}/hotplug-status") == "connected"
+    assert served.read(f"{LOCKED.backend}/hotplug-status") == "connected"
     assert served.status()["requests"]["served"] == before + 2  # that call, and this question
 
 
@@ -86,8 +85,8 @@ def test_a_bridge_that_comes_wakes_what_waits_for_it(served: ServedDom0) -> None
 def test_rules_calls_change_locking_live(served: ServedDom0) -> None:
     """setup-vif-rules by the daemon: flows come and go, the port stays."""
     served.plug(GuestVif(id=VifId(7, 0)))
-    words = ["xenlight", "vif7.0", VIF.vm_uuid, "0"]
-    served.sandbox.xenopsd.write(VIF)
+    words = ["xenlight", "vif7.0", LOCKED.vm_uuid, "0"]
+    served.sandbox.xenopsd.write(LOCKED)
     before = served.configuration()
 
     assert served.call("setup_vif_rules", *words, "filter").returncode == 0
@@ -107,8 +106,8 @@ def test_udevs_word_does_not_count_while_the_toolstack_calls(served: ServedDom0)
     """With libxl/disable_udev an event of udev does nothing, a call of the toolstack does."""
     with served.sandbox.xenopsd.open_store() as store:
         served.sandbox.xenopsd._write(store, {"/libxl/disable_udev": "1"})
-    served.prepare(VIF)
-    served.online(VIF)
+    served.prepare(LOCKED)
+    served.online(LOCKED)
     served.await_status(lambda one: "disable_udev" in one["devices"].get("vif7.0", {}).get("text", ""), "not heard")
     assert served.ports() == set()
 
@@ -124,7 +123,7 @@ def test_the_ready_file_does_not_outlive_a_daemon_that_ends_in_order(served: Ser
     assert not (served.root / "run/xsagent/ready").exists()
     assert list((served.root / "run/openvswitch").glob("xsagentd*")) == []
     assert "does not run" in served.xsagent("status").stdout
-    served.plug(VIF)
+    served.plug(LOCKED)
     assert served.ports() == {"vif7.0"}
 
 
@@ -162,7 +161,7 @@ def test_a_daemon_that_can_start_no_workers_says_so(served: ServedDom0) -> None:
 
 def test_status_is_readable_and_needs_no_daemon(served: ServedDom0) -> None:
     """A line a device, with bridge and time; without a daemon it says so and exits 0."""
-    served.plug(VIF)
+    served.plug(LOCKED)
     wait_for(lambda: "vif7.0 done on xenbr0 since 20" in served.xsagent("status").stdout, 10, "no line for the vif")
 
     served.end()
@@ -173,7 +172,7 @@ def test_status_is_readable_and_needs_no_daemon(served: ServedDom0) -> None:
 
 def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
     """A port that somebody took away comes back; a leftover ready file goes; right ones are not touched."""
-    served.plug(VIF)
+    served.plug(LOCKED)
     served.vsctl("del-port", "vif7.0")
     assert served.xsagent("resync").returncode == 0
     wait_for(lambda: served.ports() == {"vif7.0"}, 20, "the daemon did not bring the port back")
@@ -192,7 +191,7 @@ def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
 
 def test_a_resync_does_not_start_a_daemon_that_was_stopped(served: ServedDom0) -> None:
     """Systemd goes on listening for it: the first who connected would have it started."""
-    served.plug(VIF)
+    served.plug(LOCKED)
     served.end()
     path = served.root / "run/xsagent/xsagentd.sock"
     path.unlink(missing_ok=True)

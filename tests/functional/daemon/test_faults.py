@@ -10,15 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from served_dom0 import FLOWS, ServedDom0, burst, running_dom0
+from served_dom0 import FLOWS, LOCKED, ServedDom0, burst, running_dom0
 
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.guest_vif import GuestVif
 from xsagent.sandbox.xenstored import xenstored_service
 from xsagent.sources.xenstore import REQUEST_DEADLINE_S
-
-LOCKED = GuestVif(id=VifId(7, 0), locking="Locked", allowed=("192.0.2.77",), address="192.0.2.77/24")
 
 
 def connected(served: ServedDom0, *vifs: GuestVif) -> int:
@@ -210,32 +208,6 @@ def test_a_device_that_vanishes_while_it_is_attached_and_comes_again(served: Ser
     assert served.await_reports(LOCKED) == []
     served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
     assert_right(served, [LOCKED])
-
-
-def test_a_missed_remove_is_made_up_for(served: ServedDom0) -> None:
-    """Port, flows and the key for which xenopsd waits go with the next resync; so does the status."""
-    served.plug(LOCKED)
-    served.sandbox.run(["ip", "link", "del", LOCKED.device])
-    served.remove(LOCKED.backend)
-    assert served.read(f"{LOCKED.hotplug}/hotplug") == "online"
-
-    served.xsagent("resync")
-
-    wait_for(lambda: served.read(f"{LOCKED.hotplug}/hotplug") is None, 30, "the key stayed")
-    assert (served.ports(), served.flows()) == (set(), 0)
-    served.await_status(lambda one: one["devices"] == {}, "its status stayed")
-
-
-def test_what_was_cleared_on_purpose_is_not_brought_back(served: ServedDom0) -> None:
-    """setup-vif-rules clear has the port away while its netdev is still there."""
-    served.plug(LOCKED)
-    served.call("setup_vif_rules", "xenlight", "vif7.0", LOCKED.vm_uuid, "0", "clear")
-
-    served.xsagent("resync")
-    served.await_status(lambda one: "somebody asked" in one["resync"]["reason"], "nothing was looked at")
-
-    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
-    assert served.ports() == set()
 
 
 NONSENSE = {

@@ -26,7 +26,9 @@ VIF = VifId(1, 0)
 def test_a_survey_finds_devices_in_all_three_places(dom0: Dom0) -> None:
     """Backends of both layouts, ports with our marks, and what is going."""
     dom0.vif("vif", "1", "0", "online")
-    dom0.write("/local/domain/0/backend/vif/7/2/state", "6")
+    for devid, online in (("2", "1"), ("3", "0")):
+        dom0.write(f"/local/domain/0/backend/vif/7/{devid}/state", "6")
+        dom0.write(f"/local/domain/0/backend/vif/7/{devid}/online", online)
     dom0.write("/local/domain/0/backend/vif/not-a-number/0/state", "2")
     dom0.write("/xapi/9/hotplug/vif/3/hotplug", "online")
     # The kernel's netdevs are those of the sandbox's namespace: its sysfs is seen from inside alone.
@@ -38,8 +40,9 @@ def test_a_survey_finds_devices_in_all_three_places(dom0: Dom0) -> None:
     with OvsdbConnection.open(dom0.rundir / "db.sock", 0) as database:
         survey = read_survey(dom0.store, sysfs, read_ovsdb(database).bridges.values())
 
-    assert survey.backends == {VIF, VifId(7, 2)}
-    assert survey.closing == {VifId(7, 2)}
+    assert survey.backends == {VIF, VifId(7, 2), VifId(7, 3)}
+    assert survey.closing == {VifId(7, 2), VifId(7, 3)}
+    assert survey.closed == {VifId(7, 3)}
     assert survey.online == {VIF, VifId(9, 3)}
     assert survey.netdevs == {(DeviceType.VIF, VIF), (DeviceType.VIF, VifId(2, 0))}
     assert (DeviceType.VIF, VIF) in survey.ports

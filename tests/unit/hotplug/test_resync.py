@@ -29,13 +29,39 @@ def test_a_missed_remove_is_made_up_for() -> None:
     assert events(survey) == [("tap5.0", Action.REMOVE), ("vif5.0", Action.REMOVE), ("vif6.1", Action.REMOVE)]
 
 
-def test_nothing_is_removed_while_netdev_or_backend_is_there() -> None:
-    """One of the two is enough to stay."""
-    with_netdev = Survey(backends=frozenset(), netdevs=frozenset({(VIF, A)}), ports=frozenset({(VIF, A)}))
-    with_backend = Survey(backends=frozenset({A}), ports=frozenset({(VIF, A)}), online=frozenset({A}))
+def test_nothing_is_removed_while_the_netdev_is_there() -> None:
+    """Whatever xenstore says of its backend."""
+    netdev = frozenset({(VIF, A)})
+    gone = Survey(backends=frozenset(), netdevs=netdev, ports=netdev, online=frozenset({A}))
+    closed = Survey(
+        backends=frozenset({A}), closing=frozenset({A}), closed=frozenset({A}), netdevs=netdev, ports=netdev
+    )
 
-    assert events(with_netdev) == []
-    assert events(with_backend) == []
+    assert events(gone) == []
+    assert events(closed) == []
+
+
+def test_nothing_is_removed_while_the_backend_may_go_on() -> None:
+    """A driver that takes its device away and brings it again (Windows PV) keeps the backend, which may be closed."""
+    port = frozenset({(VIF, A)})
+    living = Survey(backends=frozenset({A}), ports=port, online=frozenset({A}))
+    going = Survey(backends=frozenset({A}), closing=frozenset({A}), ports=port, online=frozenset({A}))
+
+    assert events(living) == []
+    assert events(going) == []
+
+
+def test_a_missed_remove_is_made_up_for_while_xenopsd_waits_for_it() -> None:
+    """It removes the backend directory after the `hotplug` key has gone: netback is through, and it asked for that."""
+    survey = Survey(
+        backends=frozenset({A}),
+        closing=frozenset({A}),
+        closed=frozenset({A}),
+        online=frozenset({A}),
+        ports=frozenset({(TAP, A)}),
+    )
+
+    assert events(survey) == [("tap5.0", Action.REMOVE), ("vif5.0", Action.REMOVE)]
 
 
 def test_a_closing_vif_is_left_to_its_remove() -> None:

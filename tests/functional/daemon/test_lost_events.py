@@ -1,0 +1,55 @@
+"""Events that the daemon did not hear, or was not told: what a resync does about them, and what it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+from served_dom0 import LOCKED, ServedDom0
+
+from xsagent.apply.xenstore import write_key
+from xsagent.sandbox.daemons import wait_for
+
+
+@pytest.mark.parametrize("keys_first", [True, False])
+def test_a_missed_remove_is_made_up_for(served: ServedDom0, *, keys_first: bool) -> None:
+    """Port, flows and the key for which xenopsd waits go with the next resync; so does the status.
+
+    Xenopsd waits while the backend's directory is still there, libxl has removed it by then.
+    """
+    served.plug(LOCKED)
+    served.sandbox.xenopsd.close(LOCKED)
+    if keys_first:
+        served.remove(LOCKED.backend)
+    assert served.read(f"{LOCKED.hotplug}/hotplug") == "online"
+
+    served.xsagent("resync")
+
+    wait_for(lambda: served.read(f"{LOCKED.hotplug}/hotplug") is None, 30, "the key stayed")
+    assert (served.ports(), served.flows()) == (set(), 0)
+    served.await_status(lambda one: one["devices"] == {}, "its status stayed")
+
+
+def test_a_driver_that_plugs_its_device_again_is_not_taken_for_gone(served: ServedDom0) -> None:
+    """Windows PV: the netdev is away and netback closed, but nobody asked for that; the report stays."""
+    served.plug(LOCKED)
+    served.sandbox.xenopsd.close(LOCKED)
+    with served.sandbox.xenopsd.open_store() as store:
+        write_key(store, f"{LOCKED.backend}/online", "1")
+
+    served.xsagent("resync")
+    served.await_status(lambda one: "somebody asked" in one["resync"]["reason"], "nothing was looked at")
+
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+    assert served.read(f"{LOCKED.hotplug}/hotplug") == "online"
+    assert served.ports() == {"vif7.0"}
+
+
+def test_what_was_cleared_on_purpose_is_not_brought_back(served: ServedDom0) -> None:
+    """setup-vif-rules clear has the port away while its netdev is still there."""
+    served.plug(LOCKED)
+    served.call("setup_vif_rules", "xenlight", "vif7.0", LOCKED.vm_uuid, "0", "clear")
+
+    served.xsagent("resync")
+    served.await_status(lambda one: "somebody asked" in one["resync"]["reason"], "nothing was looked at")
+
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+    assert served.ports() == set()
