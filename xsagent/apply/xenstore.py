@@ -7,7 +7,9 @@ then; ``hotplug`` goes last of a detach, since xenopsd goes on then.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,59 +22,117 @@ _MAX_TEXT: Final = 1024
 """Longest hotplug-error in bytes: xenopsd shows it to people."""
 
 
+HOOK_MARK: Final = "vif-hook"
+"""Below HOTPLUG, while the host's hook is still to be called for an attach: whoever was killed over it left that."""
+
+
+class Hooked(enum.Enum):
+    """Whether the host's hook is to be called when a device is reported as attached."""
+
+    NEVER = enum.auto()
+    WHEN_NEW = enum.auto()
+    """When it was not reported before, or its hook never came to an end."""
+    ALWAYS = enum.auto()
+
+
+class Told(enum.Enum):
+    """What came of a report."""
+
+    GONE = enum.auto()
+    """The vif's backend directory is not there, and nothing was written."""
+    SAID = enum.auto()
+    HOOK_DUE = enum.auto()
+    """It was said, and the hook is to be called; `remove_hook_mark` is due when it has ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What is to be told of one device.
 
     Attributes:
-        facts: keys below HOTPLUG, for example ``vif-ifindex``.
+        facts: keys below HOTPLUG, for example ``vif-ifindex``; None for one that must be absent.
+        facts_only: somebody else tells that it is attached.
     """
 
     paths: VifPaths
     kind: DeviceType
-    facts: Mapping[str, str]
+    facts: Mapping[str, str | None]
+    facts_only: bool = False
+    hooked: Hooked = Hooked.NEVER
 
     @property
-    def wanted(self) -> dict[str, str]:
-        """Values by path, in the order of the contract."""
+    def has_status(self) -> bool:
+        """Whether it says that the device is attached; of a tap nobody is told."""
+        return self.kind is DeviceType.VIF and not self.facts_only
+
+    @property
+    def status(self) -> str:
+        """Path of what netback waits for."""
+        return f"{self.paths.backend}/hotplug-status"
+
+    @property
+    def mark(self) -> str:
+        """Path of HOOK_MARK."""
+        return f"{self.paths.hotplug}/{HOOK_MARK}"
+
+    @property
+    def wanted(self) -> dict[str, str | None]:
+        """Values by path, in the order of the contract; None for what must be absent."""
         keys = {f"{self.paths.hotplug}/{name}": value for name, value in self.facts.items()}
-        if self.kind is DeviceType.VIF:
-            keys |= {f"{self.paths.hotplug}/hotplug": "online", f"{self.paths.backend}/hotplug-status": "connected"}
+        if self.has_status:
+            keys |= {f"{self.paths.backend}/hotplug-error": None}
+            keys |= {f"{self.paths.hotplug}/hotplug": "online", self.status: "connected"}
         return keys
 
 
-def write_attached(store: Xenstore, reports: Sequence[Report]) -> list[bool]:
+def write_attached(store: Xenstore, reports: Sequence[Report]) -> list[Told]:
     """Report devices as attached; idempotent, and silent where the keys say so already (a write fires watches).
 
     One transaction for all writes HOTPLUG's keys and, for a vif, ``hotplug=online`` and at last ``hotplug-status`` =
-    ``connected``, and removes ``hotplug-error``. A tap has its facts written, and no status.
-
-    Returns:
-        For each whether its backend directory was there. Without it nothing is written of a vif: a directory that we
-        created would look like a device.
+    ``connected``, and removes ``hotplug-error``. A tap has its facts written, and no status. Of a vif without a backend
+    directory nothing is written: a directory that we created would look like a device.
     """
 
-    def write(transaction: int) -> list[bool]:
+    def write(transaction: int) -> list[Told]:
         places = [path for one in reports for path in (one.paths.backend, one.paths.hotplug)]
         listed = dict(zip(places, store.directories(places, transaction=transaction), strict=True))
         present = {f"{path}/{name}" for path, names in listed.items() for name in names or ()}
         there = [listed[one.paths.backend] is not None or one.kind is DeviceType.TAP for one in reports]
-        errors = (f"{one.paths.backend}/hotplug-error" for one in reports if one.kind is DeviceType.VIF)
-        stale = [(Operation.RM, encode_path(path)) for path in errors if path in present]
-        wanted: dict[str, str] = {}
-        for one, exists in zip(reports, there, strict=True):
-            wanted |= one.wanted if exists else {}
-        kept = [path for path in wanted if path in present]
+        kept = [path for one in reports for path, value in one.wanted.items() if value is not None and path in present]
         values = dict(zip(kept, store.read_all(kept, transaction=transaction), strict=True))
-        differing = [
-            (Operation.WRITE, encode_path(path) + value.encode("utf-8"))
-            for path, value in wanted.items()
-            if values.get(path) != value.encode("utf-8")
+        told = [
+            _told(one, present, values) if exists else Told.GONE for one, exists in zip(reports, there, strict=True)
         ]
-        _request_all(store, stale + differing, transaction)
-        return there
+        _request_all(store, list(_requests(reports, told, present, values)), transaction)
+        return told
 
     return store.transact(write)
+
+
+def _told(report: Report, present: AbstractSet[str], values: Mapping[str, bytes | None]) -> Told:
+    is_new = values.get(report.status) != b"connected" or report.mark in present
+    is_due = report.hooked is Hooked.ALWAYS or (report.hooked is Hooked.WHEN_NEW and is_new)
+    return Told.HOOK_DUE if is_due else Told.SAID
+
+
+def _requests(
+    reports: Sequence[Report], told: Sequence[Told], present: AbstractSet[str], values: Mapping[str, bytes | None]
+) -> Iterator[tuple[Operation, bytes]]:
+    """What differs from what is there; of a device that is gone, what is stale alone."""
+    wanted: dict[str, str | None] = {}
+    for one, said in zip(reports, told, strict=True):
+        mark = {one.mark: ""} if said is Told.HOOK_DUE and one.mark not in present else {}
+        wanted |= {path: value for path, value in (mark | one.wanted).items() if value is None or said is not Told.GONE}
+    for path, value in wanted.items():
+        if value is None and path in present:
+            yield Operation.RM, encode_path(path)
+        elif value is not None and values.get(path) != value.encode("utf-8"):
+            yield Operation.WRITE, encode_path(path) + value.encode("utf-8")
+
+
+def remove_hook_mark(store: Xenstore, path: str) -> None:
+    """The hook of this mark has ended; absent is right."""
+    _request_all(store, [(Operation.RM, encode_path(path))], 0)
 
 
 def write_failed(store: Xenstore, paths: VifPaths, sentence: str) -> bool:
@@ -106,7 +166,7 @@ def _reported(paths: VifPaths, kind: DeviceType) -> Iterator[str]:
     yield from (f"{paths.hotplug}/{kind}-{fact}" for fact in ("ifindex", "ofport"))
     if kind is DeviceType.VIF:
         yield from (f"{paths.backend}/hotplug-{word}" for word in ("error", "status"))
-        yield from (f"{paths.hotplug}/{word}" for word in ("vif", "hotplug"))
+        yield from (f"{paths.hotplug}/{word}" for word in ("vif", HOOK_MARK, "hotplug"))
 
 
 def _request_all(store: Xenstore, requests: Sequence[tuple[Operation, bytes]], transaction: int) -> None:

@@ -16,11 +16,12 @@ from typing import Final
 
 from xsagent.config import Paths, Settings
 from xsagent.errors import XenstoreUnavailableError, XsagentError
-from xsagent.hotplug.attempt import SWITCH_ANSWER_S, end_removals
+from xsagent.hotplug.attempt import SWITCH_ANSWER_S
 from xsagent.hotplug.burst import attempt_parts
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.handle import check_hotplug_backend, ignore_udevs, is_still_there, report_failure
 from xsagent.hotplug.peers import Peers
+from xsagent.hotplug.report import end_removals
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey
 from xsagent.hotplug.work import Outcome, Result, Work, failed_outcome

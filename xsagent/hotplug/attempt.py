@@ -13,17 +13,16 @@ from typing import Final
 
 from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
-from xsagent.apply.xenstore import Report, remove_attached, write_attached
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide
 from xsagent.hotplug.event import Action, Event, Want
-from xsagent.hotplug.hook import HookCall
 from xsagent.hotplug.lock import is_leaving, lock_attached, ofports_of, prune_flows, unlock_leaving
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
-from xsagent.hotplug.work import Outcome, Result, Work, batched, failed_outcome, for_all, for_each
+from xsagent.hotplug.report import report_works
+from xsagent.hotplug.work import AT_ONCE, Outcome, Result, Work, batched, failed_outcome, for_all, for_each
 from xsagent.log import get_logger
-from xsagent.model.vif import DeviceType, Layout, LockingMode
+from xsagent.model.vif import DeviceType, LockingMode
 from xsagent.observed.netdev import read_netdevs
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import OvsdbStep
@@ -31,8 +30,6 @@ from xsagent.sources.vif import VifKeys
 from xsagent.sources.vif_reader import parse_read_vif, read_all_vif_keys
 from xsagent.topology.values import Bridge
 
-_AT_ONCE = 16
-"""Devices in one xenstore transaction: xenstored looks through all that a transaction touched at each access."""
 SWITCH_ANSWER_S: Final = 5.0
 _COMMIT_S = 20.0
 _LOG = get_logger()
@@ -74,22 +71,6 @@ def _outcome(work: Work) -> Outcome:
     return Outcome(event=work.event, result=Result.DONE, paths=work.paths, placed=placed)
 
 
-def end_removals(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Take back what was reported of devices that were LEAVING; one Outcome for each, in their order.
-
-    Precondition: their hooks have ended (features.md section 15: xenopsd goes on when the report is gone).
-    """
-    return [ended for group in batched(outcomes, _AT_ONCE) for ended in _end_some(peers, group)]
-
-
-def _end_some(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
-    try:
-        remove_attached(peers.store, [(one.paths, one.event.kind) for one in outcomes if one.paths])
-    except XsagentError as error:
-        return [failed_outcome(one.event, error, one.paths) for one in outcomes]
-    return [Outcome(event=one.event, result=Result.DONE, paths=one.paths) for one in outcomes]
-
-
 class Attempt:
     """One attempt, by the stages in which it is made: `read`, `change`, `report`, `unlock`; then there are outcomes."""
 
@@ -105,13 +86,13 @@ class Attempt:
     @property
     def is_small(self) -> bool:
         """Whether its reading and reporting are one wait for xenstored each."""
-        return len(self._works) <= _AT_ONCE
+        return len(self._works) <= AT_ONCE
 
     def read(self) -> None:
         """What the toolstack wants; changes nothing."""
         if self._open():
             self._peers.switch.ask()
-        for group in batched(self._open(), _AT_ONCE):
+        for group in batched(self._open(), AT_ONCE):
             for_all(group, self._read)
 
     def change(self, beside: Callable[[], None] | None = None) -> None:
@@ -138,11 +119,7 @@ class Attempt:
         if self._is_reported:
             return
         self._is_reported = True
-        self._start_removal_hooks(self._reported(Verdict.DETACH))
-        for group in batched([work for work in self._reported(Verdict.DETACH) if work.hook is None], _AT_ONCE):
-            for_all(group, self._take_back)
-        for group in batched(self._reported(Verdict.ATTACH, Verdict.KEEP_OFF), _AT_ONCE):
-            for_all(group, self._report)
+        report_works(self._peers, self._decided())
         for work in self._decided():
             verdict = str(work.known.verdict)
             _LOG.info("finish_hotplug", device=work.event.device, verdict=verdict, reason=work.known.reason)
@@ -322,40 +299,6 @@ class Attempt:
             if whole is not None:
                 prune_flows(self._rundir, name, ofports_of(whole))
 
-    # -- reporting -------------------------------------------------------------------------------------------
-
-    def _reported(self, *verdicts: Verdict) -> list[Work]:
-        return [work for work in self._decided(*verdicts) if work.event.reports and work.paths is not None]
-
-    def _start_removal_hooks(self, works: list[Work]) -> None:
-        """Nothing here waits for them: a hook that hangs holds its own device alone."""
-        hooked = [work for work in works if _has_hook(work)]
-        hooks = self._peers.hooks.start([_hook_call(work, "remove") for work in hooked])
-        for work, hook in zip(hooked, hooks, strict=True):
-            work.hook = hook
-
-    def _take_back(self, works: list[Work]) -> None:
-        """What xenopsd waits for, where no hook is to run before it."""
-        remove_attached(self._peers.store, [(work.paths, work.event.kind) for work in works if work.paths])
-
-    def _report(self, works: list[Work]) -> None:
-        """What netback, xenopsd and the hook wait for; strictly last."""
-        reports = [
-            Report(paths=work.paths, kind=work.event.kind, facts=self._facts(work)) for work in works if work.paths
-        ]
-        told = zip(works, write_attached(self._peers.store, reports), strict=True)
-        self._peers.hooks.start([_hook_call(work, "online") for work, exists in told if exists and _has_hook(work)])
-
-    def _facts(self, work: Work) -> dict[str, str]:
-        """Keys below HOTPLUG (features.md section 19); the old layout knows the device's name alone."""
-        kind, device = work.event.kind, work.event.device
-        facts = {"vif": device} if kind is DeviceType.VIF else {}
-        if work.paths is None or work.paths.layout is Layout.DOMID:
-            return facts
-        if work.link is not None:
-            facts[f"{kind}-ifindex"] = str(work.link.ifindex)
-        return facts | ({f"{kind}-ofport": str(work.ofport)} if work.ofport else {})
-
 
 def _note(works: Iterable[Work], wrong: Mapping[str, XsagentError]) -> None:
     """What was wrong with single devices ends their Works."""
@@ -368,16 +311,6 @@ def _check_link(work: Work) -> None:
         raise VerifyError(f"{work.event.device} did not come up; it is {'down' if work.link else 'gone'}")
 
 
-def _has_hook(work: Work) -> bool:
-    """Whether the host's hook is told of it (features.md section 15): of a vif alone, at online and remove alone."""
-    return work.event.kind is DeviceType.VIF and work.event.action in {Action.ONLINE, Action.REMOVE}
-
-
-def _hook_call(work: Work, action: str) -> HookCall:
-    vif_uuid, vm_uuid = _uuids(work)
-    return HookCall(action=action, vif_uuid=vif_uuid, vm_uuid=vm_uuid)
-
-
 def _is_quiet(work: Work) -> bool:
     """Whether its netdev is down and its port new, so that the netdev may be prepared in the switch as well."""
     link_up = work.link is not None and work.link.up
@@ -388,12 +321,3 @@ def _is_free(work: Work) -> bool:
     """Whether it is a new port that may send anything: a stale flow can wait until the guest has its network."""
     unlocked = work.vif is not None and work.vif.locking.mode is LockingMode.UNLOCKED
     return work.has(Verdict.ATTACH) and work.before is None and unlocked
-
-
-def _uuids(work: Work) -> tuple[str, str]:
-    """Of VIF and VM: the toolstack's word, else what the port was marked with."""
-    if work.vif is not None:
-        return work.vif.vif_uuid, work.vif.vm_uuid
-    interface = work.before.port.interfaces.get(work.event.device) if work.before else None
-    marks = interface.external_ids if interface else {}
-    return marks.get("xs-vif-uuid") or "", marks.get("xs-vm-uuid") or ""

@@ -13,9 +13,10 @@ from typing import Final
 from xsagent.apply.xenstore import write_failed
 from xsagent.config import Settings
 from xsagent.errors import BackendError, XsagentError
-from xsagent.hotplug.attempt import attempt, end_removals
+from xsagent.hotplug.attempt import attempt
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.peers import Peers
+from xsagent.hotplug.report import end_removals
 from xsagent.hotplug.work import Outcome, Result, failed_outcome
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType

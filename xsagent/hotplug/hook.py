@@ -8,14 +8,17 @@ beside one another, an attach does not wait for its own, and of a detach only th
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from xsagent.apply.xenstore import remove_hook_mark
 from xsagent.child import run_child
 from xsagent.config import Paths
-from xsagent.errors import CommandError
+from xsagent.errors import CommandError, XsagentError
 from xsagent.log import get_logger
+from xsagent.sources.xenstore import Xenstore, open_xenstore
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,54 +37,92 @@ class HookCall:
         action: ``online`` or ``remove``.
         vif_uuid: of the VIF; empty when unknown.
         vm_uuid: of the VM, as the port was marked; empty when unknown.
+        mark: what is to go from xenstore when the hook has ended (`apply/xenstore.HOOK_MARK`); empty for nothing.
     """
 
     action: str
     vif_uuid: str
     vm_uuid: str
+    mark: str = ""
 
 
 @dataclass(slots=True)
 class Hooks:
-    """The hook of one host, if it has one; those of one VIF run one after another."""
+    """The hook of one host, if it has one; those of one VIF run one after another.
+
+    They share one connection to xenstored, which lets few wait for being accepted.
+    """
 
     paths: Paths
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _store: Xenstore | None = field(default=None, init=False)
     _pool: ThreadPoolExecutor | None = field(default=None, init=False)
     _last: dict[str, Future[None]] = field(default_factory=dict, init=False)
+    _marked: dict[str, Future[None]] = field(default_factory=dict, init=False)
 
     def start(self, calls: Sequence[HookCall]) -> list[Future[None] | None]:
         """Start the hook for each call; waits for none, each ends at most DEADLINE_S seconds after it began.
 
         All are None where the host has no hook that can be executed.
         """
-        program = self.paths.below(HOOK)
-        if not os.access(program, os.X_OK) or not program.is_file():
+        if not self.is_there:
             return [None] * len(calls)
-        self._last = {vif: future for vif, future in self._last.items() if not future.done()}
-        return [self._submit(str(program), call) for call in calls]
+        self._last = _running(self._last)
+        self._marked = _running(self._marked)
+        return [self._submit(call) for call in calls]
+
+    def is_pending(self, mark: str) -> bool:
+        """Whether the hook with this mark was started and has not ended."""
+        future = self._marked.get(mark)
+        return future is not None and not future.done()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the host has a hook that can be executed."""
+        program = self.paths.below(HOOK)
+        return os.access(program, os.X_OK) and program.is_file()
 
     def close(self) -> None:
         """Wait for all that run; idempotent."""
         if self._pool is not None:
             self._pool.shutdown()
             self._pool = None
+        if self._store is not None:
+            self._store.close()
+            self._store = None
 
-    def _submit(self, program: str, call: HookCall) -> Future[None]:
+    def _submit(self, call: HookCall) -> Future[None]:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most hosts have no hook
 
             self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hook")
-        future = self._pool.submit(_run, program, call, self._last.get(call.vif_uuid))
-        self._last[call.vif_uuid] = future
+        future = self._pool.submit(self._run, call, self._last.get(call.vif_uuid))
+        self._last[call.vif_uuid] = self._marked[call.mark] = future
         return future
 
+    def _run(self, call: HookCall, earlier: Future[None] | None) -> None:
+        """A failure is logged and nothing else; `earlier` began before, so waiting for it ends."""
+        if earlier is not None:
+            earlier.exception()  # waits for its end
+        words = [str(self.paths.below(HOOK)), "-action", call.action]
+        words += ["-vifuuid", call.vif_uuid, "-vmuuid", call.vm_uuid]
+        try:
+            run_child(words, deadline_s=DEADLINE_S)
+        except CommandError as error:
+            _LOG.warning("ignore_hook", action=call.action, vif=call.vif_uuid, text=str(error))
+        if call.mark:
+            self._remove_mark(call.mark)
 
-def _run(program: str, call: HookCall, earlier: Future[None] | None) -> None:
-    """A failure is logged and nothing else; `earlier` began before, so waiting for it ends."""
-    if earlier is not None:
-        earlier.exception()  # waits for its end
-    words = [program, "-action", call.action, "-vifuuid", call.vif_uuid, "-vmuuid", call.vm_uuid]
-    try:
-        run_child(words, deadline_s=DEADLINE_S)
-    except CommandError as error:
-        _LOG.warning("ignore_hook", action=call.action, vif=call.vif_uuid, text=str(error))
+    def _remove_mark(self, mark: str) -> None:
+        """A mark that stays costs one more call at the next resync."""
+        try:
+            with self._lock:
+                if self._store is None or not self._store.is_open:
+                    self._store = open_xenstore(self.paths)
+                remove_hook_mark(self._store, mark)
+        except XsagentError as error:
+            _LOG.warning("keep_hook_mark", mark=mark, text=str(error))
+
+
+def _running(futures: Mapping[str, Future[None]]) -> dict[str, Future[None]]:
+    return {key: future for key, future in futures.items() if not future.done()}

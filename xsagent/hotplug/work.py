@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from xsagent.errors import (
     BackendError,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _PEERS_AWAY = (OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
+AT_ONCE: Final = 16
+"""Devices in one xenstore transaction: xenstored looks through all that a transaction touched at each access."""
 _CERTAIN = (InputError, BackendError)
 """Errors that no repetition mends, beside which everything may pass: a device, bridge or peer may come back."""
 
@@ -44,7 +46,7 @@ class Result(enum.StrEnum):
     FAILED = "failed"
     """No repetition mends it."""
     LEAVING = "leaving"
-    """Off the switch, and its hook runs: `attempt.end_removals` is due when that ended."""
+    """Off the switch, and its hook runs: `report.end_removals` is due when that ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

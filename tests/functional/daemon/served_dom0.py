@@ -145,6 +145,14 @@ class ServedDom0:
         with self.sandbox.xenopsd.open_store() as store:
             store.request(Operation.RM, encode_path(path))
 
+    def write_hook(self) -> Path:
+        """Put a vif-hotplug hook in place that writes its arguments down; returns where."""
+        hook, record = self.root / "etc/xapi.d/vif-hotplug", self.root / "hook.log"
+        hook.parent.mkdir(parents=True, exist_ok=True)
+        hook.write_text(f'#!/bin/sh\necho "$@" >>{record}\n')
+        hook.chmod(0o755)
+        return record
+
     # -- guests ----------------------------------------------------------------------------------------------
 
     def plug(self, *vifs: GuestVif) -> None:

@@ -30,6 +30,12 @@ def await_connected(served: ServedDom0, vifs: list[GuestVif], count: int) -> Non
     wait_for(lambda: connected(served, *vifs) >= count, 120, f"{count} were not reported")
 
 
+def hooked(record: Path) -> set[str]:
+    """VIFs for which the hook was called with `online`."""
+    lines = [line.split() for line in record.read_text().splitlines()]
+    return {vif for _, action, _, vif, *_ in lines if action == "online"}
+
+
 def assert_right(served: ServedDom0, vifs: list[GuestVif]) -> None:
     """Each on its bridge, with its flows if it is locked, its link up, and no error."""
     up = served.sandbox.run(["ip", "-o", "link", "show", "up"]).stdout
@@ -40,11 +46,15 @@ def assert_right(served: ServedDom0, vifs: list[GuestVif]) -> None:
 
 
 def test_a_daemon_that_is_killed_during_a_burst_loses_nothing(served: ServedDom0) -> None:
-    """SIGKILL at four moments of 200 events, the first of them before anything was reported; each comes back."""
+    """SIGKILL at four moments of 200 events, the first of them before anything was reported; each comes back.
+
+    Each has had its hook at the end, called by whichever daemon.
+    """
     seed = int(os.environ.get("XSAGENT_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
     sys.stdout.write(f"XSAGENT_TEST_SEED={seed}\n")
     counts = random.Random(seed).sample(range(1, 195), 3)  # noqa: S311 - moments, no secret
     vifs = burst(200)
+    record = served.write_hook()
     served.prepare(*vifs)
     served.online(*vifs)
 
@@ -56,6 +66,7 @@ def test_a_daemon_that_is_killed_during_a_burst_loses_nothing(served: ServedDom0
 
     assert served.await_reports(*vifs) == []
     assert_right(served, vifs)
+    wait_for(lambda: hooked(record) == {vif.uuid for vif in vifs}, 60, "not every vif had its hook")
 
 
 def test_ovsdb_server_restarted_during_a_burst_costs_time_alone(served: ServedDom0) -> None:

@@ -53,3 +53,42 @@ def test_what_was_cleared_on_purpose_is_not_brought_back(served: ServedDom0) -> 
 
     served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
     assert served.ports() == set()
+
+
+def test_a_vif_that_a_resync_attaches_has_its_hook(served: ServedDom0) -> None:
+    """Its `online` came while no daemon heard it. One that is right already had its hook, and gets no other."""
+    served.end()
+    record = served.write_hook()
+    served.prepare(LOCKED)
+
+    served.start()
+
+    assert served.await_reports(LOCKED) == []
+    wait_for(record.exists, 30, "the hook was not called")
+    online = f"-action online -vifuuid {LOCKED.uuid} -vmuuid {LOCKED.vm_uuid}"
+    assert record.read_text().splitlines() == [online]
+    wait_for(lambda: served.read(f"{LOCKED.hotplug}/vif-hook") is None, 30, "it is not known that it has ended")
+    served.xsagent("resync")
+    served.await_status(lambda one: "somebody asked" in one["resync"]["reason"], "nothing was looked at")
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+    served.end()
+    assert record.read_text().splitlines() == [online]
+
+
+def test_a_hook_whose_daemon_was_killed_is_called_again(served: ServedDom0) -> None:
+    """The VIF is connected and the hook may have done nothing yet: better twice than never."""
+    record = served.write_hook()
+    hook = served.root / "etc/xapi.d/vif-hotplug"
+    hook.write_text(hook.read_text() + "sleep 600\n")
+    served.plug(LOCKED)
+    wait_for(record.exists, 30, "the hook was not called")
+    served.xsagent("resync")
+    served.await_status(lambda one: "somebody asked" in one["resync"]["reason"], "nothing was looked at")
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+    served.end("KILL")
+    served.write_hook()
+
+    served.start()
+
+    wait_for(lambda: len(record.read_text().splitlines()) == 2, 30, "it was not called again")
+    wait_for(lambda: served.read(f"{LOCKED.hotplug}/vif-hook") is None, 30, "it is not known that it has ended")

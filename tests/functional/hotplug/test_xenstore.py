@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from xsagent.apply.xenstore import Report, remove_attached, write_attached, write_failed, write_key
+from xsagent.apply.xenstore import (
+    Hooked,
+    Report,
+    Told,
+    remove_attached,
+    remove_hook_mark,
+    write_attached,
+    write_failed,
+    write_key,
+)
 from xsagent.config import Paths
 from xsagent.errors import HotplugPendingError, InputError, XenstoreError, XenstoreUnavailableError
 from xsagent.model.vif import DeviceType, Layout, LockingMode, VifId, VifPaths
@@ -258,7 +267,7 @@ def test_attach_reports_and_remove_takes_it_back_when_the_domain_is_gone(store: 
     write_failed(store, directories, "no such bridge")
     assert read_backend_state(store, directories).error == "no such bridge"
 
-    assert write_attached(store, [report(directories, {"vif": "vif5.0", "vif-ofport": "3"})]) == [True]
+    assert write_attached(store, [report(directories, {"vif": "vif5.0", "vif-ofport": "3"})]) == [Told.SAID]
     state = read_backend_state(store, directories)
     assert (state.status, state.error, state.online) == ("connected", "", "online")
 
@@ -279,7 +288,7 @@ def test_nothing_is_reported_of_a_device_that_is_gone(store: Xenstore) -> None:
     directories = read_vif_keys(store, VIF).paths
     store.request(Operation.RM, encode_path(directories.backend))
 
-    assert write_attached(store, [report(directories, {"vif": "vif5.0"})]) == [False]
+    assert write_attached(store, [report(directories, {"vif": "vif5.0"})]) == [Told.GONE]
     assert not write_failed(store, directories, "late")
 
     assert store.directory(directories.backend) is None
@@ -303,7 +312,7 @@ def test_many_are_read_and_reported_in_one_transaction_and_each_has_its_own_answ
     reports = [report(one.paths, {"vif": one.id.device(DeviceType.VIF)}) for one in keys if isinstance(one, VifKeys)]
     tap = report(reports[1].paths, {"tap-ifindex": "7"}, DeviceType.TAP)
     written = write_attached(store, [*reports, tap])
-    assert written == [True, False] + [True] * 79 + [True]
+    assert written == [Told.SAID, Told.GONE] + [Told.SAID] * 79 + [Told.SAID]
     assert store.read(f"{others[5].backend_path}/hotplug-status") == b"connected"
     assert store.directory(others[1].backend_path) is None
     assert store.read(f"{tap.paths.hotplug}/tap-ifindex") == b"7"
@@ -322,6 +331,41 @@ def test_what_is_reported_already_fires_no_watch(store: Xenstore) -> None:
     while store.take_event(0.1) is not None:
         pass
 
-    assert write_attached(store, [one]) == [True]
+    assert write_attached(store, [one]) == [Told.SAID]
 
     assert store.take_event(0.2) is None
+
+
+def test_a_hook_is_due_for_what_was_not_reported_yet_and_until_it_has_ended(store: Xenstore) -> None:
+    """A resync reports right devices too: these have had their hook, unless whoever was to call it was killed."""
+    plug_keys(store)
+    directories = read_vif_keys(store, VIF).paths
+    resync, event = (
+        Report(paths=directories, kind=DeviceType.VIF, facts={}, hooked=hooked)
+        for hooked in (Hooked.WHEN_NEW, Hooked.ALWAYS)
+    )
+
+    assert write_attached(store, [resync]) == [Told.HOOK_DUE]
+    assert write_attached(store, [resync]) == [Told.HOOK_DUE]
+    remove_hook_mark(store, resync.mark)
+    assert write_attached(store, [resync]) == [Told.SAID]
+    assert write_attached(store, [event]) == [Told.HOOK_DUE]
+    remove_attached(store, [(directories, DeviceType.VIF)])
+
+    assert store.directory(directories.hotplug) == ()
+
+
+def test_facts_alone_are_written_and_removed_beside_the_status_of_others(store: Xenstore) -> None:
+    """Setup-vif-rules tells a port's number; whether the device is attached its caller tells."""
+    plug_keys(store)
+    directories = read_vif_keys(store, VIF).paths
+    write_failed(store, directories, "no such bridge")
+
+    for number in ("3", None):
+        facts = Report(paths=directories, kind=DeviceType.VIF, facts={"vif-ofport": number}, facts_only=True)
+        assert write_attached(store, [facts]) == [Told.SAID]
+        found = store.read(f"{directories.hotplug}/vif-ofport")
+        assert found == (None if number is None else number.encode())
+
+    state = read_backend_state(store, directories)
+    assert (state.status, state.error, state.online) == ("", "no such bridge", "")
