@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from dom0 import ALL_IDS, FLOWS, KEYS, LOCKED, Dom0, sent
 from guest_traffic import own_frames
 
@@ -73,3 +74,29 @@ def test_a_vlan_bridge_gives_the_port_its_tag_and_a_move_takes_it_back(dom0: Dom
     dom0.write("trunks", "")
     dom0.vif("move", XENBUS_PATH="backend/vif/1/0")
     assert dom0.vsctl("get", "Port", "vif1.0", "trunks") == "[]"
+
+
+@pytest.mark.parametrize("kind", ["vif", "tap"])
+def test_the_number_that_xenstore_names_is_the_ports(dom0: Dom0, kind: str) -> None:
+    """The PVS helper reads it. Setup-vif-rules makes new ports; the status of vifs is none of its business."""
+    device, key = f"{kind}1.0", f"{KEYS.hotplug}/{kind}-ofport"
+    if kind == "tap":
+        dom0.sandbox.run(["ip", "tuntap", "add", device, "mode", "tap"])
+    dom0.vif(kind, "1", "0", "move")
+    first = dom0.read(key)
+    dom0.lock("Disabled")
+    dom0.rules("filter", device)
+    assert dom0.read(key) is None
+    other = dom0.sandbox.add_guest("other", "xenbr0")  # takes the number that is free now
+    dom0.lock(LOCKED)
+    dom0.write(f"{KEYS.backend}/hotplug-error", "of somebody else")
+
+    dom0.rules("filter", device)
+
+    assert dom0.read(key) == dom0.vsctl("get", "Interface", device, "ofport") != first, other
+    dom0.write("bridge", "xenbr1")
+    dom0.rules("filter", device)
+    assert (dom0.bridge_of(device), dom0.read(key)) == ("xenbr1", dom0.vsctl("get", "Interface", device, "ofport"))
+    dom0.rules("clear", device)
+    assert dom0.read(key) is None
+    assert dom0.read(f"{KEYS.backend}/hotplug-error") == "of somebody else"
