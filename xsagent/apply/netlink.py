@@ -38,12 +38,17 @@ _POINT_TO_POINT: Final = 31
 """A network with this prefix length has two hosts and no broadcast address (RFC 3021)."""
 
 _CARRIER_POLL_S: Final = 0.05
+_LOOPBACK: Final = 1
+"""Its ifindex in every network namespace."""
 
 
 def prepare_for_addresses() -> None:
-    """Load what changes of addresses and routes need: a tenth of a second that must not fall between two effects."""
-    with kernel_request("cannot reach the kernel"):
-        pass
+    """Load what changes of addresses and routes need: a tenth of a second that must not fall between two effects.
+
+    One request is made, of the loopback device: pyroute2 prepares more at the first.
+    """
+    with kernel_request("cannot reach the kernel") as kernel:
+        tuple(kernel.get_addr(index=_LOOPBACK))
 
 
 def apply_link(step: LinkStep) -> None:

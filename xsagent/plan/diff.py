@@ -27,6 +27,7 @@ from xsagent.plan.ovsdb import diff_ovsdb
 from xsagent.plan.ovsdb_model import apply_operations, find_interface, invert_operations
 from xsagent.plan.remade import (
     devices_of_switch,
+    goes_with_device,
     lost_devices,
     restore_ip,
     restore_link,
@@ -75,6 +76,8 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     _plan_links(present, observed, lost, options, phases)
     phases.retire += take_away(left_out, without_devices(observed, lost))
     passed_over += _plan_ip(present, cleared, lost, phases)
+    made = lost_devices(bridges, observed.bridges)
+    phases.addresses = [goes_with_device(step, made) for step in phases.addresses]
     passed_over += _keep_remade(present, cleared, lost, remaining, phases)
     phases.files += diff_files(present.topology, observed, cleared)
     if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):

@@ -71,6 +71,8 @@ def order_steps(
     first: list[Step] = []
     if is_up:
         first = [step for step in (*devices, *addresses) if step.management]
+        # a port that the switch made below it, as a bond's own device, carries nothing
+        first.sort(key=lambda step: management is not None and management.device not in devices_of(step))
         devices, addresses = ([step for step in part if not step.management] for part in (devices, addresses))
     ordered: list[Step] = []
     for phase in (phases.before, phases.carrier, phases.retire, phases.files, phases.switch):

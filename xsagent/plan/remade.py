@@ -36,6 +36,22 @@ def without_devices(observed: Topology, lost: frozenset[str]) -> Topology:
     )
 
 
+def goes_with_device(step: Step, made: frozenset[str]) -> Step:
+    """The step, its undo without what the undo of the transaction does already: taking a device away, and all it got.
+
+    A step without undo does not wait for the disk before its effect, while the host is without its address.
+
+    Arguments:
+        made: devices that the transaction makes, or makes anew.
+    """
+    if not isinstance(step, AddressStep | RouteStep) or step.device not in made:
+        return step
+    elsewhere = (
+        undo for undo in step.undo if not (isinstance(undo, AddressStep | RouteStep) and undo.device == step.device)
+    )
+    return replace(step, undo=tuple(elsewhere))
+
+
 def restore_link(name: str, observed: Topology) -> tuple[Step, ...]:
     """Steps that make a new device's link what the old one's was; none where there was none."""
     link = observed.links.get(name)

@@ -40,6 +40,18 @@ def test_management_breaks_last_and_comes_back_first() -> None:
     ]
 
 
+def test_a_port_that_the_switch_made_below_management_waits_for_its_address() -> None:
+    """A bond's own device carries no packets: management does not wait for it."""
+    path = ManagementPath(device="xapi0", ports=("bond0", "eth0"))
+    devices = [LinkStep(device="bond0", up=True), LinkStep(device="xapi0", up=True)]
+    made = Phases(devices=devices, addresses=[AddressStep(device="xapi0", add=ADDRESS)])
+
+    steps = order_steps(made, path, (), is_up=True).steps
+
+    assert [getattr(step, "device", "") for step in steps] == ["xapi0", "xapi0", "bond0"]
+    assert all(step.management for step in steps)
+
+
 def test_where_management_is_not_up_others_need_not_wait_for_its_lease() -> None:
     """A boot with a silent DHCP server: storage comes up meanwhile."""
     steps = order_steps(phases(), PATH, ()).steps

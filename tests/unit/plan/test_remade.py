@@ -170,6 +170,25 @@ def test_a_device_that_is_made_anew_is_configured_as_a_new_one() -> None:
     assert any(isinstance(step, LinkStep) and step.up for step in steps)
 
 
+def test_what_a_new_device_was_given_goes_with_it_and_what_others_lost_for_it_comes_back() -> None:
+    """The undo of the transaction takes the device: its address waits for no disk while the host is without it."""
+    out = Route(destination=ipaddress.ip_network("0.0.0.0/0"), gateway=ipaddress.ip_address("192.0.2.1"))
+    observed = host(bridge("xenbr0"), device="xenbr0")
+    observed = replace(observed, ip_devices={"xenbr0": IpDevice(device="xenbr0", routes=(out,))})
+    wanted = Topology(
+        bridges={"xapi5": Bridge(name="xapi5", ports={"xapi5": Port(name="xapi5", interfaces={"xapi5": OWN})})},
+        links={"xapi5": Link(name="xapi5", up=True)},
+        ip_devices={"xapi5": IpDevice(device="xapi5", ipv4_mode="static", addresses=(ADDRESS,), routes=(out,))},
+    )
+
+    steps = plan_for(wanted, observed).steps
+    (address,) = (step for step in steps if isinstance(step, AddressStep))
+    (route,) = (step for step in steps if isinstance(step, RouteStep))
+
+    assert address.undo == ()
+    assert route.undo == (RouteStep(device="xenbr0", add=(out,), required=False, restores=True),)
+
+
 OWN = Interface(name="xapi5", type="internal")
 
 
