@@ -80,10 +80,12 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     phases.addresses = [goes_with_device(step, made) for step in phases.addresses]
     passed_over += _keep_remade(present, cleared, lost, remaining, phases)
     phases.files += diff_files(present.topology, observed, cleared)
-    if phases.addresses or phases.retire or any(_has_addresses(name, observed) for name in lost):
+    loses_addresses = any(_has_addresses(name, observed) for name in lost)
+    if phases.addresses or phases.retire or loses_addresses:
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
     warnings += passed_over + without_routes
-    return order_steps(phases, present.management, warnings, is_up=_is_management_up(present, observed))
+    is_up = _is_management_up(present, observed) or loses_addresses
+    return order_steps(phases, present.management, warnings, is_up=is_up)
 
 
 def _is_management_up(desired: Desired, observed: Topology) -> bool:

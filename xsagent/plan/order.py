@@ -64,8 +64,8 @@ def order_steps(
     """The plan: phases in order, management's steps marked, last within their phase.
 
     Arguments:
-        is_up: management is up, so that the transaction may break it: what restores it then waits for nothing else.
-            Otherwise others need not wait for its lease.
+        is_up: management is up, here or where it moves away from, so that the transaction may break it: what restores
+            it then waits for nothing else. Otherwise others need not wait for its lease.
     """
     devices, addresses = _marked(phases.devices, management), _marked(phases.addresses, management)
     first: list[Step] = []

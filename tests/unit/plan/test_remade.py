@@ -9,7 +9,7 @@ from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.remade import lost_devices
 from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, OvsdbStep, Plan, RouteStep, Step
-from xsagent.topology.desired import Desired, Ownership
+from xsagent.topology.desired import Desired, ManagementPath, Ownership
 from xsagent.topology.network_scripts import ifcfg_path
 from xsagent.topology.values import (
     Address,
@@ -168,6 +168,34 @@ def test_a_device_that_is_made_anew_is_configured_as_a_new_one() -> None:
 
     assert any(isinstance(step, AddressStep) and step.add == (ADDRESS,) for step in steps)
     assert any(isinstance(step, LinkStep) and step.up for step in steps)
+
+
+def test_management_that_moves_to_a_new_device_is_restored_before_what_moves_along() -> None:
+    """It was up where it comes from, so the transaction broke it (rule 1)."""
+    observed = host(bridge("xenbr0", internal("xapi5", tag=5)), device="xapi5")
+    before = host(bridge("xenbr0"), device="xenbr0")
+    observed = replace(
+        observed, links={**observed.links, **before.links}, ip_devices={**observed.ip_devices, **before.ip_devices}
+    )
+    own = Port(name="xapi9", interfaces={"xapi9": Interface(name="xapi9", type="internal")})
+    wanted = Topology(
+        bridges={"xapi9": Bridge(name="xapi9", ports={"xapi9": own})},
+        links={"xapi9": Link(name="xapi9", up=True)},
+        ip_devices={"xapi9": IpDevice(device="xapi9", ipv4_mode="static", addresses=(ADDRESS,))},
+        absent=frozenset(ObjectKey(kind=kind, name="xenbr0") for kind in (ObjectKind.BRIDGE, ObjectKind.IP_DEVICE)),
+    )
+    ownership = Ownership(bridges=frozenset({"xenbr0", "xapi5", "xapi9"}))
+    desired = Desired(
+        topology=wanted,
+        ownership=ownership,
+        moves={"xenbr0": "xapi9"},
+        management=ManagementPath(device="xapi9"),
+    )
+
+    steps = build_plan(desired, observed, PlanOptions()).steps
+
+    assert [step.device for step in steps if isinstance(step, LinkStep)] == ["xapi9", "xapi5"]
+    assert [step.device for step in steps if isinstance(step, AddressStep)] == ["xapi9", "xapi5"]
 
 
 def test_what_a_new_device_was_given_goes_with_it_and_what_others_lost_for_it_comes_back() -> None:
