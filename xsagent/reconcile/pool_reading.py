@@ -7,6 +7,7 @@ A pool's records take tens of megabytes while they are read, so xsagentd has a p
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -139,7 +140,7 @@ def read_pool_apart(paths: Paths, settings: Settings, vm_uuids: Collection[str],
         XapiError: it refuses, or the process failed.
     """
     order = ReadingOrder(settings=settings, vm_uuids=tuple(sorted(vm_uuids)), whole=whole)
-    words = [*own_command("xsagent.cli.pool_reader"), f"--root-prefix={paths.root}"]
+    words = [*own_command("xsagent.cli.pool_reader"), f"--root-prefix={paths.root}", f"--daemon={os.getpid()}"]
     try:
         done = run_child(
             words,

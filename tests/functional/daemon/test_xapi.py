@@ -101,6 +101,24 @@ def _is_told(service: dict[str, Any]) -> bool:
     return any("state" in manager["status"] for manager in service["managers"])
 
 
+@pytest.mark.parametrize("how", ["TERM", "KILL"])
+def test_a_daemon_that_ends_leaves_nobody_waiting_for_xapi(served: ServedDom0, xapi: XapiStandin, how: str) -> None:
+    """XAPI has 30 s to answer the process that reads its records; with the daemon that ends at once."""
+    served.await_status(lambda one: one["services"]["xapi"]["connected"], "XAPI was not found")
+    xapi.control("fault", kind="hang", method="PIF.get_all_records*")
+    flush(served)
+    wait_for(lambda: "xsagent.cli.pool_reader" in running(served), 30, "nobody reads XAPI's records")
+
+    served.end(how)
+
+    wait_for(lambda: "xsagent.cli.pool_reader" not in running(served), 15, "the process that reads was left")
+
+
+def running(served: ServedDom0) -> str:
+    """Command lines of all processes inside."""
+    return served.sandbox.run(["ps", "-eo", "args"]).stdout
+
+
 @pytest.mark.usefixtures("xapi")
 def test_a_pif_that_is_not_as_xapi_wants_it_is_said_and_left(served: ServedDom0) -> None:
     """Somebody takes a mark away: the daemon says which PIF that is and what there is to do, and does nothing of it."""
