@@ -46,7 +46,7 @@ def read_records(paths: Paths, settings: Settings, memory: XapiMemory | None = N
 
     Args:
         paths, settings: of this host.
-        memory: of XAPI's records, where there is one.
+        memory: of XAPI's records, which then are all that is read: what XAPI wants of the manager is no part of them.
     """
     found = RecordsRead()
     inventory = _read_inventory(paths, found)
@@ -92,10 +92,10 @@ def _read_xapi(
 ) -> Snapshot | None:
     seconds, uuid = min(_XAPI_S, settings.xapi_deadline_s), inventory.installation_uuid
     try:
+        if memory is not None:
+            return memory.read(paths.xapi_sockets, seconds, uuid)
         with open_session(paths.xapi_sockets, seconds, wait=False) as session:
-            snapshot = (
-                read_snapshot(session, uuid) if memory is None else memory.read(paths.xapi_sockets, seconds, uuid)
-            )
+            snapshot = read_snapshot(session, uuid)
             try:
                 manager = read_manager_records(session, snapshot)
             except InputError as error:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from xsagent.config import Paths, Settings
+from xsagent.doctor.read_records import read_records
 from xsagent.errors import XapiError, XapiUnavailableError
 from xsagent.model.records import Ref
 from xsagent.model.snapshot import Snapshot
@@ -61,6 +63,21 @@ def test_what_is_remembered_costs_one_call(standin: XapiStandin, opened: Opener,
 
     assert first == second == afresh(opened)
     assert all(second.pifs[ref] is pif for ref, pif in first.pifs.items())
+
+
+def test_a_look_for_drift_costs_as_much(tmp_path: Path, shape: PoolShape) -> None:
+    """No session beside the one that is remembered: it is made every few minutes."""
+    paths, memory = Paths(root=tmp_path), XapiMemory()
+    paths.inventory.parent.mkdir(parents=True)
+    paths.inventory.write_text(f"INSTALLATION_UUID='{HOST_UUID}'\n")
+    socket = paths.xapi_sockets[0]
+    socket.parent.mkdir(parents=True)
+    with XapiStandin(build_pool(shape), socket) as standin:
+        first = read_records(paths, Settings(), memory)
+
+        assert calls_of(standin, lambda: read_records(paths, Settings(), memory)) == ["event.from"]
+
+    assert first.records.from_xapi
 
 
 def test_a_change_of_a_moment_before_is_seen(standin: XapiStandin, opened: Opener, read: Read) -> None:
