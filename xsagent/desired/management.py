@@ -40,7 +40,7 @@ def management_path(scene: Scene, draft: Draft, roles: Roles) -> ManagementPath 
     if pif is None or not scene.will_be_up(pif):
         return None
     try:
-        ports = _ports_below(scene, pif)
+        ports = _ports_below(scene, draft, pif)
         device = ip_device(scene, pif, roles, Notes())
     except InputError:
         # not what this operation is about: raise_pif has refused it if it is
@@ -59,11 +59,11 @@ def _is_given_its_gateway(device: IpDevice) -> bool:
     return by_router or "dhcp" in {device.ipv4_mode, device.ipv6_mode}
 
 
-def _ports_below(scene: Scene, pif: Pif) -> tuple[str, ...]:
+def _ports_below(scene: Scene, draft: Draft, pif: Pif) -> tuple[str, ...]:
     """Devices from the PIF's bridge down to the NICs."""
     names = [scene.ip_device_name(pif)]
     carrier = scene.snapshot.carrier_of(pif)
-    base = _bond_over(scene, carrier or pif)
+    base = _carried_by(scene, draft, carrier or pif)
     if carrier is not None or base.ref != pif.ref:
         names.append(scene.bridge_name(base))
     if kind_of(scene.snapshot, base) is PifKind.BOND:
@@ -75,11 +75,21 @@ def _ports_below(scene: Scene, pif: Pif) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _bond_over(scene: Scene, pif: Pif) -> Pif:
-    """A bond that takes the PIF as its member carries what was on the PIF (Desired.moves)."""
-    bond = scene.snapshot.bond_with_member(pif)
-    bond_pif = scene.snapshot.pifs.get(bond.pif) if bond is not None and pif.ref not in scene.raised else None
-    return bond_pif if bond_pif is not None and scene.will_be_up(bond_pif) else pif
+def _carried_by(scene: Scene, draft: Draft, pif: Pif) -> Pif:
+    """What carries afterwards what is on the PIF: a bond that takes it, or a member that takes its bond apart.
+
+    Ports on the bridge of the one move to the other's (Desired.moves).
+    """
+    if pif.ref in draft.built:
+        return pif
+    bond = scene.snapshot.bond_of(pif) or scene.snapshot.bond_with_member(pif)
+    if bond is None:
+        return pif
+    bond_pif = scene.snapshot.pifs.get(bond.pif, pif)
+    raised = [member for member in scene.snapshot.members_of(bond) if member.ref in draft.built]
+    if raised:
+        return raised[0] if pif.ref == bond_pif.ref else pif
+    return bond_pif if bond_pif.ref in draft.built or scene.will_be_up(bond_pif) else pif
 
 
 def with_management(scene: Scene, becoming: Pif | None) -> Scene:

@@ -65,13 +65,16 @@ def clear_members(scene: Scene, draft: Draft, pif: Pif, members: tuple[Pif, ...]
 def tear_bond_down(scene: Scene, draft: Draft, pif: Pif, bond: Bond, bridge: str) -> None:
     """Want the bond gone of which the raised PIF is a member; its bridge's other ports move to the PIF's `bridge`.
 
+    VLAN bridges are among them. XAPI's Bond.destroy relies on that: it moves the bond's VLANs to a member one by one,
+    and management's VLAN need not be the first.
+
     Raises:
         InUseError: the bond carries management, and that does not move to this PIF with this operation.
     """
     bond_pif = scene.snapshot.pifs.get(bond.pif)
     if bond_pif is None:
         return
-    if scene.carries_management(bond_pif) and not scene.even_if_in_use:
+    if scene.carries_management(bond_pif) and not scene.even_if_in_use and not _follows_by_xapis_word(scene, bond_pif):
         raise InUseError(
             f"{label(pif)} is a member of bond {bond.uuid}, which carries management: bringing it up alone would cut "
             "management off, unless it moves here (--management); nothing was changed"
@@ -90,6 +93,11 @@ def is_nic_needed(scene: Scene, member: Pif) -> bool:
     if member.mac.lower() in scene.host.root_macs or scene.will_be_up(member):
         return True
     return any(True for _ in scene.vlans_up_on(member))
+
+
+def _follows_by_xapis_word(scene: Scene, bond_pif: Pif) -> bool:
+    """Whether XAPI asks, and management's bridge is a VLAN bridge on the bond's, which moves with its other ports."""
+    return scene.origin == "session" and scene.management is not None and scene.management.ref != bond_pif.ref
 
 
 def _bridge_if_any(scene: Scene, pif: Pif) -> str:

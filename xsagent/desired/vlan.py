@@ -22,19 +22,12 @@ def vlan_carrier(scene: Scene, pif: Pif) -> Pif:
 
     Raises:
         InputError: it is unmanaged, in no record, or cannot carry this VLAN.
-        InUseError: it is a member of a bond that is in use: raising it would tear the bond down.
     """
     carrier = scene.snapshot.carrier_of(pif)
     if carrier is None:
         raise refusal(pif, "the PIF that the VLAN rides on is in no record")
     if not carrier.managed:
         raise refusal(pif, f"it rides on {label(carrier)}, which XAPI does not manage")
-    bond = scene.snapshot.bond_with_member(carrier)
-    if bond is not None and scene.is_bond_in_use(bond):
-        raise InUseError(
-            f"{label(pif)} rides on {label(carrier)}, which is a member of bond {bond.uuid} that is up; "
-            "nothing was changed"
-        )
     return carrier
 
 
@@ -61,9 +54,21 @@ def build_vlan_bridge(scene: Scene, draft: Draft, pif: Pif, parent: str) -> None
 
 
 def build_vlan_netdev(scene: Scene, draft: Draft, pif: Pif, carrier: Pif) -> None:
-    """Want the 8021q device of a bridgeless VLAN; InputError on a bond, which is no netdev that can carry one."""
+    """Want the 8021q device of a bridgeless VLAN.
+
+    Raises:
+        InputError: it rides on a bond, which is no netdev that can carry one.
+        InUseError: it rides on a member of a bond that is up: nothing here takes the bond down, and frames of this VLAN
+            come in by any member.
+    """
     if kind_of(scene.snapshot, carrier) is not PifKind.NIC:
         raise refusal(pif, "its network has no bridge, which works over a NIC only, not over a bond")
+    bond = scene.snapshot.bond_with_member(carrier)
+    if bond is not None and scene.is_bond_in_use(bond):
+        raise InUseError(
+            f"{label(pif)} has no bridge and rides on {label(carrier)}, which is a member of bond {bond.uuid} that is "
+            "up; nothing was changed"
+        )
     draft.put_link(
         Link(name=scene.device_name(pif), up=True, parent=nic_name(carrier), vlan=scene.vlan_tag(pif)),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from records_builder import IFCFG, Records, management, warnings
+from records_builder import IFCFG, Records, management, static, warnings
 
 from xsagent.errors import InputError, InUseError
 from xsagent.topology.desired import Desired
@@ -245,8 +245,53 @@ def test_raising_a_member_is_refused_while_the_bond_carries_management(*, on_vla
     if on_vlan:
         records.vlan(bond, 10, **management())
     with pytest.raises(InUseError, match="bond uuid-bond0, which carries management"):
-        records.up(first)
+        records.up(first, origin="pif-uuid")
     moved = records.up(first, becoming_management=True)
     assert moved.management is not None
     assert moved.management.ports == ("xenbr0", "eth0")
     assert records.up(first, even_if_in_use=True).moves == {"xapi0": "xenbr0"}
+
+
+def test_xapi_may_raise_a_vlan_on_a_member_before_managements_vlan_of_the_bond() -> None:
+    """Bond.destroy moves the VLANs in no order that we know; management's bridge comes along, under the deadman."""
+    records = Records()
+    first = records.nic(0)
+    bond = records.bond(first, records.nic(1), currently_attached=True)
+    records.vlan(bond, 10, **management(**static()))
+    moved = records.vlan(first, 5)
+    desired = records.up(moved)
+    assert desired.moves == {"xapi0": "xenbr0"}
+    assert desired.management is not None
+    assert desired.management.ports == ("xapi10", "xenbr0", "eth0")
+    for origin in ("pif-uuid", "force"):
+        with pytest.raises(InUseError, match="which carries management"):
+            records.up(moved, origin=origin)
+
+
+def test_xapi_may_not_raise_a_member_while_management_is_on_the_bond_itself() -> None:
+    """Its bridge would go, and nothing would have its address."""
+    records = Records()
+    first = records.nic(0)
+    records.bond(first, records.nic(1), **management())
+    with pytest.raises(InUseError, match="which carries management"):
+        records.up(records.vlan(first, 5))
+
+
+def test_managements_path_follows_a_vlan_bridge_that_moves_with_the_bonds_first_vlan() -> None:
+    """Bond.create with management on a VLAN moves the VLANs before it plugs the bond, which then carries them all."""
+    records = Records()
+    first = records.nic(0, currently_attached=True)
+    bond = records.bond(first, records.nic(1))
+    records.vlan(first, 10, **management(**static()))
+    path = records.up(records.vlan(bond, 5)).management
+    assert path is not None
+    assert path.ports == ("xapi10", "xapi0", "bond0", "eth0", "eth1")
+
+
+def test_another_member_is_not_on_managements_path() -> None:
+    """At the end of Bond.destroy the bond's record says still that it is up, and management is on the first member."""
+    records = Records()
+    first, second = records.nic(0), records.nic(1)
+    records.bond(first, second, currently_attached=True)
+    records.vlan(first, 10, **management(**static()))
+    assert records.up(second).management is None

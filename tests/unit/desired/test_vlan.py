@@ -95,16 +95,29 @@ def test_an_unmanaged_carrier_is_refused() -> None:
         records.up(vlan)
 
 
-def test_a_vlan_on_a_member_never_takes_the_bond_down() -> None:
-    """It would, as the raised member does; XAPI has no such VLANs."""
+@pytest.mark.parametrize("attached", [True, False])
+def test_a_vlan_on_a_member_takes_the_bond_down_as_the_member_does(*, attached: bool) -> None:
+    """XAPI's Bond.destroy moves the VLANs to a member while the Bond record is still there, others still attached."""
     records = Records()
     nic = records.nic(0)
     vlan = records.vlan(nic, 5)
+    bond = records.bond(nic, records.nic(1), currently_attached=attached)
+    records.vlan(bond, 6, currently_attached=True)
+    desired = records.up(vlan, origin="pif-uuid")
+    assert "xapi5" in desired.topology.bridges["xenbr0"].ports
+    assert desired.moves == {"xapi0": "xenbr0"}
+
+
+def test_a_bridgeless_vlan_on_a_member_is_refused_while_the_bond_is_up() -> None:
+    """Nothing takes the bond down for it, and its frames may come in by the other member."""
+    records = Records()
+    nic = records.nic(0)
+    vlan = records.vlan(nic, 5, bridge="")
     bond = records.bond(nic, records.nic(1), currently_attached=True)
     with pytest.raises(InUseError, match="member of bond uuid-bond0"):
         records.up(vlan)
     records.change(bond, currently_attached=False)
-    assert "xapi5" in records.up(vlan).topology.bridges["xenbr0"].ports
+    assert "eth0.5" in records.up(vlan).topology.links
 
 
 def test_a_bridgeless_vlan_is_a_netdev_on_its_nic() -> None:
