@@ -132,7 +132,7 @@ class XapiBonds:
         if was_plugged and not before["management"]:
             self.down(old)
         device, tag = self.pifs[carrier]["device"], int(before["VLAN"])
-        self.records.vlan(device, tag, bridge)
+        self.records.vlan(device, tag, bridge)["MAC"] = "fe:ff:ff:ff:ff:ff"
         new = record_ref(f"pif {device}.{tag}")
         self._move_configuration(old, new)
         self._forget(old)

@@ -12,7 +12,7 @@ from xsagent.desired.mtu import wanted_mtu
 from xsagent.desired.nic import nic_name, pif_mac
 from xsagent.desired.scene import Scene
 from xsagent.errors import InUseError
-from xsagent.model.records import Pif
+from xsagent.model.records import NO_MAC, Pif
 from xsagent.topology.ownership import VLAN_NETWORK_MARK
 from xsagent.topology.values import KEEP, Interface, Link, Port
 
@@ -36,7 +36,7 @@ def build_vlan_bridge(scene: Scene, draft: Draft, pif: Pif, parent: str) -> None
     name = scene.bridge_name(pif)
     if name == parent:
         raise refusal(pif, f"its bridge {name} is its carrier's too")
-    mac = pif_mac(pif, draft.notes)
+    mac = _vlan_mac(scene, draft, pif)
     interface = Interface(
         name=name,
         type="internal",
@@ -51,6 +51,12 @@ def build_vlan_bridge(scene: Scene, draft: Draft, pif: Pif, parent: str) -> None
         external_ids={VLAN_NETWORK_MARK: own_network_uuid(scene, pif)},
     )
     draft.put_port(parent, port)
+
+
+def _vlan_mac(scene: Scene, draft: Draft, pif: Pif) -> str | None:
+    """The record's MAC, or its carrier's (as nm.ml has it) where XAPI gave it none: no two hosts may have the same."""
+    carrier = scene.snapshot.carrier_of(pif)
+    return pif_mac(carrier if carrier is not None and pif.mac.lower() == NO_MAC else pif, draft.notes)
 
 
 def build_vlan_netdev(scene: Scene, draft: Draft, pif: Pif, carrier: Pif) -> None:

@@ -21,6 +21,9 @@ NULL_REF: Final = "OpaqueRef:NULL"
 UNTAGGED = -1
 """PIF.VLAN of a PIF that is no VLAN."""
 
+NO_MAC: Final = "fe:ff:ff:ff:ff:ff"
+"""PIF.MAC of a VLAN's and of an SR-IOV logical PIF, on each host alike: it is no device's (xapi_vlan.ml, vlan_mac)."""
+
 
 class IpMode(enum.StrEnum):
     """PIF.ip_configuration_mode."""

@@ -12,7 +12,7 @@ from xapi_bonds import XapiBonds
 from xapi_host import XapiHost
 
 from xsagent.sandbox.far import Guest
-from xsagent.sandbox.spec import Segment
+from xsagent.sandbox.spec import Segment, nic_mac
 
 GATEWAYS = {UNTAGGED: "198.51.100.1", 100: "203.0.113.1", 200: "192.0.2.1"}
 ELSEWHERE = "198.18.0.1"
@@ -85,10 +85,11 @@ def assert_works(host: XapiHost, guest: Guest, place: Place, said: str) -> None:
 
 
 def assert_up(host: XapiHost) -> None:
-    """The kernel has both members up, whoever has them."""
-    flags = {link["ifname"]: link["flags"] for link in ip(host.sandbox, "link")}
-    assert "UP" in flags["eth0"]
-    assert "UP" in flags["eth1"]
+    """The kernel has both members up, whoever has them, and VLANs with their carrier's MAC, of which XAPI says none."""
+    links = {link["ifname"]: link for link in ip(host.sandbox, "link")}
+    assert "UP" in links["eth0"]["flags"]
+    assert "UP" in links["eth1"]["flags"]
+    assert {links[name]["address"] for name in ("xapi100", "xapi200")} == {nic_mac("eth0")}
 
 
 @pytest.mark.parametrize("management", sorted(PLACES))

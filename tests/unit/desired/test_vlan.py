@@ -186,6 +186,16 @@ def test_the_mac_of_a_vlan_bridge_is_its_pifs() -> None:
     assert interface.mac is KEEP
 
 
+@pytest.mark.parametrize("on_bond", [True, False])
+def test_a_vlan_that_xapi_gave_no_mac_has_its_carriers(*, on_bond: bool) -> None:
+    """Its placeholder is the same on each host: two that have management on the VLAN would take each other's frames."""
+    records = Records()
+    nic = records.nic(3)
+    vlan = records.vlan(records.bond(nic, records.nic(1)) if on_bond else nic, 5, mac="FE:ff:ff:ff:ff:ff")
+    bridge = records.up(vlan).topology.bridges["xapi0" if on_bond else "xenbr3"]
+    assert bridge.ports["xapi5"].interfaces["xapi5"].mac == "00:16:3e:00:00:03"
+
+
 def test_each_vlan_wants_the_same_of_its_carrier() -> None:
     """Raising one after the other leaves the carrier alone."""
     records = Records()
