@@ -18,7 +18,7 @@ def _pif(name: str, device: str, **fields: Any) -> Pif:
         uuid=name,
         device=device,
         network=Ref(f"net-{name}"),
-        mac="00:16:3e:00:00:00",
+        mac=f"00:16:3e:00:00:0{device[-1]}",
         mtu="1500",
         **fields,
     )
@@ -33,19 +33,45 @@ def _bond_with_vlan() -> Snapshot:
         _pif("pif-1-nic", "eth0", physical=True, member_of=bond),
         _pif("pif-2-vlan", "bond0", vlan=5, vlan_record=vlan, **fields),
     )
-    bridges = ("xapi0", "xenbr0", "xapi11")
-    networks = [
-        Network(ref=pif.network, uuid=pif.network, bridge=bridge, mtu="1500", pifs=(pif.ref,))
-        for pif, bridge in zip(pifs, bridges, strict=True)
-        if pif.network is not None
-    ]
     return Snapshot(
         source="xapi",
         pifs={pif.ref: pif for pif in pifs},
-        networks={network.ref: network for network in networks},
+        networks=_networks(pifs, "xapi0", "xenbr0", "xapi11"),
         bonds={bond: Bond(ref=bond, uuid=bond, pif=pifs[0].ref, members=(pifs[1].ref,))},
         vlans={vlan: Vlan(ref=vlan, uuid=vlan, carrier=pifs[0].ref, pif=pifs[2].ref, tag=5)},
     )
+
+
+def _bond_of_two() -> Snapshot:
+    """eth0 and eth1 in bond0."""
+    bond = Ref("bond")
+    pifs = (
+        _pif("pif-0-bond", "bond0", bond=bond),
+        _pif("pif-1-nic", "eth0", physical=True, member_of=bond),
+        _pif("pif-2-nic", "eth1", physical=True, member_of=bond),
+    )
+    return Snapshot(
+        source="xapi",
+        pifs={pif.ref: pif for pif in pifs},
+        networks=_networks(pifs, "xapi0", "xenbr0", "xenbr1"),
+        bonds={bond: Bond(ref=bond, uuid=bond, pif=pifs[0].ref, members=(pifs[1].ref, pifs[2].ref))},
+    )
+
+
+def _two_nics() -> Snapshot:
+    """eth0 and eth1, each on its own bridge."""
+    pifs = (_pif("pif-0-nic", "eth0", physical=True), _pif("pif-1-nic", "eth1", physical=True))
+    networks = _networks(pifs, "xenbr0", "xenbr1")
+    return Snapshot(source="xapi", pifs={pif.ref: pif for pif in pifs}, networks=networks)
+
+
+def _networks(pifs: tuple[Pif, ...], *bridges: str) -> dict[Ref, Network]:
+    """The networks of these PIFs, with the bridges named."""
+    return {
+        pif.network: Network(ref=pif.network, uuid=pif.network, bridge=bridge, mtu="1500", pifs=(pif.ref,))
+        for pif, bridge in zip(pifs, bridges, strict=True)
+        if pif.network is not None
+    }
 
 
 VLAN_DOWN_BY_HAND = Scenario(
@@ -55,3 +81,24 @@ VLAN_DOWN_BY_HAND = Scenario(
     foreign_bridge=False,
 )
 """The bond's VLAN was taken down by hand; the member takes its ports over, and the device moves along as it was."""
+
+BOND_THAT_KEEPS_ONE_MEMBER = Scenario(
+    snapshot=_bond_of_two(),
+    nics=(_NIC, _NIC),
+    events=(Event(what="up", first=0), Event(what="change members", second=1), Event(what="up", first=0)),
+    foreign_bridge=False,
+)
+"""The member that stays becomes a plain port beside what is left of the bond."""
+
+NETWORK_THAT_CHANGES_ITS_NIC = Scenario(
+    snapshot=_two_nics(),
+    nics=(_NIC, _NIC),
+    events=(
+        Event(what="up", first=0),
+        Event(what="forget attached", first=0),
+        Event(what="swap networks", first=0, second=1),
+        Event(what="up", first=1),
+    ),
+    foreign_bridge=False,
+)
+"""The NIC that had the network before is on its bridge still."""

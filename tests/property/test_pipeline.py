@@ -7,7 +7,7 @@ from dataclasses import replace
 from host_model import HostModel
 from hypothesis import example, given
 from others import FOREIGN_BRIDGE, FOREIGN_PORTS
-from pinned import VLAN_DOWN_BY_HAND
+from pinned import BOND_THAT_KEEPS_ONE_MEMBER, NETWORK_THAT_CHANGES_ITS_NIC, VLAN_DOWN_BY_HAND
 from strategies import SCENARIOS, Scenario
 from tally import TALLY
 from walk import Attempt, hosts, run_plan, walk
@@ -44,6 +44,24 @@ def test_all_ovsdb_changes_of_an_operation_are_one_transaction(scenario: Scenari
     """Rule 3."""
     for attempt in walk(scenario):
         assert sum(isinstance(step, OvsdbStep) for step in attempt.plan.steps) <= 1
+
+
+@hosts()
+@example(BOND_THAT_KEEPS_ONE_MEMBER)
+@example(NETWORK_THAT_CHANGES_ITS_NIC)
+@given(SCENARIOS)
+def test_no_bridge_has_a_second_uplink_of_ours(scenario: Scenario) -> None:
+    """Frames would go round through both: a bond that keeps one member, a network that another NIC had before."""
+    for attempt in walk(scenario):
+        after = attempt.start.copy()
+        run_plan(attempt.plan, after)
+        pifs = attempt.world.snapshot.pifs.values()
+        ours = {pif.device for pif in pifs if pif.vlan_record is None and not pif.tunnel_access_of}
+
+        for name, bridge in attempt.desired.topology.bridges.items():
+            wanted = ours & bridge.ports.keys()
+            assert len(wanted) <= 1
+            assert not wanted or ours & after.bridges[name].ports.keys() == wanted
 
 
 @hosts()

@@ -13,12 +13,13 @@ from xsagent.topology.desired import Ownership
 def ownership_of(snapshot: Snapshot) -> Ownership:
     """Bridges of networks that this host's PIFs are on, and devices of its NICs, bonds and VLANs.
 
-    A tunnel's device is no netdev, and a controller may have a port of that name: it is not claimed.
+    A tunnel's device is no netdev, and a controller may have a port of that name: it is not claimed. Nor is that of an
+    unmanaged PIF, which XAPI leaves to others.
     """
     bridges = {snapshot.bridge_of(pif) for pif in snapshot.pifs.values()} - {""}
     devices = {
         f"{pif.device}.{pif.vlan}" if is_tagged(pif) else pif.device
         for pif in snapshot.pifs.values()
-        if not snapshot.is_tunnel_access(pif)
+        if pif.managed and not snapshot.is_tunnel_access(pif)
     }
     return Ownership(bridges=frozenset(bridges), devices=frozenset(devices - {""}))

@@ -28,7 +28,7 @@ from xsagent.plan.steps import (
     Table,
 )
 from xsagent.topology.desired import Desired
-from xsagent.topology.ownership import is_vlan_bridge, owns_bridge, owns_port, ports_of_vlan_bridge
+from xsagent.topology.ownership import is_vlan_bridge, owns_bridge, owns_port, ports_of_vlan_bridge, uplinks_of
 from xsagent.topology.values import KEEP, Bridge, Interface, Keys, ObjectKind, Port, Topology
 
 
@@ -171,8 +171,18 @@ def _ensure_bridge(draft: _Draft, bridge: Bridge) -> None:
         draft.rely("Bridge", bridge.name, "name", value=True)
         # the datapath of a bridge that exists is never changed: that would take every port down
         _diff_row(draft, "Bridge", replace(bridge, datapath_type=KEEP), draft.bridges[bridge.name])
+    _remove_other_uplinks(draft, bridge)
     for name in sorted(bridge.ports):
         _ensure_port(draft, bridge.name, bridge.ports[name])
+
+
+def _remove_other_uplinks(draft: _Draft, bridge: Bridge) -> None:
+    """Beside the uplink that a bridge is to have, others of ours go (the rest of a bond): frames would go round."""
+    uplinks = uplinks_of(draft.desired.ownership)
+    if uplinks.isdisjoint(bridge.ports):
+        return
+    for name in sorted((draft.bridges[bridge.name].ports.keys() & uplinks) - bridge.ports.keys()):
+        draft.add(DeletePort(bridge=bridge.name, name=name))
 
 
 def _own_port(bridge: Bridge) -> dict[str, Port]:

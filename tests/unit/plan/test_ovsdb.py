@@ -100,6 +100,20 @@ def test_what_is_right_is_not_touched() -> None:
     assert operations(want, have) == ()
 
 
+def test_beside_the_wanted_uplink_no_other_of_ours_stays() -> None:
+    """Nothing else is taken: a NIC of others, a VIF, a VLAN's netdev that carries the dot in its name."""
+    want = desired(bridge("xenbr0", nic_port("eth0")))
+    others = (nic_port("eth7"), vif_port("vif1.0"), nic_port("bond0.5"))
+    have = observed(bridge("xenbr0", nic_port("eth0"), nic_port("eth1"), *others))
+
+    assert operations(want, have) == (DeletePort(bridge="xenbr0", name="eth1"),)
+
+
+def test_a_bridge_that_is_to_have_no_uplink_keeps_what_it_has() -> None:
+    """An internal network's, or a tunnel's, to which somebody added a NIC."""
+    assert operations(desired(bridge("xapi1")), observed(bridge("xapi1", nic_port("eth1")))) == ()
+
+
 def test_a_changed_scalar_and_a_changed_key_are_one_operation_each() -> None:
     """Only the column and the keys that differ are written; the key of others is not named."""
     want = desired(
