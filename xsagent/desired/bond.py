@@ -5,7 +5,7 @@ build.py puts the Port into the bond's bridge; what its members had before goes 
 
 from __future__ import annotations
 
-from xsagent.desired.bond_options import bond_options
+from xsagent.desired.bond_options import BOND_PREFIX, bond_options
 from xsagent.desired.draft import Draft
 from xsagent.desired.kind import PifKind, kind_of, label, refusal
 from xsagent.desired.nic import nic_interface, nic_link, nic_name, nic_port, pif_mac
@@ -70,6 +70,11 @@ def bond_port(scene: Scene, draft: Draft, pif: Pif, mtu: int | Keep) -> Port:
     for member in bond_members(scene, pif):
         interface = nic_interface(member, mtu, options.member_keys)
         interfaces[interface.name] = interface
+    preferred = options.port_keys["bond-primary"]
+    if preferred is not None and preferred not in interfaces:
+        draft.notes.warn(
+            "prefer_no_member", name, f"{preferred}, which is to be its active member, is none of its members"
+        )
     return Port(
         name=name,
         interfaces=interfaces,
@@ -80,6 +85,7 @@ def bond_port(scene: Scene, draft: Draft, pif: Pif, mtu: int | Keep) -> Port:
         lacp=options.lacp,
         bond_updelay=options.updelay_ms,
         bond_downdelay=options.downdelay_ms,
+        own_keys=BOND_PREFIX,
         other_config=options.port_keys,
     )
 

@@ -13,10 +13,11 @@ from typing import Final
 from xsagent.desired.notes import Notes
 from xsagent.errors import InputError
 from xsagent.model.records import Bond, Pif
-from xsagent.model.values import parse_integer, shown
+from xsagent.model.values import parse_device_name, parse_integer, shown
 from xsagent.topology.values import Keys
 
-_PREFIX = "bond-"
+BOND_PREFIX: Final = "bond-"
+"""What the records' bond options begin with, in PIF.other_config and, where they become a key, on the Port."""
 _DEFAULT_MODE = "balance-slb"
 _OTHER_MODES: Final = {
     "balance-rr": "Open vSwitch cannot send the frames of one flow over several links in turn",
@@ -53,6 +54,7 @@ def bond_options(pif: Pif, bond: Bond, notes: Notes) -> BondOptions:
         "bond-detect-mode": levels.first("use_carrier", _detect_mode, "carrier"),
         "bond-rebalance-interval": levels.maybe("rebalance-interval", _milliseconds)
         or (None if is_lacp else _DEFAULT_REBALANCE_MS),
+        "bond-primary": levels.maybe("primary", parse_device_name) or levels.maybe("active-slave", parse_device_name),
         "lacp-time": levels.first("lacp-time", _one_of("slow", "fast"), "slow") if is_lacp else None,
         "lacp-fallback-ab": levels.first("lacp-fallback-ab", _one_of("true", "false"), "true") if is_lacp else None,
         **levels.unknown(),
@@ -70,7 +72,7 @@ def bond_options(pif: Pif, bond: Bond, notes: Notes) -> BondOptions:
 _MEMBER_KEYS: Final = ("lacp-aggregation-key", "lacp-actor-key")
 _KNOWN: Final = frozenset(
     {"mode", "miimon", "use_carrier", "rebalance-interval", "lacp-time", "lacp-fallback-ab", "updelay", "downdelay"}
-    | {"hashing-algorithm", *_MEMBER_KEYS}
+    | {"hashing-algorithm", "primary", "active-slave", *_MEMBER_KEYS}
 )
 
 
@@ -106,11 +108,13 @@ class _Levels:
     def unknown(self) -> dict[str, str | None]:
         """Options that we give no meaning: they go to the Port under their own name."""
         merged = {**_normal(self.bond.properties), **_own_options(self.pif)}
-        return {_PREFIX + name: text for name, text in sorted(merged.items()) if name and name not in _KNOWN}
+        return {BOND_PREFIX + name: text for name, text in sorted(merged.items()) if name and name not in _KNOWN}
 
 
 def _own_options(pif: Pif) -> dict[str, str]:
-    named = {key.removeprefix(_PREFIX): text for key, text in pif.other_config.items() if key.startswith(_PREFIX)}
+    named = {
+        key.removeprefix(BOND_PREFIX): text for key, text in pif.other_config.items() if key.startswith(BOND_PREFIX)
+    }
     return _normal(named)
 
 

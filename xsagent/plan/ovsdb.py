@@ -292,10 +292,18 @@ def _diff_row(draft: _Draft, table: Table, desired: Row, observed: Row) -> None:
     if columns:
         draft.add(SetColumns(table=table, record=desired.name, columns=columns))
     present = effective_maps(observed)
-    for column, wanted in effective_maps(desired).items():
+    for column, named in effective_maps(desired).items():
+        wanted = _withdrawn(desired, column, present[column]) | named
         keys = {key: value for key, value in wanted.items() if present[column].get(key) != value}
         if keys:
             draft.add(SetKeys(table=table, record=desired.name, column=column, keys=keys))
+
+
+def _withdrawn(desired: Row, column: str, present: Keys) -> dict[str, str | None]:
+    """Keys that are there and are nobody's but ours, wanted or not."""
+    if not isinstance(desired, Port) or column != "other_config" or not desired.own_keys:
+        return {}
+    return dict.fromkeys(key for key in present if key.startswith(desired.own_keys))
 
 
 def _equal_scalar(name: str, wanted: object, present: object) -> bool:
@@ -312,7 +320,7 @@ def _equal_scalar(name: str, wanted: object, present: object) -> bool:
 
 
 def plain_bridge(bridge: Bridge) -> Bridge:
-    """A desired bridge as a row to insert: no key that must be absent."""
+    """A desired bridge as a row to insert: nothing that must be absent."""
     return replace(
         bridge,
         ports={name: plain_port(port) for name, port in bridge.ports.items()},
@@ -325,7 +333,11 @@ def plain_port(port: Port) -> Port:
     """As plain_bridge, for a port."""
     interfaces = {name: plain_interface(interface) for name, interface in port.interfaces.items()}
     return replace(
-        port, interfaces=interfaces, other_config=_plain(port.other_config), external_ids=_plain(port.external_ids)
+        port,
+        interfaces=interfaces,
+        own_keys="",
+        other_config=_plain(port.other_config),
+        external_ids=_plain(port.external_ids),
     )
 
 

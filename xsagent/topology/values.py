@@ -75,6 +75,7 @@ class Port:
         interfaces: by name; a bond has one per member.
         bond_mode, lacp: OVS words, None when the column is empty.
         bond_updelay, bond_downdelay: ms.
+        own_keys: desired only: a key of other_config that begins so and is not named must be absent; empty: none must.
         extra: as Interface.extra; rows referred to (QoS) are nested under their column.
     """
 
@@ -90,6 +91,7 @@ class Port:
     bond_updelay: int | Keep = KEEP
     bond_downdelay: int | Keep = KEEP
     bond_active_member: str | None = None
+    own_keys: str = ""
     other_config: Keys = field(default_factory=dict)
     external_ids: Keys = field(default_factory=dict)
     extra: Mapping[str, Json] = field(default_factory=dict)

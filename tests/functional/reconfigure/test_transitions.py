@@ -183,6 +183,29 @@ def test_bond_options_and_members_change_in_place() -> None:
         assert len(bond_port(host)["interfaces"][1]) == 3
 
 
+def test_a_bond_option_that_the_records_lost_is_in_force_no_longer() -> None:
+    """The switch itself chooses the preferred member as long as it is named; keys of others stay, the row too."""
+    records = two_nics()
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        bond = make_bond(records)
+        bond["other_config"] = {"bond-active-slave": "eth1", "bond-hash-basis": "7"}
+        host.up(bond, "--no-deadman")
+        row = vsctl(host.sandbox, "get", "Port", "bond0", "_uuid")
+        shown = host.sandbox.run(["ovs-appctl", "bond/show", "bond0"]).stdout
+        assert "active-backup primary: eth1" in shown
+        vsctl(host.sandbox, "set", "Port", "bond0", "other_config:lb-output-action=false")
+
+        bond["other_config"] = {}
+        host.up(bond)
+
+        keys = dict(bond_port(host)["other_config"][1])
+        assert {"bond-primary", "bond-hash-basis"}.isdisjoint(keys)
+        assert keys["lb-output-action"] == "false"
+        assert vsctl(host.sandbox, "get", "Port", "bond0", "_uuid") == row
+        shown = host.sandbox.run(["ovs-appctl", "bond/show", "bond0"]).stdout
+        assert "active-backup primary: <none>" in shown
+
+
 def test_a_vlan_comes_up_beside_management_and_goes_again_without_a_trace() -> None:
     """VLAN bridge, tag and network mark are there; down brings back what was before."""
     records = two_nics()

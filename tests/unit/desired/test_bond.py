@@ -29,6 +29,7 @@ def test_a_bond_is_as_the_legacy_scripts_made_it() -> None:
         "bond-miimon-interval": "100",
         "bond-detect-mode": "carrier",
         "bond-rebalance-interval": "1800000",
+        "bond-primary": None,
         "lacp-time": None,
         "lacp-fallback-ab": None,
     }
@@ -129,6 +130,28 @@ def test_options_of_both_peers_have_their_columns() -> None:
         "bond-rebalance-interval": "10000",
         "bond-primary": "eth1",
     }
+
+
+@pytest.mark.parametrize(
+    ("properties", "other_config", "preferred", "warned"),
+    [
+        ({}, {}, None, False),
+        ({}, {"bond-active-slave": "eth1"}, "eth1", False),
+        ({"active-slave": "eth1"}, {}, "eth1", False),
+        ({"active-slave": "eth1"}, {"bond-active-slave": "eth0"}, "eth0", False),
+        ({}, {"bond-active-slave": "eth1", "bond-primary": "eth0"}, "eth0", False),
+        ({}, {"bond-active-slave": "eth7"}, "eth7", True),
+        ({}, {"bond-active-slave": "not a device"}, None, True),
+    ],
+)
+def test_a_member_can_be_preferred_as_the_active_one(
+    properties: dict[str, str], other_config: dict[str, str], preferred: str | None, *, warned: bool
+) -> None:
+    """Open vSwitch reads bond-primary (ovs-vswitchd.conf.db(5)); one that is no member is told to people."""
+    desired = _bond(Records(), other_config, mode="active-backup", properties=properties)
+    assert _port(desired).other_config["bond-primary"] == preferred
+    assert "bond-active-slave" not in _port(desired).other_config
+    assert bool(warnings(desired)) is warned
 
 
 @pytest.mark.parametrize("text", ["", "-1", "31s", "1_000", "99999999999", "0x10"])

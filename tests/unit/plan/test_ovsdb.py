@@ -58,6 +58,23 @@ def desired(*bridges: Bridge, absent: tuple[ObjectKey, ...] = (), moves: dict[st
     return Desired(topology=topology, ownership=OURS, moves=moves or {})
 
 
+def test_keys_that_are_ours_alone_go_once_they_are_not_wanted_and_no_other_key_does() -> None:
+    """An option that the records lost stays in force otherwise; the undo brings it back."""
+    options = {"bond-primary": "eth1", "bond-hash-basis": "7", "lb-output-action": "true"}
+    members = {name: Interface(name=name) for name in ("eth0", "eth1")}
+    before = observed(bridge("xapi1", Port(name="bond0", interfaces=members, other_config=options)))
+    wanted = Port(name="bond0", interfaces=members, own_keys="bond-", other_config={"bond-hash-basis": "8"})
+
+    operations, _ = diff_ovsdb(desired(bridge("xapi1", wanted)), before)
+
+    keys = {"bond-hash-basis": "8", "bond-primary": None}
+    assert operations == (SetKeys(table="Port", record="bond0", column="other_config", keys=keys),)
+    undo = {"bond-hash-basis": "7", "bond-primary": "eth1"}
+    assert invert_operations(operations, before.bridges) == (
+        SetKeys(table="Port", record="bond0", column="other_config", keys=undo),
+    )
+
+
 def operations(want: Desired, have: Topology) -> tuple[OvsdbOperation, ...]:
     """The operations, after a check that their undo brings back what was observed."""
     result, _ = diff_ovsdb(want, have)
