@@ -150,7 +150,7 @@ def _run_plan(run: _Run, operation: Operation, plan: Plan) -> Executed | Failed:
     """Run a plan's steps and see whether what they made may stay; nothing is taken back here."""
     done = run.execute(plan)
     # what a plan moved is there now: its VIF ports no longer speak against it
-    again = replace(operation, keep_vif_ports=False)
+    again = replace(operation, keep_ports=False)
     if isinstance(done, Executed) and any(isinstance(step, StartDhcpStep | IfupStep) for step in done.begun):
         done = _follow_leases(run, again, done)
     if isinstance(done, Failed):

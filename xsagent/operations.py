@@ -78,7 +78,7 @@ def build_operation(
     return Operation(
         name=f"{asked.action} {snapshot.bridge_of(pif) or pif.device}",
         desired=desired,
-        keep_vif_ports=asked.origin != "session" and not asked.even_if_in_use,
+        keep_ports=asked.origin != "session" and not asked.even_if_in_use,
         dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
         deadman=asked.deadman and asked.origin != "force",
         high_availability=facts.high_availability,
@@ -107,17 +107,16 @@ def build_internal_operation(
     """The operation that makes (``up``) or removes (``down``) the bridge of an internal network.
 
     Raises:
-        InputError, InUseError, ForeignObjectError: it is no internal network, or its bridge is more than that; nothing
-            was changed.
+        InputError, ForeignObjectError: it is no internal network, or its bridge is more than that; nothing was changed.
     """
     facts, options = gather_facts(paths, connection), build_options(paths, settings)
     desired = build_internal_desired(snapshot, network.ref, asked.action, facts, options)
     bridges = read_ovsdb(connection, time.monotonic() + _READ_S).bridges
-    check_internal_bridge(snapshot, network, asked.action, bridges, even_if_in_use=asked.even_if_in_use)
+    check_internal_bridge(snapshot, network, bridges)
     return Operation(
         name=f"network {asked.action} {network.bridge}",
         desired=desired,
-        keep_vif_ports=not asked.even_if_in_use,
+        keep_ports=not asked.even_if_in_use,
         probe=False,
     )
 

@@ -43,7 +43,7 @@ class Operation:
 
     Attributes:
         name: for the lock, the journal and messages, for example ``up xenbr0``.
-        keep_vif_ports: as PlanOptions.keep_vif_ports.
+        keep_ports: as PlanOptions.keep_ports.
         dhcp_wait_s: how long a DHCP client may take before the run goes on without a lease, seconds.
         deadman: whether a change of the management path is taken back when the gateway no longer answers.
         high_availability: HA's heartbeats bound the deadman's window.
@@ -54,7 +54,7 @@ class Operation:
 
     name: str
     desired: Desired
-    keep_vif_ports: bool = True
+    keep_ports: bool = True
     dhcp_wait_s: float = 60.0
     deadman: bool = False
     high_availability: bool = False
@@ -66,7 +66,7 @@ class Operation:
         """The operation that comes after this one, under the same deadman: the retirement."""
         if self.retirement is None:
             return None
-        return Operation(name=f"{self.name}: retire", desired=self.retirement, keep_vif_ports=False)
+        return Operation(name=f"{self.name}: retire", desired=self.retirement, keep_ports=False)
 
 
 @dataclass(slots=True)
@@ -153,7 +153,7 @@ def make_plan(operation: Operation, host: Host, observed: Topology | None = None
     """
     refusals = read_refusals(host.paths)
     options = PlanOptions(
-        keep_vif_ports=operation.keep_vif_ports,
+        keep_ports=operation.keep_ports,
         refused_features=refusals.features,
         refused_settings=refusals.settings,
     )

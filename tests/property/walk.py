@@ -63,7 +63,7 @@ class Attempt:
 
     def plan_for(self, model: HostModel) -> Plan:
         """A fresh plan for the same operation, as verify makes it."""
-        options = replace(self.world.plan_options(self.event, model), keep_vif_ports=False)
+        options = replace(self.world.plan_options(self.event, model), keep_ports=False)
         return build_plan(self.desired, model.observe(frozenset(self.desired.topology.files)), options)
 
 

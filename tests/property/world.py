@@ -76,7 +76,7 @@ class World(Others):
     def plan_options(self, event: Event, model: HostModel) -> PlanOptions:
         """What the flow tells the planner."""
         keep = event.origin != "session" and not event.even_if_in_use
-        return PlanOptions(keep_vif_ports=keep, refused_features=model.refused, refused_settings=model.refused_settings)
+        return PlanOptions(keep_ports=keep, refused_features=model.refused, refused_settings=model.refused_settings)
 
     def take_over(self, event: Event, model: HostModel) -> None:
         """The operation was applied: the host is this model now, and XAPI writes down what it did."""

@@ -49,7 +49,7 @@ def recover(
 
 def _verifies(desired: Desired, observed: Topology) -> bool:
     try:
-        plan = build_plan(desired, observed, PlanOptions(keep_vif_ports=False))
+        plan = build_plan(desired, observed, PlanOptions(keep_ports=False))
     except XsagentError:
         # a device that the run relied on is gone, or a foreign object came into its way
         return False

@@ -66,7 +66,7 @@ def _from_files(arguments: argparse.Namespace) -> tuple[Desired, Plan]:
         even_if_in_use=arguments.even_if_in_use,
     )
     desired = build_desired(snapshot, request, _facts(snapshot, observed), _build_options(observed))
-    return desired, build_plan(desired, observed, PlanOptions(keep_vif_ports=not arguments.even_if_in_use))
+    return desired, build_plan(desired, observed, PlanOptions(keep_ports=not arguments.even_if_in_use))
 
 
 def _facts(snapshot: Snapshot, observed: Topology) -> HostFacts:

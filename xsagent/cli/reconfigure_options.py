@@ -40,7 +40,7 @@ Actions:
 Options:
   --management                the PIF is about to become the management interface
   --dry-run                   print the plan and stop
-  --even-if-in-use            go on although VIFs or management would be cut off
+  --even-if-in-use            go on although VIFs, others' ports or management would be cut off
   --no-deadman                do not go back when the gateway no longer answers
   --root-prefix=DIR           every path lies below DIR
   --no-syslog                 log to stderr

@@ -56,7 +56,7 @@ def _add_plan(verbs: Subparsers) -> None:
     parser.add_argument("--from-dbcache", metavar="FILE", type=Path, help="records from this network.dbcache")
     parser.add_argument("--observed", metavar="FILE", type=Path, help="a host as `xsagent show --json` writes it")
     parser.add_argument("--management", action="store_true", help="the PIF is about to become management")
-    parser.add_argument("--even-if-in-use", action="store_true", help="plan although VIFs would be cut off")
+    parser.add_argument("--even-if-in-use", action="store_true", help="plan although VIFs or others would be cut off")
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--verbose", action="store_true", help="also what is relied on, and each step's undo")
     _add_root_prefix(parser)
@@ -75,7 +75,7 @@ def _add_network(verbs: Subparsers) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_network_action(actions.add_parser("create", help="make it, or set what differs from XAPI's record"))
     remove = actions.add_parser("remove", help="remove it, when nothing is plugged into it")
-    remove.add_argument("--even-if-in-use", action="store_true", help="go on although VIFs would be cut off")
+    remove.add_argument("--even-if-in-use", action="store_true", help="go on although VIFs or others would be cut off")
     _add_network_action(remove)
 
 

@@ -15,12 +15,12 @@ from xsagent.desired.ip import build_ip_device
 from xsagent.desired.request import Action, BuildOptions, HostFacts
 from xsagent.desired.scene import Scene, ambiguous_bridges
 from xsagent.desired.siblings import drop_bridge
-from xsagent.errors import ForeignObjectError, InputError, InUseError, NotFoundError
+from xsagent.errors import ForeignObjectError, InputError, NotFoundError
 from xsagent.model.records import IpMode, Network, Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.model.values import shown
 from xsagent.topology.desired import Desired, Ownership
-from xsagent.topology.ownership import NETWORK_MARK, is_vif_port, is_vlan_bridge
+from xsagent.topology.ownership import NETWORK_MARK, is_vlan_bridge
 from xsagent.topology.values import Bridge
 
 
@@ -56,19 +56,16 @@ def build_internal_desired(
     )
 
 
-def check_internal_bridge(
-    snapshot: Snapshot, network: Network, action: Action, bridges: Mapping[str, Bridge], *, even_if_in_use: bool
-) -> None:
+def check_internal_bridge(snapshot: Snapshot, network: Network, bridges: Mapping[str, Bridge]) -> None:
     """Refuse what is in the switch under the network's bridge name and is more than an internal bridge.
 
-    VIFs' ports are the planner's to look at (features.md section 14).
+    Ports of VIFs and of others are the planner's to look at (features.md section 14).
 
     Arguments:
         bridges: real bridges of the switch, by name.
 
     Raises:
         ForeignObjectError: it is marked as another network's, or a NIC, bond or VLAN is on it.
-        InUseError: others' ports are on it, which would go with it, and the caller does not insist.
     """
     name = network.bridge
     for parent in bridges.values():
@@ -86,17 +83,11 @@ def check_internal_bridge(
             f"bridge {name} is marked as that of network {shown(marks)}, not of {network.uuid}; nothing was changed"
         )
     devices = {pif.device for pif in snapshot.pifs.values()}
-    others = [port for port in present.ports.values() if port.name != name and not is_vif_port(port)]
-    for port in others:
+    for port in present.ports.values():
         if is_vlan_bridge(port) or devices & {port.name, *port.interfaces}:
             raise ForeignObjectError(
                 f"bridge {name} carries {port.name}, so it is not that of an internal network; nothing was changed"
             )
-    if others and action == "down" and not even_if_in_use:
-        raise InUseError(
-            f"bridge {name} carries {', '.join(sorted(port.name for port in others))}: they would go with it; nothing "
-            "was changed (--even-if-in-use goes on regardless)"
-        )
 
 
 def _internal_network(snapshot: Snapshot, ref: Ref) -> Network:

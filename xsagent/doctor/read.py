@@ -98,7 +98,7 @@ def read_drift_facts(paths: Paths, environ: Mapping[str, str], memory: XapiMemor
 
 def _plan_options(paths: Paths) -> PlanOptions:
     refusals = read_refusals(paths)
-    return PlanOptions(keep_vif_ports=False, refused_features=refusals.features, refused_settings=refusals.settings)
+    return PlanOptions(keep_ports=False, refused_features=refusals.features, refused_settings=refusals.settings)
 
 
 def _read_firewall(paths: Paths, settings: Settings, topology: Topology) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from xsagent.errors import DeviceAbsentError, InUseError
 from xsagent.plan.options import PlanOptions
-from xsagent.topology.desired import Desired
-from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, ports_of_vlan_bridge
+from xsagent.topology.desired import Desired, Ownership
+from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, owns_port, ports_of_vlan_bridge
 from xsagent.topology.values import Bridge, IpDevice, Link, ObjectKind, Port, Topology
 
 
@@ -20,7 +20,7 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
 
     Raises:
         DeviceAbsentError: a NIC that is needed is absent, or another NIC carries its MAC.
-        InUseError: VIFs are plugged into what would go, and the caller did not ask to go on.
+        InUseError: ports of VIFs or of others are on what would go, and the caller did not ask to go on.
     """
     present, warnings = _without_absent_members(desired, observed)
     present, narrowed = _within_parents(present, observed)
@@ -29,8 +29,9 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
     for link in present.topology.links.values():
         warnings += _check_nic(link, observed, made)
     warnings += _check_virtual_functions(present, observed)
-    if options.keep_vif_ports:
-        _check_vifs(present, observed)
+    if options.keep_ports:
+        _check_riders(present, observed)
+    warnings += _warn_of_controllers(present, observed)
     return present, tuple(warnings)
 
 
@@ -138,23 +139,49 @@ def _made_by_plan(desired: Desired) -> frozenset[str]:
     return frozenset(made)
 
 
-def _check_vifs(desired: Desired, observed: Topology) -> None:
+def _check_riders(desired: Desired, observed: Topology) -> None:
     for key in sorted(desired.topology.absent):
         if key.kind is not ObjectKind.BRIDGE or key.name in desired.moves:
             continue
-        plugged = [name for name in _vifs_on(key.name, observed) if name in observed.links]
-        if plugged:
+        riders = [
+            port for port in _ports_going_with(key.name, desired.ownership, observed) if _is_there(port, observed)
+        ]
+        if riders:
+            names = ", ".join(sorted(port.name for port in riders))
             raise InUseError(
-                f"bridge {key.name} carries {', '.join(sorted(plugged))}: taking it down would cut them off; "
-                "nothing was changed (--even-if-in-use goes on regardless)"
+                f"bridge {key.name} carries {names}: taking it down would cut them off; nothing was changed "
+                "(--even-if-in-use goes on regardless)"
             )
 
 
-def _vifs_on(name: str, observed: Topology) -> list[str]:
+def _warn_of_controllers(desired: Desired, observed: Topology) -> list[str]:
+    """A bridge that comes back is made anew: what others set on it is theirs to set again."""
+    going = [key.name for key in sorted(desired.topology.absent) if key.kind is ObjectKind.BRIDGE]
+    targets = {name: observed.bridges[name].controllers for name in going if name in observed.bridges}
+    return [
+        f"bridge {name} goes, and its OpenFlow controllers with it: {', '.join(controllers)}"
+        for name, controllers in targets.items()
+        if controllers
+    ]
+
+
+def _ports_going_with(name: str, ownership: Ownership, observed: Topology) -> list[Port]:
+    """Ports of VIFs and of others that are deleted with a bridge; those of others only with a real one."""
     if name in observed.bridges:
-        return [port.name for port in observed.bridges[name].ports.values() if is_vif_port(port)]
+        ports = observed.bridges[name].ports.values()
+        return [port for port in ports if port.name != name and (is_vif_port(port) or _is_of_others(port, ownership))]
     for bridge in observed.bridges.values():
         port = bridge.ports.get(name)
         if port is not None and is_vlan_bridge(port):
-            return [rider.name for rider in ports_of_vlan_bridge(bridge, port) if is_vif_port(rider)]
+            return [rider for rider in ports_of_vlan_bridge(bridge, port) if is_vif_port(rider)]
     return []
+
+
+def _is_of_others(port: Port, ownership: Ownership) -> bool:
+    """Whether it is none of ours, nor has a NIC of ours, such as that of a bond whose record is gone."""
+    return not owns_port(port, ownership) and ownership.devices.isdisjoint(port.interfaces)
+
+
+def _is_there(port: Port, observed: Topology) -> bool:
+    """Whether it carries anything: a port of a netdev that is gone does not; patch and tunnel ports need none."""
+    return any(item.type not in {"", "system"} or item.name in observed.links for item in port.interfaces.values())

@@ -11,14 +11,14 @@ class PlanOptions:
     """How careful to be, and what this host has refused before.
 
     Attributes:
-        keep_vif_ports: refuse to delete a bridge under a VIF's port whose netdev exists (features.md section 14:
-            ``--pif-uuid`` and ``--force``; XAPI itself moves such VIFs afterwards).
+        keep_ports: refuse to delete a bridge that carries a VIF's port whose netdev exists, or a port of others
+            (features.md section 14: ``--pif-uuid`` and ``--force``; XAPI itself moves such VIFs afterwards).
         refused_features: by device, offloads that its driver refused, with the value refused.
         refused_settings: by device, link settings that its driver refused, with the value refused; its MTU as ``mtu``.
         carrier_wait_s: seconds to wait for the carrier of NICs that have just come up below a bond.
     """
 
-    keep_vif_ports: bool = True
+    keep_ports: bool = True
     refused_features: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     refused_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     carrier_wait_s: float = 5.0

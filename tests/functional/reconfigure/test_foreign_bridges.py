@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from host_records import HostRecords, Record, static
-from host_state import bridges, succeed, vsctl
+from host_state import bridges, configuration, refuse, succeed, vsctl
 from xapi_host import XapiHost
 
 from xsagent.sandbox.dom0 import Sandbox
@@ -103,6 +103,31 @@ def test_what_others_made_survives_every_operation(tunnel: str) -> None:
         nic.update({key: bond[key] for key in MOVED})
         host.up(nic, "--management")
         check("xenbr0", "back to the NIC")
+
+
+def test_a_bridge_with_ports_of_others_goes_only_for_xapi_or_who_insists() -> None:
+    """An admin's down and that of --force name them and change nothing; the NIC's own port keeps no bridge."""
+    records = HostRecords()
+    records.nic("eth0", management=True, **static("192.0.2.10"))
+    nic = records.nic("eth1")
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        host.up(nic)
+        put_foreign_things(host.sandbox, "xenbr1", "vxlan")
+        before = configuration(host.sandbox)
+
+        said = [
+            refuse(host.sandbox, "--pif-uuid", nic["uuid"], "down"),
+            refuse(host.sandbox, "--force", "xenbr1", "down"),
+        ]
+
+        names = ", ".join(sorted(ON_OURS))
+        assert all(f"bridge xenbr1 carries {names}: taking it down would cut them off" in text for text in said)
+        assert configuration(host.sandbox) == before
+        host.down(nic, "--even-if-in-use")
+        assert bridges(host.sandbox) == ["sdn"]
+        host.up(nic)
+        host.down(nic)
+        assert bridges(host.sandbox) == ["sdn"]
 
 
 def rewrite(host: XapiHost, bridge: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from records_builder import HOST, NETLINK, Records, warnings
 
 from xsagent.desired.internal import build_internal_desired, check_internal_bridge
-from xsagent.errors import ForeignObjectError, InputError, InUseError, NotFoundError
+from xsagent.errors import ForeignObjectError, InputError, NotFoundError
 from xsagent.model.records import Network, Ref
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import KEEP, Bridge, Interface, ObjectKey, ObjectKind, Port
@@ -67,13 +67,13 @@ def test_what_is_no_internal_network_is_refused() -> None:
         build_internal_desired(records.snapshot(), Ref("nothing"), "up", HOST, NETLINK)
 
 
-def _check(action: str, *ports: Port, even_if_in_use: bool = False, name: str = "xapi9", mark: str = "") -> None:
+def _check(*ports: Port, name: str = "xapi9", mark: str = "") -> None:
     records = Records()
     records.nic(0)
     network = Network(ref=_REF, uuid="uuid-internal", bridge="xapi9")
     marks = {"xs-network-uuids": mark} if mark else {}
     bridge = Bridge(name=name, external_ids=marks, ports={port.name: port for port in (_port(name), *ports)})
-    check_internal_bridge(records.snapshot(), network, action, {name: bridge}, even_if_in_use=even_if_in_use)
+    check_internal_bridge(records.snapshot(), network, {name: bridge})
 
 
 def _port(name: str, **ids: str) -> Port:
@@ -81,28 +81,23 @@ def _port(name: str, **ids: str) -> Port:
 
 
 @pytest.mark.parametrize("mark", ["", "uuid-internal", "uuid-other;uuid-internal"])
-@pytest.mark.parametrize("action", ["up", "down"])
-def test_a_bridge_that_is_only_that_of_the_network_is_right(action: str, mark: str) -> None:
+def test_a_bridge_that_is_only_that_of_the_network_is_right(mark: str) -> None:
     """Without a mark its name tells; a guest's port is the planner's to look at."""
-    _check(action, _port("vif1.0", **{"xs-vif-uuid": "v"}), mark=mark)
+    _check(_port("vif1.0", **{"xs-vif-uuid": "v"}), mark=mark)
 
 
-@pytest.mark.parametrize("action", ["up", "down"])
-def test_a_bridge_that_is_more_than_that_is_refused_whoever_insists(action: str) -> None:
+def test_a_bridge_that_is_more_than_that_is_refused_whoever_insists() -> None:
     """Another network's, a PIF's device in it, a bond of PIFs, a VLAN on it; a VLAN bridge of its name elsewhere."""
     bond = Port(name="bond0", interfaces={name: Interface(name=name) for name in ("eth0", "eth7")})
     for refused in (_port("eth0"), bond, Port(name="vlan7", interfaces={}, fake_bridge=True, tag=7)):
         with pytest.raises(ForeignObjectError, match=f"carries {refused.name}"):
-            _check(action, refused, even_if_in_use=True)
+            _check(refused)
     with pytest.raises(ForeignObjectError, match="'uuid-other', not of uuid-internal"):
-        _check(action, mark="uuid-other", even_if_in_use=True)
+        _check(mark="uuid-other")
     with pytest.raises(ForeignObjectError, match="on bridge xenbr0"):
-        _check(action, Port(name="xapi9", interfaces={}, fake_bridge=True, tag=7), name="xenbr0", even_if_in_use=True)
+        _check(Port(name="xapi9", interfaces={}, fake_bridge=True, tag=7), name="xenbr0")
 
 
-def test_ports_of_others_keep_the_bridge_unless_somebody_insists() -> None:
-    """They would go with it: an SDN controller's, for example; making the bridge leaves them."""
-    _check("up", _port("sdn0"))
-    with pytest.raises(InUseError, match="carries sdn0"):
-        _check("down", _port("sdn0"))
-    _check("down", _port("sdn0"), even_if_in_use=True)
+def test_ports_of_others_are_the_planners_to_look_at() -> None:
+    """As a guest's: they would go with the bridge, and making it leaves them."""
+    _check(_port("sdn0"))
