@@ -18,6 +18,8 @@ from xsagent.topology.values import Bridge, IpDevice, Link, ObjectKind, Port, To
 def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tuple[Desired, tuple[str, ...]]:
     """The desired state without bond members that are not there, and warnings for people.
 
+    Their rows are wanted all the same: the switch opens a NIC that appears by itself, whoever brings its link up.
+
     Raises:
         DeviceAbsentError: a NIC that is needed is absent, or another NIC carries its MAC.
         InUseError: ports of VIFs or of others are on what would go, and the caller did not ask to go on.
@@ -42,7 +44,10 @@ def _without_absent_members(desired: Desired, observed: Topology) -> tuple[Desir
     for bridge in desired.topology.bridges.values():
         ports = {name: _present_members(port, observed, gone) for name, port in bridge.ports.items()}
         bridges[bridge.name] = replace(bridge, ports=ports)
-    warnings += [f"bond member {name} is not on this host; the bond goes up without it" for name in sorted(gone)]
+    warnings += [
+        f"bond member {name} is not on this host; the bond goes up without it, and has it when it is there and up"
+        for name in sorted(gone)
+    ]
     links = {name: link for name, link in desired.topology.links.items() if name not in gone}
     topology = replace(desired.topology, bridges=bridges, links=links)
     return replace(desired, topology=topology), warnings

@@ -62,8 +62,10 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm; nothing was changed.
     """
-    present, warnings = check_host(without_leftovers(desired, observed), observed, options)
-    operations, relied = diff_ovsdb(present, observed)
+    desired = without_leftovers(desired, observed)
+    present, warnings = check_host(desired, observed, options)
+    # with members that are not there: the switch takes them in when they appear
+    operations, relied = diff_ovsdb(desired, observed)
     bridges = apply_operations(operations, observed.bridges)
     lost, remaining = lost_devices(observed.bridges, bridges), devices_of_switch(bridges)
     present, passed_over = usable_ip_devices(present, observed, lost - remaining)
