@@ -5,7 +5,7 @@ Called by build.py. A datapath stays, with its NIC's link, as long as something 
 
 from __future__ import annotations
 
-from xsagent.desired.bond import bond_members
+from xsagent.desired.bond import bond_record
 from xsagent.desired.draft import Draft
 from xsagent.desired.kind import PifKind, is_tagged, kind_of, label
 from xsagent.desired.nic import nic_name
@@ -83,6 +83,7 @@ def _take_nics_down(scene: Scene, draft: Draft, pif: Pif) -> None:
         if pif.mac.lower() not in scene.host.root_macs:
             draft.drop(ObjectKind.LINK, nic_name(pif))
         return
-    for member in bond_members(scene, pif):
-        if not is_nic_needed(scene, member):
+    # what of the record cannot be used is no reason to keep the bond: bond.py refuses it to who raises one
+    for member in scene.snapshot.members_of(bond_record(scene, pif)):
+        if not is_tagged(member) and not is_nic_needed(scene, member):
             draft.drop(ObjectKind.LINK, nic_name(member))

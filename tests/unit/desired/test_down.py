@@ -63,6 +63,17 @@ def test_a_bond_goes_with_its_members_links() -> None:
     assert _absent(records.down(bond)) == everything - {"link eth1"}
 
 
+@pytest.mark.parametrize("by_vlan", [False, True])
+def test_a_bond_whose_members_are_in_no_record_goes_all_the_same(*, by_vlan: bool) -> None:
+    """It cannot come up again like this; nobody may be kept from taking it down."""
+    records = Records()
+    first, second = records.nic(0), records.nic(1)
+    bond = records.bond(first, second, currently_attached=not by_vlan)
+    vlan = records.vlan(bond, 5, currently_attached=by_vlan)
+    del records.pifs[first], records.pifs[second]
+    assert "bridge xapi0" in _absent(records.down(vlan if by_vlan else bond))
+
+
 def test_a_bond_below_a_vlan_that_is_up_stays() -> None:
     """As a NIC does."""
     records = Records()
