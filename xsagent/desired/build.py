@@ -142,6 +142,7 @@ def _finish(scene: Scene, draft: Draft, roles: Roles) -> Desired:
     return Desired(
         topology=topology,
         moves={name: target for name, target in sorted(draft.moves.items()) if name in gone},
+        riders={name: mtu for name, mtu in sorted(draft.riders.items()) if name not in topology.links},
         virtual_functions=frozenset(draft.virtual_functions),
         ownership=ownership_of(scene.snapshot),
         management=management_path(scene, draft, roles),

@@ -32,6 +32,7 @@ class Draft:
         built: PIFs whose datapath is in the draft already.
         claims: interface name -> the bridge and port that it is wanted in.
         moves: as Desired.moves.
+        riders: as Desired.riders.
         virtual_functions: as Desired.virtual_functions.
     """
 
@@ -44,6 +45,7 @@ class Draft:
     absent: set[ObjectKey] = field(default_factory=set)
     moves: dict[str, str] = field(default_factory=dict)
     resolver: Resolver | None = None
+    riders: dict[str, int] = field(default_factory=dict)
     virtual_functions: set[str] = field(default_factory=set)
     built: set[Ref] = field(default_factory=set)
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -65,6 +65,24 @@ def carrier_mtu(scene: Scene, carrier: Pif, notes: Notes) -> int | Keep:
     return KEEP
 
 
+def rider_mtus(scene: Scene, carrier: Pif, notes: Notes) -> dict[str, int]:
+    """MTU by device of the VLANs that are up on a NIC or bond which is brought up itself, but for those raised with it.
+
+    One that came up while its carrier was not to be changed is narrower than its network; one whose network was
+    narrowed since is too wide for its carrier now.
+    """
+    if carrier.ref not in scene.raised:
+        return {}
+    found: dict[str, int] = {}
+    for vlan in scene.vlans_up_on(carrier):
+        if vlan.managed and vlan.ref not in scene.raised:
+            try:
+                found[scene.ip_device_name(vlan)] = wanted_mtu(scene, vlan, notes)
+            except InputError as error:
+                notes.warn("leave_vlan_mtu", label(vlan), error.cause)
+    return found
+
+
 def ip_device_mtu(scene: Scene, pif: Pif, notes: Notes) -> int:
     """MTU of the PIF's IP device: its network's own; on a bridgeless network it is the NIC, which carries VLANs.
 

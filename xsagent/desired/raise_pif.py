@@ -11,7 +11,7 @@ from xsagent.desired.dns_gateway import Roles
 from xsagent.desired.draft import Draft
 from xsagent.desired.ip import build_ip_device
 from xsagent.desired.kind import PifKind, kind_of, label, refusal
-from xsagent.desired.mtu import carrier_mtu
+from xsagent.desired.mtu import carrier_mtu, rider_mtus
 from xsagent.desired.nic import nic_link, nic_name, nic_port, pif_mac
 from xsagent.desired.scene import Scene
 from xsagent.desired.siblings import clear_members, drop_nic_address, tear_bond_down
@@ -83,6 +83,7 @@ def _build_datapath(scene: Scene, draft: Draft, pif: Pif) -> None:
             check_tunnel(scene, pif, draft.notes)
         case _:
             _build_nic(scene, draft, pif, bridge)
+    draft.riders |= rider_mtus(scene, pif, draft.notes)
 
 
 def _build_nic(scene: Scene, draft: Draft, pif: Pif, bridge: str) -> None:

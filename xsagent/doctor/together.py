@@ -21,6 +21,7 @@ def merge_desired(several: Iterable[Desired]) -> Desired | None:
             if not _put(draft, desired.topology):
                 return None
             draft.moves |= desired.moves
+            draft.riders |= desired.riders
             draft.virtual_functions |= desired.virtual_functions
             merged = Desired(
                 topology=merged.topology,
@@ -34,6 +35,7 @@ def merge_desired(several: Iterable[Desired]) -> Desired | None:
     return Desired(
         topology=topology,
         moves={name: target for name, target in draft.moves.items() if name in gone},
+        riders={name: mtu for name, mtu in draft.riders.items() if name not in topology.links},
         virtual_functions=frozenset(draft.virtual_functions),
         ownership=merged.ownership,
         management=merged.management,

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from xsagent.errors import DeviceAbsentError, InUseError
 from xsagent.plan.options import PlanOptions
+from xsagent.plan.widths import within_carriers
 from xsagent.topology.desired import Desired, Ownership
 from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, owns_port, ports_of_vlan_bridge
 from xsagent.topology.values import Bridge, IpDevice, Link, ObjectKind, Port, Topology
@@ -25,7 +26,7 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
         InUseError: ports of VIFs or of others are on what would go, and the caller did not ask to go on.
     """
     present, warnings = _without_absent_members(desired, observed)
-    present, narrowed = _within_parents(present, observed)
+    present, narrowed = within_carriers(present, observed)
     warnings += narrowed
     made = _made_by_plan(present)
     for link in present.topology.links.values():
@@ -64,19 +65,6 @@ def _present_members(port: Port, observed: Topology, gone: set[str]) -> Port:
         )
     gone |= absent
     return replace(port, interfaces={name: value for name, value in port.interfaces.items() if name not in absent})
-
-
-def _within_parents(desired: Desired, observed: Topology) -> tuple[Desired, list[str]]:
-    """VLAN netdevs no wider than the NIC below, where that is not to be changed: the kernel would refuse."""
-    warnings: list[str] = []
-    links = dict(desired.topology.links)
-    for link in desired.topology.links.values():
-        below = [links.get(link.parent or ""), observed.links.get(link.parent or "")]
-        width = next((item.mtu for item in below if item is not None and isinstance(item.mtu, int)), None)
-        if isinstance(link.mtu, int) and width is not None and link.mtu > width:
-            links[link.name] = replace(link, mtu=width)
-            warnings.append(f"{link.name} gets MTU {width}, not {link.mtu}: {link.parent} below it is no wider")
-    return replace(desired, topology=replace(desired.topology, links=links)), warnings
 
 
 def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str]) -> tuple[Desired, tuple[str, ...]]:

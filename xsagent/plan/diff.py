@@ -53,7 +53,7 @@ from xsagent.plan.steps import (
 )
 from xsagent.topology.desired import Desired
 from xsagent.topology.text import describe_route
-from xsagent.topology.values import IpDevice, ObjectKey, ObjectKind, Origin, Resolver, Topology
+from xsagent.topology.values import IpDevice, Link, ObjectKey, ObjectKind, Origin, Resolver, Topology
 
 
 def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Plan:
@@ -179,6 +179,8 @@ def _plan_links(
         phases.after.extend(late)
         if present is not None and present.carrier is not True and name in joining:
             raised.append(name)
+    for name in sorted(desired.riders.keys() & bare.links.keys()):
+        phases.devices.extend(diff_link(Link(name=name, mtu=desired.riders[name]), bare.links[name], options))
     if raised and phases.switch:
         phases.carrier.append(
             WaitCarrierStep(

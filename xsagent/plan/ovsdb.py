@@ -68,6 +68,8 @@ def diff_ovsdb(desired: Desired, observed: Topology) -> tuple[tuple[OvsdbOperati
         _replace_vlan_bridge_in_the_way(draft, name)
     for bridge in _in_order(desired.topology.bridges):
         _ensure_bridge(draft, bridge)
+    for name in sorted(desired.riders):
+        _ensure_width(draft, name, desired.riders[name])
     for name in _absent(desired, ObjectKind.PORT):
         _ensure_no_port(draft, name)
     for name in _absent(desired, ObjectKind.BRIDGE):
@@ -183,6 +185,13 @@ def _remove_other_uplinks(draft: _Draft, bridge: Bridge) -> None:
         return
     for name in sorted((draft.bridges[bridge.name].ports.keys() & uplinks) - bridge.ports.keys()):
         draft.add(DeletePort(bridge=bridge.name, name=name))
+
+
+def _ensure_width(draft: _Draft, name: str, mtu: int) -> None:
+    """A VLAN bridge's own device, where there is one; a VLAN netdev is no port."""
+    found = find_interface(draft.bridges, name)
+    if found is not None:
+        _diff_row(draft, "Interface", Interface(name=name, type=KEEP, mtu_request=mtu), found[2])
 
 
 def _own_port(bridge: Bridge) -> dict[str, Port]:

@@ -44,7 +44,7 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
     uplinks = uplinks_of(desired.ownership)
     names |= uplinks if names & uplinks else set()
     names |= {*topology.bridges, *topology.links, *topology.ip_devices, *(key.name for key in topology.absent)}
-    names |= desired.virtual_functions
+    names |= desired.virtual_functions | desired.riders.keys()
     if desired.management is not None:
         names.add(desired.management.device)
     dropped = {key.name for key in topology.absent if key.kind is ObjectKind.BRIDGE}

@@ -67,12 +67,15 @@ class Desired:
         ownership: what is ours by name.
         management: set when the operation configures the management interface.
         moves: absent bridge -> the bridge that takes over its other ports (VIFs, ports of others).
+        riders: VLAN devices that are up on a NIC or bond which is brought up, with the MTU that they want, bytes: they
+            are made as wide where they are there, and are otherwise none of this operation's.
         virtual_functions: NICs whose sriov_numvfs must not stay 0 (features.md section 3).
         reasons: decisions in the order they were taken.
     """
 
     topology: Topology
     moves: Mapping[str, str] = field(default_factory=dict)
+    riders: Mapping[str, int] = field(default_factory=dict)
     virtual_functions: frozenset[str] = frozenset()
     ownership: Ownership = field(default_factory=Ownership)
     management: ManagementPath | None = None

@@ -147,3 +147,18 @@ def test_f25_a_bridgeless_nic_s_file_and_link_are_as_wide_as_what_it_carries() -
 
     assert _mtus(desired)["eth1"] == 9000
     assert "MTU=9000\n" in (desired.topology.files["/etc/sysconfig/network-scripts/ifcfg-eth1"] or "")
+
+
+def test_a_carrier_that_is_brought_up_says_how_wide_its_vlans_are() -> None:
+    """Those that are up already; the up of a VLAN, which may be one of 500, says nothing of the others."""
+    records = Records()
+    nic = records.nic(1, currently_attached=True)
+    wide, plain = (
+        records.vlan(nic, 5, currently_attached=True),
+        records.vlan(nic, 6, bridge="", currently_attached=True),
+    )
+    records.vlan(nic, 7)
+    records.vlan(nic, 8, currently_attached=True, managed=False)
+    records.change_network(wide, mtu="9000")
+    assert records.up(nic).riders == {"xapi5": 9000, "eth1.6": 1500}
+    assert records.up(plain).riders == {}

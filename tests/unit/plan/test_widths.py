@@ -1,0 +1,98 @@
+"""plan/widths.py: no VLAN's device is wider than what carries it."""
+
+from __future__ import annotations
+
+from xsagent.plan.diff import build_plan
+from xsagent.plan.options import PlanOptions
+from xsagent.plan.steps import LinkStep, OvsdbStep, SetColumns
+from xsagent.plan.widths import within_carriers
+from xsagent.topology.desired import Desired
+from xsagent.topology.values import KEEP, Bridge, Interface, Keep, Link, Port, Topology
+
+FILE = "/etc/sysconfig/network-scripts/ifcfg-xapi5"
+
+
+def internal(name: str, mtu: int | Keep, tag: int | None = None) -> Port:
+    """A bridge's own port, or with a tag a VLAN bridge."""
+    interfaces = {name: Interface(name=name, type="internal", mtu_request=mtu)}
+    return Port(name=name, interfaces=interfaces, tag=tag, fake_bridge=tag is not None)
+
+
+def uplink(*nics: str, mtu: int | Keep) -> Port:
+    """A NIC, or a bond of several."""
+    interfaces = {name: Interface(name=name, type="", mtu_request=mtu) for name in nics}
+    return Port(name=nics[0] if len(nics) == 1 else "bond0", interfaces=interfaces)
+
+
+def bridge(*ports: Port) -> Bridge:
+    """The carrier's."""
+    return Bridge(name="xenbr0", ports={port.name: port for port in (internal("xenbr0", 1500), *ports)})
+
+
+def vlan_over(*nics: str, mtu: int | Keep) -> Desired:
+    """A VLAN that wants 9000 bytes over these."""
+    links = {name: Link(name=name, mtu=mtu, up=True) for name in nics}
+    links["xapi5"] = Link(name="xapi5", mtu=9000, up=True)
+    bridges = {"xenbr0": bridge(uplink(*nics, mtu=mtu), internal("xapi5", 9000, 5))}
+    return Desired(topology=Topology(bridges=bridges, links=links, files={FILE: "DEVICE=xapi5\nMTU=9000\nDNS1=::\n"}))
+
+
+def nics(*mtus: int) -> dict[str, Link]:
+    """eth0, eth1 ... as they are."""
+    return {f"eth{number}": Link(name=f"eth{number}", mtu=mtu, up=True) for number, mtu in enumerate(mtus)}
+
+
+def widths(desired: Desired) -> tuple[object, object, str | None]:
+    """Of the VLAN's link, request and file."""
+    topology = desired.topology
+    interface = topology.bridges["xenbr0"].ports["xapi5"].interfaces["xapi5"]
+    return topology.links["xapi5"].mtu, interface.mtu_request, topology.files[FILE]
+
+
+def test_a_vlan_bridge_is_as_wide_as_the_narrowest_member_of_a_carrier_that_stays() -> None:
+    """Link, request to the switch and ifcfg file alike; people are told."""
+    fitted, warnings = within_carriers(vlan_over("eth0", "eth1", mtu=KEEP), Topology(links=nics(9000, 4000)))
+
+    assert widths(fitted) == (4000, 4000, "DEVICE=xapi5\nMTU=4000\nDNS1=::\n")
+    assert warnings == ["xapi5 gets MTU 4000, not 9000: eth0, eth1 below it is no wider"]
+
+
+def test_where_the_carrier_is_made_as_wide_the_vlan_has_what_it_wants() -> None:
+    """However wide the carrier is now; and where nothing is known of it."""
+    for mtu, links in ((9000, nics(1500)), (KEEP, nics(9216)), (KEEP, {})):
+        wanted = vlan_over("eth0", mtu=mtu)
+        assert within_carriers(wanted, Topology(links=links)) == (wanted, [])
+
+
+def riding(width: int, carrier: int) -> Desired:
+    """The carrier alone is brought up; a VLAN on it wants this width."""
+    links = {"eth0": Link(name="eth0", mtu=carrier, up=True)}
+    bridges = {"xenbr0": bridge(uplink("eth0", mtu=carrier))}
+    return Desired(topology=Topology(bridges=bridges, links=links), riders={"xapi5": width, "eth0.6": width, "no": 1})
+
+
+def host(width: int) -> Topology:
+    """All of it has this width now; eth0.6 is a VLAN netdev."""
+    ports = (uplink("eth0", mtu=width), internal("xapi5", width, 5))
+    names = ("eth0", "xapi5", "xenbr0")
+    links = {name: Link(name=name, mtu=width, up=True) for name in names}
+    links["eth0.6"] = Link(name="eth0.6", mtu=width, up=True, kind="vlan", parent="eth0", vlan=6)
+    return Topology(bridges={"xenbr0": bridge(*ports)}, links=links)
+
+
+def test_what_rides_on_a_carrier_follows_it() -> None:
+    """Wider and narrower, as its network wants and the carrier allows; a device that is not there is not made."""
+    for before, after in ((1500, 9000), (9000, 1500)):
+        steps = build_plan(riding(after, after), host(before), PlanOptions()).steps
+
+        links = {(step.device, step.mtu) for step in steps if isinstance(step, LinkStep)}
+        assert {("eth0", after), ("xapi5", after), ("eth0.6", after)} <= links
+        (transaction,) = [step for step in steps if isinstance(step, OvsdbStep)]
+        request = SetColumns(table="Interface", record="xapi5", columns={"mtu_request": after})
+        assert request in transaction.operations
+        assert within_carriers(riding(9000, 1500), host(9000))[0].riders == {"xapi5": 1500, "eth0.6": 1500}
+
+
+def test_nothing_is_done_where_all_are_as_wide_as_wanted() -> None:
+    """A second run."""
+    assert build_plan(riding(1500, 1500), host(1500), PlanOptions()).steps == ()
