@@ -90,6 +90,14 @@ BOND_THAT_KEEPS_ONE_MEMBER = Scenario(
 )
 """The member that stays becomes a plain port beside what is left of the bond."""
 
+MEMBER_THAT_VANISHES = Scenario(
+    snapshot=_bond_of_two(),
+    nics=(_NIC, _NIC),
+    events=(Event(what="up", first=0), Event(what="nic vanishes", first=1), Event(what="up", first=0)),
+    foreign_bridge=False,
+)
+"""The bond comes up once more meanwhile."""
+
 NETWORK_THAT_CHANGES_ITS_NIC = Scenario(
     snapshot=_two_nics(),
     nics=(_NIC, _NIC),

@@ -98,6 +98,7 @@ EDITS = (
     "change mtu",
     "change bond mode",
     "forget attached",
+    "nic vanishes",
 )
 
 

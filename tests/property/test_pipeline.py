@@ -7,7 +7,12 @@ from dataclasses import replace
 from host_model import HostModel
 from hypothesis import example, given
 from others import FOREIGN_BRIDGE, FOREIGN_PORTS
-from pinned import BOND_THAT_KEEPS_ONE_MEMBER, NETWORK_THAT_CHANGES_ITS_NIC, VLAN_DOWN_BY_HAND
+from pinned import (
+    BOND_THAT_KEEPS_ONE_MEMBER,
+    MEMBER_THAT_VANISHES,
+    NETWORK_THAT_CHANGES_ITS_NIC,
+    VLAN_DOWN_BY_HAND,
+)
 from strategies import SCENARIOS, Scenario
 from tally import TALLY
 from walk import Attempt, hosts, run_plan, walk
@@ -62,6 +67,20 @@ def test_no_bridge_has_a_second_uplink_of_ours(scenario: Scenario) -> None:
             wanted = ours & bridge.ports.keys()
             assert len(wanted) <= 1
             assert not wanted or ours & after.bridges[name].ports.keys() == wanted
+
+
+@hosts()
+@example(MEMBER_THAT_VANISHES)
+@given(SCENARIOS)
+def test_a_recorded_member_is_in_its_bond_whether_it_is_there_or_not(scenario: Scenario) -> None:
+    """The switch takes a NIC in that appears; a row that is not there it cannot."""
+    for attempt in walk(scenario):
+        after = attempt.start.copy()
+        run_plan(attempt.plan, after)
+
+        for name, bridge in attempt.desired.topology.bridges.items():
+            for port in bridge.ports.values():
+                assert port.interfaces.keys() == after.bridges[name].ports[port.name].interfaces.keys()
 
 
 @hosts()

@@ -20,7 +20,7 @@ from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.plan.options import PlanOptions
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Bridge, Port, Route
+from xsagent.topology.values import Bridge, Link, Port, Route
 
 
 class World(Others):
@@ -37,6 +37,8 @@ class World(Others):
         self.options = BuildOptions(datapath_type=scenario.datapath_type, ip_backend=scenario.ip_backend)
         super().__init__(HostModel(dhcp_answers=scenario.dhcp_answers, has_bond_devices=scenario.has_bond_devices))
         self._has_sdn = scenario.has_sdn
+        self._nics = len(scenario.nics)
+        self._away: dict[str, Link] = {}
         for number, state in enumerate(scenario.nics):
             self._put_nic(f"eth{number}", f"00:16:3e:00:00:0{number}", state)
         spare = NicState(up=True, mtu=1500, carrier=True, address=True, gro=True)
@@ -244,6 +246,17 @@ class World(Others):
         refs = sorted(self.snapshot.pifs)
         pif = self.snapshot.pifs[refs[event.first % len(refs)]]
         self._change(pif.ref, currently_attached=not pif.currently_attached)
+
+    def _nic_vanishes(self, event: Event) -> None:
+        """Its driver probes it anew: it is gone, with what rides on it; the next time it is back, bare and down."""
+        name = f"eth{event.first % self._nics}"
+        if name not in self.model.links:
+            self.model.links[name] = self._away.pop(name)
+            return
+        self._away[name] = replace(self.model.links[name], up=False)
+        for gone in [link.name for link in self.model.links.values() if link.parent == name]:
+            self.model.remove_link(gone)
+        self.model.remove_link(name)
 
     # --- parts -------------------------------------------------------------------------------------------
 
