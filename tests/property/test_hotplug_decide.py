@@ -130,7 +130,7 @@ def test_any_sequence_of_events_ends_as_its_last_events_say(switch: Switch, step
         match decision.verdict:
             case Verdict.DETACH | Verdict.KEEP_OFF:
                 assert after is None
-            case Verdict.WAIT | Verdict.IGNORE:
+            case Verdict.WAIT | Verdict.IGNORE | Verdict.LEAVE:
                 assert after == before
                 assert vif.bridge in {"absent", ""} or event.want is Want.NOTHING or event.action is Action.REPAIR
             case Verdict.ATTACH:

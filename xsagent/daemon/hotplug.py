@@ -20,6 +20,7 @@ from xsagent.hotplug.attempt import SWITCH_ANSWER_S
 from xsagent.hotplug.burst import attempt_parts
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.handle import check_hotplug_backend, ignore_udevs, is_still_there, report_failure
+from xsagent.hotplug.lock import prune_flows
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.report import end_removals
 from xsagent.hotplug.resync import build_resync_events
@@ -332,6 +333,7 @@ class HotplugThread:
         survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
         if survey.backends is None:
             raise XenstoreUnavailableError("xenstored stopped answering; every device was left as it was")
+        prune_flows(self._paths.ovs_rundir, bridges, lambda: read_ovsdb(self._peers.database).bridges)
         events = build_resync_events(survey)
         known = {vif.device(kind) for kind, vif in survey.netdevs | survey.ports}
         known |= {vif.device(DeviceType.VIF) for vif in survey.online | survey.backends}

@@ -15,8 +15,8 @@ from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide
-from xsagent.hotplug.event import Action, Event, Want
-from xsagent.hotplug.lock import is_leaving, lock_attached, ofports_of, prune_flows, unlock_leaving
+from xsagent.hotplug.event import Event, Want
+from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_leaving
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
 from xsagent.hotplug.report import report_works
@@ -65,6 +65,8 @@ def _outcome(work: Work) -> Outcome:
     if decision is None or decision.verdict is Verdict.IGNORE:
         text = decision.reason if decision else ""
         return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths)
+    if decision.verdict is Verdict.LEAVE:
+        return Outcome(event=work.event, result=Result.IGNORED, text=decision.reason, paths=work.paths)
     if work.hook is not None:
         return Outcome(event=work.event, result=Result.LEAVING, paths=work.paths, hook=work.hook)
     placed = decision.place.name if decision.place else ""
@@ -109,7 +111,7 @@ class Attempt:
         unlock_leaving(self._works, self._rundir)
         for_all([work for work in self._on_host() if not _is_quiet(work)], self._prepare)
         for_all(self._decided(), partial(self._commit, beside=beside))
-        for_all(self._on_host(), self._check_switch)
+        for_all([*self._on_host(), *self._decided(Verdict.LEAVE)], self._check_switch)
         self._lock([work for work in self._works if not _is_free(work)])
         for_all(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
@@ -136,7 +138,7 @@ class Attempt:
         return [work for work in self._works if work.error is None and work.event.want is not Want.NOTHING]
 
     def _decided(self, *verdicts: Verdict) -> list[Work]:
-        chosen = verdicts or (Verdict.ATTACH, Verdict.KEEP_OFF, Verdict.DETACH)
+        chosen = verdicts or (Verdict.ATTACH, Verdict.KEEP_OFF, Verdict.LEAVE, Verdict.DETACH)
         return [work for work in self._works if work.has(*chosen)]
 
     def _on_host(self) -> list[Work]:
@@ -288,16 +290,16 @@ class Attempt:
     def _prune(self, works: list[Work]) -> None:
         """Flows of ports that went without our doing: their numbers cannot be asked for any more."""
         bridges = {w.before.place.bridge for w in works if w.before and is_leaving(w) and not w.ofport_before}
-        repaired = (w for w in works if w.event.action is Action.REPAIR and w.before is None)
-        bridges |= {w.known.place.bridge for w in repaired if w.known.place}
         if not bridges:
             return
-        from xsagent.observed.ovsdb import read_ovsdb  # noqa: PLC0415 - for what vanished alone
+        read_bridges = partial(_read_whole, self._peers, bridges)
+        prune_flows(self._rundir, read_bridges(), read_bridges)
 
-        for name in sorted(bridges):
-            whole = read_ovsdb(self._peers.database).bridges.get(name)
-            if whole is not None:
-                prune_flows(self._rundir, name, ofports_of(whole))
+
+def _read_whole(peers: Peers, names: Collection[str]) -> dict[str, Bridge]:
+    from xsagent.observed.ovsdb import read_ovsdb  # noqa: PLC0415 - for what vanished alone
+
+    return {name: bridge for name, bridge in read_ovsdb(peers.database).bridges.items() if name in names}
 
 
 def _note(works: Iterable[Work], wrong: Mapping[str, XsagentError]) -> None:

@@ -28,6 +28,8 @@ class Verdict(enum.StrEnum):
     """Put or keep its port where it belongs."""
     KEEP_OFF = "keep-off"
     """Locking mode ``disabled``: it belongs on no bridge, and counts as attached there."""
+    LEAVE = "leave"
+    """Somebody put its port elsewhere on purpose: it stays there, with the flows that it must have."""
     DETACH = "detach"
     """Take its port away."""
     WAIT = "wait"
@@ -55,8 +57,8 @@ class Decision:
     """What to do with one device.
 
     Attributes:
-        reason: one clause; for WAIT and DETACH what a person must know.
-        place: where it belongs (ATTACH).
+        reason: one clause; for WAIT, LEAVE and DETACH what a person must know.
+        place: where it belongs (ATTACH), or is (LEAVE).
         port: the whole desired port (ATTACH).
         operations: to get from what is observed to that; empty when the switch is right.
         relied: what the operations rely on.
@@ -223,8 +225,14 @@ class _Attach:
             return None
         if self._wish_changed(place, self._present.port):
             return None
-        here = self._present.place.name
-        return self._refuse(Verdict.IGNORE, f"somebody moved it from bridge {place.name} to {here}; it was left there")
+        return Decision(
+            event=self._event,
+            verdict=Verdict.LEAVE,
+            reason=f"somebody moved it from bridge {place.name} to {self._present.place.name}; it was left there",
+            vif=self._vif,
+            place=self._present.place,
+            in_place=True,
+        )
 
     def _wish_changed(self, place: Place, port: Port) -> bool:
         """Whether the toolstack wants another place than when we put the port where it was.

@@ -5,16 +5,21 @@ Between `attempt`'s phases; `locking` renders the lines and `apply/flows` sends 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
 from xsagent.apply.flows import delete_flows, is_same, read_flows, replace_flows
-from xsagent.errors import VerifyError
+from xsagent.errors import CommandError, VerifyError
 from xsagent.hotplug.decide import Verdict
 from xsagent.hotplug.locking import render_flows
 from xsagent.hotplug.work import Work, for_all
+from xsagent.log import get_logger
 from xsagent.topology.values import Bridge
+
+_READ_S = 2.0
+_LOG = get_logger()
 
 
 def is_leaving(work: Work) -> bool:
@@ -49,7 +54,7 @@ def lock_attached(works: list[Work], rundir: Path, *, autoconf: bool) -> None:
 def _by_bridge(works: list[Work]) -> dict[str, list[Work]]:
     groups: dict[str, list[Work]] = {}
     for work in works:
-        if work.has(Verdict.ATTACH) and work.decision and work.decision.place:
+        if work.has(Verdict.ATTACH, Verdict.LEAVE) and work.decision and work.decision.place:
             groups.setdefault(work.decision.place.bridge, []).append(work)
     return groups
 
@@ -77,20 +82,31 @@ def _differing(wanted: Mapping[int, tuple[str, ...]], rundir: Path, bridge: str)
     return {port: lines for port, lines in wanted.items() if not is_same(lines, present.get(port, frozenset()))}
 
 
-def prune_flows(rundir: Path, bridge: str, ofports: Collection[int]) -> tuple[int, ...]:
-    """Take out locking flows for numbers that no port of the bridge has; returns those numbers.
+def prune_flows(rundir: Path, bridges: Mapping[str, Bridge], read_again: Callable[[], Mapping[str, Bridge]]) -> None:
+    """Take out locking flows for numbers that no port of their bridge has.
 
-    A netdev that vanished takes its port's number along, and its flows would meet the next port that gets it.
+    A netdev that vanished, or a port that somebody took away, takes its number along, and its flows would meet the next
+    port that gets it. A bridge that does not answer is passed over.
 
     Args:
         rundir: OVS_RUNDIR.
-        bridge: real bridge.
-        ofports: numbers of all its ports, read after the flows were put in.
+        bridges: real ones by name, read whole.
+        read_again: the same, asked where flows were found for ports that `bridges` does not know: others add some.
     """
-    stale = tuple(sorted(read_flows(rundir, bridge).keys() - set(ofports)))
-    if stale:
-        delete_flows(rundir, bridge, stale)
-    return stale
+    suspects = {name: numbers for name in sorted(bridges) if (numbers := _read_stale(rundir, bridges[name]))}
+    fresh = read_again() if suspects else {}
+    for name in suspects.keys() & fresh.keys():
+        if stale := suspects[name] - ofports_of(fresh[name]):
+            _LOG.info("prune_flows", bridge=name, ofports=sorted(stale))
+            delete_flows(rundir, name, stale)
+
+
+def _read_stale(rundir: Path, bridge: Bridge) -> AbstractSet[int]:
+    try:
+        return read_flows(rundir, bridge.name, _READ_S).keys() - ofports_of(bridge)
+    except CommandError as error:
+        _LOG.warning("pass_over_flows", bridge=bridge.name, text=str(error))
+        return frozenset()
 
 
 def ofports_of(bridge: Bridge) -> frozenset[int]:

@@ -74,27 +74,34 @@ def _report(peers: Peers, works: list[Work]) -> None:
 def _build_report(work: Work, *, has_hook: bool) -> Report:
     if work.paths is None:
         raise RuntimeError(f"nobody knows where {work.event.device} is reported")
-    is_hooked = has_hook and work.event.kind is DeviceType.VIF
+    facts_only = not work.event.reports or work.has(Verdict.LEAVE)
+    is_hooked = has_hook and work.event.kind is DeviceType.VIF and not facts_only
     return Report(
         paths=work.paths,
         kind=work.event.kind,
-        facts=_facts(work, work.paths.layout),
-        facts_only=not work.event.reports,
+        facts=_ofport(work) if facts_only else _facts(work),
+        facts_only=facts_only,
         hooked=_HOOKED.get(work.event.action, Hooked.NEVER) if is_hooked else Hooked.NEVER,
     )
 
 
-def _facts(work: Work, layout: Layout) -> dict[str, str | None]:
-    """Keys below HOTPLUG (features.md section 19); the old layout knows the device's name alone."""
+def _facts(work: Work) -> dict[str, str | None]:
+    """Keys below HOTPLUG (features.md section 19)."""
     kind, device = work.event.kind, work.event.device
-    facts: dict[str, str | None] = {}
-    if work.event.reports and kind is DeviceType.VIF:
-        facts["vif"] = device
-    if layout is Layout.DOMID:
-        return facts
-    if work.event.reports and work.link is not None:
-        facts[f"{kind}-ifindex"] = str(work.link.ifindex)
-    return facts | {f"{kind}-ofport": str(work.ofport) if work.ofport else None}
+    name: dict[str, str | None] = {"vif": device} if kind is DeviceType.VIF else {}
+    if work.link is None or _is_old(work):
+        return name
+    return name | {f"{kind}-ifindex": str(work.link.ifindex)} | _ofport(work)
+
+
+def _ofport(work: Work) -> dict[str, str | None]:
+    """The number of its port, which must not outlive the port."""
+    return {} if _is_old(work) else {f"{work.event.kind}-ofport": str(work.ofport) if work.ofport else None}
+
+
+def _is_old(work: Work) -> bool:
+    """The old layout knows the device's name alone."""
+    return work.paths is not None and work.paths.layout is Layout.DOMID
 
 
 def _hook_call(work: Work, action: str, mark: str = "") -> HookCall:

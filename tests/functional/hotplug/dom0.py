@@ -106,6 +106,11 @@ class Dom0:
         """Call setup-vif-rules as xenopsd does."""
         return self.run("setup_vif_rules", "xenlight", device, VM, "0", action)
 
+    def resync(self) -> None:
+        """Have everything looked at: by the daemon that runs, else by the command itself."""
+        root = self.sandbox.root
+        self.sandbox.run([sys.executable, "-m", "xsagent.cli.main", "resync", f"--root-prefix={root}"])
+
     def vsctl(self, *words: str) -> str:
         """Output of ovs-vsctl."""
         return self.sandbox.run(["ovs-vsctl", *words]).stdout.strip()

@@ -150,8 +150,6 @@ def test_a_resync_puts_back_a_port_that_was_deleted_and_leaves_one_that_was_move
 
     repaired = run(dom0, "repair", "vif1.0")
     assert (repaired["vif1.0"][0], dom0.bridge_of()) == ("done", "xenbr0")
-    assert len(read_flows(dom0.rundir, "xenbr0")) == 1
-
     dom0.vsctl("del-port", "vif1.0", "--", "add-port", "xenbr1", "vif1.0")
     dom0.vsctl("set", "Interface", "vif1.0", f"external_ids:xs-network-uuid={NETWORK}")
     moved = run(dom0, "repair", "vif1.0")

@@ -51,8 +51,7 @@ class Host:
         """Let the host do what it does after something happened to its switch."""
         self.dom0.vsctl("--timeout=20", "wait-until", "Interface", "vif1.0", "ofport>0")
         if not self.daemon:
-            root = self.dom0.sandbox.root
-            self.dom0.sandbox.run([sys.executable, "-m", "xsagent.cli.main", "resync", f"--root-prefix={root}"])
+            self.dom0.resync()
         wait_for(lambda: self.flows == FLOWS, 30, "the flows did not come back")
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dom0 import ALL_IDS, FLOWS, KEYS, LOCKED, Dom0, sent
+from dom0 import ALL_IDS, EVERY, FLOWS, KEYS, LOCKED, Dom0, sent
 from guest_traffic import own_frames
 
 from xsagent.apply.flows import read_flows
@@ -100,3 +100,36 @@ def test_the_number_that_xenstore_names_is_the_ports(dom0: Dom0, kind: str) -> N
     dom0.rules("clear", device)
     assert dom0.read(key) is None
     assert dom0.read(f"{KEYS.backend}/hotplug-error") == "of somebody else"
+
+
+def test_a_locked_vif_that_somebody_moved_is_locked_where_it_stands(dom0: Dom0) -> None:
+    """A resync leaves it there, and leaves no flow behind for the next port with the number that it had."""
+    dom0.lock(LOCKED)
+    dom0.write("bridge", "xenbr1")
+    dom0.vif("vif", "1", "0", "online")
+    assert len(read_flows(dom0.rundir, "xenbr1")) == 1
+    dom0.vsctl("del-port", "vif1.0", "--", "add-port", "xenbr0", "vif1.0")
+    before = (dom0.configuration(), dom0.bounces())
+    assert sent(dom0) == EVERY.keys()
+
+    dom0.resync()
+
+    assert (dom0.configuration(), dom0.bounces(), dom0.bridge_of()) == (*before, "xenbr0")
+    assert sent(dom0) == own_frames().keys()
+    assert read_flows(dom0.rundir, "xenbr1") == {}
+    assert dom0.read(f"{KEYS.hotplug}/vif-ofport") == dom0.vsctl("get", "Interface", "vif1.0", "ofport")
+
+
+def test_flows_of_a_port_that_somebody_deleted_do_not_meet_the_next_one(dom0: Dom0) -> None:
+    """The resync that puts it back takes out what stood for the old number, and no flow of others."""
+    dom0.lock(LOCKED)
+    dom0.vif("vif", "1", "0", "online")
+    dom0.vsctl("del-port", "vif1.0")
+    dom0.sandbox.add_guest("other", "xenbr0")
+    dom0.sandbox.run(["ovs-ofctl", "add-flow", "xenbr0", "cookie=2,priority=4000,in_port=99,actions=drop"])
+
+    dom0.resync()
+
+    number = int(dom0.vsctl("get", "Interface", "vif1.0", "ofport"))
+    assert set(read_flows(dom0.rundir, "xenbr0")) == {number}
+    assert "in_port=99" in dom0.sandbox.run(["ovs-ofctl", "dump-flows", "xenbr0", "cookie=2/-1"]).stdout

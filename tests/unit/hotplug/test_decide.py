@@ -8,6 +8,7 @@ import pytest
 
 from xsagent.hotplug.decide import Observed, Verdict, decide
 from xsagent.hotplug.event import Action, Event
+from xsagent.hotplug.places import Place
 from xsagent.model.vif import DeviceType, Layout, Locking, LockingMode, Vif, VifId
 from xsagent.plan.steps import AddPort, DeletePort, MovePort, SetColumns, SetKeys
 from xsagent.sources.vif import build_paths
@@ -198,9 +199,10 @@ def test_a_resync_follows_the_wanted_bridge_and_not_who_moved_the_port() -> None
     marked = decide(REPAIR, replace(VIF, network_uuid=VM), switch(port(xs_network_uuid=VIF_UUID), on="xenbr1"))
 
     assert missing.verdict is Verdict.ATTACH
-    assert (moved_by_hand.verdict, "somebody moved it" in moved_by_hand.reason) == (Verdict.IGNORE, True)
+    assert (moved_by_hand.verdict, "somebody moved it" in moved_by_hand.reason) == (Verdict.LEAVE, True)
+    assert (moved_by_hand.place, moved_by_hand.operations) == (Place("xenbr1", "xenbr1"), ())
     assert [type(operation) for operation in wish_changed.operations] == [MovePort]
-    assert unknown.verdict is Verdict.IGNORE
+    assert unknown.verdict is Verdict.LEAVE
     assert [type(operation) for operation in marked.operations] == [MovePort, SetKeys]
 
 
