@@ -11,7 +11,8 @@ from xsagent.desired.kind import label
 from xsagent.desired.notes import Notes
 from xsagent.desired.scene import Scene
 from xsagent.errors import InputError
-from xsagent.model.records import Pif
+from xsagent.model.records import Network, Pif
+from xsagent.model.snapshot import Snapshot
 from xsagent.model.values import parse_integer
 from xsagent.topology.values import KEEP, Keep
 
@@ -31,10 +32,7 @@ def wanted_mtu(scene: Scene, pif: Pif, notes: Notes) -> int:
     network = scene.snapshot.networks.get(pif.network) if pif.network else None
     places = [(f"other_config:mtu of {label(pif)}", pif.other_config.get(_KEY))]
     if network is not None:
-        places += [
-            (f"other_config:mtu of network {network.uuid}", network.other_config.get(_KEY)),
-            (f"the MTU of network {network.uuid}", network.mtu or None),
-        ]
+        places += _network_places(network)
     for where, text in places:
         if text is None:
             continue
@@ -43,6 +41,28 @@ def wanted_mtu(scene: Scene, pif: Pif, notes: Notes) -> int:
         except InputError as error:
             notes.warn("pass_over_mtu", label(pif), f"{where}: {error}")
     return DEFAULT_MTU
+
+
+def _network_places(network: Network) -> list[tuple[str, str | None]]:
+    return [
+        (f"other_config:mtu of network {network.uuid}", network.other_config.get(_KEY)),
+        (f"the MTU of network {network.uuid}", network.mtu or None),
+    ]
+
+
+def build_network_mtus(snapshot: Snapshot) -> dict[str, int]:
+    """MTU that guests of a network are to have, bytes, by its bridge's name; none where its record has no valid one."""
+    known = {network.bridge: _network_mtu(network) for network in snapshot.networks.values() if network.bridge}
+    return {bridge: mtu for bridge, mtu in known.items() if mtu is not None}
+
+
+def _network_mtu(network: Network) -> int | None:
+    for text in (text for _, text in _network_places(network) if text is not None):
+        try:
+            return parse_integer(text, _MIN_MTU, _MAX_MTU)
+        except InputError:
+            continue  # who brings the network up is warned of it
+    return None
 
 
 def carrier_mtu(scene: Scene, carrier: Pif, notes: Notes) -> int | Keep:

@@ -167,9 +167,10 @@ class Attempt:
         bridges = self._read_bridges({work.event.vif.device(kind) for work in works for kind in DeviceType})
         devices = [work.event.device for work in works]
         links = read_netdevs(self._peers.paths.sys, devices)
-        wanted = {work.vif.bridge for work in works if work.vif is not None and work.vif.bridge}
-        aliases = self._peers.bond_aliases.find(bridges, wanted)
-        observed = Observed(bridges=bridges, links=links, aliases=aliases)
+        vifs = [work.vif for work in works if work.vif is not None and work.vif.bridge]
+        aliases = self._peers.cached.find_aliases(bridges, {vif.bridge for vif in vifs})
+        mtus = self._peers.cached.find_mtus({vif.bridge for vif in vifs if vif.mtu is None})
+        observed = Observed(bridges=bridges, links=links, aliases=aliases, mtus=mtus)
         for_each(works, lambda work: self._decide(work, observed))
 
     def _decide(self, work: Work, observed: Observed) -> None:

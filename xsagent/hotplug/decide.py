@@ -89,11 +89,13 @@ class Observed:
         bridges: real bridges of the switch, by name.
         links: netdevs by name; at least those of the devices decided about, where they exist.
         aliases: as in `find_place`.
+        mtus: of networks, bytes, by the name of their bridge, where a VIF's own is not known.
     """
 
     bridges: Mapping[str, Bridge] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
+    mtus: Mapping[str, int] = field(default_factory=dict)
 
 
 def decide(
@@ -280,11 +282,12 @@ class _Attach:
         return link is not None and (link.mac, link.mtu) == (self._vif.bridge_mac, self._mtu())
 
     def _mtu(self) -> int:
-        return self._vif.mtu or DEFAULT_MTU
+        """The toolstack's word, else that of our own state, else 1500 (features.md section 8)."""
+        return self._vif.mtu or self._observed.mtus.get(self._vif.bridge, DEFAULT_MTU)
 
     def _prep(self) -> NetdevPrep:
         if self._vif.mtu is None:
-            self._warnings.append(f"the toolstack names no MTU for {self._event.device}; it gets {DEFAULT_MTU}")
+            self._warnings.append(f"the toolstack names no MTU for {self._event.device}; it gets {self._mtu()}")
         return NetdevPrep(device=self._event.device, mac=self._vif.bridge_mac, mtu=self._mtu())
 
     def _build_port(self, place: Place) -> Port:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from xsagent.config import Paths, Settings
-from xsagent.hotplug.aliases import BondAliases
+from xsagent.hotplug.cached import CachedNetworks
 from xsagent.hotplug.hook import Hooks
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import SwitchPulse
@@ -23,13 +23,13 @@ class Peers:
         paths, settings: of this host.
         switch: whether ovs-vswitchd lives.
         hooks: the host's hook; a daemon's attach does not wait for it, closing does.
-        bond_aliases: which bridges the cache's records let stand for others.
+        cached: what the cache's records say of networks.
     """
 
     def __init__(self, paths: Paths, settings: Settings) -> None:
         self.paths = paths
         self.settings = settings
-        self.bond_aliases = BondAliases(paths)
+        self.cached = CachedNetworks(paths)
         self.hooks = Hooks(paths)
         self.switch = SwitchPulse(paths.ovs_rundir)
         self._store: Xenstore | None = None

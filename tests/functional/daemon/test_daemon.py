@@ -223,3 +223,21 @@ def test_while_a_bond_is_up_its_members_bridges_lead_to_it() -> None:
         served.plug(second)
 
         assert served.ports("xapi1") == {"vif7.0", "vif8.0"}
+
+
+def test_a_vif_for_which_the_toolstack_names_no_mtu_gets_its_networks() -> None:
+    """By the cache's records; the daemon and the one-shot handler alike."""
+    records = HostRecords()
+    records.network_of(records.nic("eth0"))["MTU"] = "1400"
+    with running_dom0(dbcache=records.as_dbcache()) as served:
+        for number, use_daemon in ((7, "always"), (8, "never")):
+            vif = GuestVif(id=VifId(number, 0))
+            served.prepare(vif)
+            served.remove(f"{vif.private}/MTU")
+            file = served.root / vif.file
+            file.write_text(file.read_text().replace('"mtu": 1500, ', ""))
+
+            done = served.call("vif", "vif", str(vif.id.domid), "0", "online", XSAGENT_USE_DAEMON=use_daemon)
+
+            assert done.returncode == 0, done.stderr
+            assert served.sandbox.run(["cat", f"/sys/class/net/{vif.device}/mtu"]).stdout == "1400\n"

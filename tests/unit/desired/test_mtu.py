@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from records_builder import IFCFG, Records, management, warnings
 
+from xsagent.desired.mtu import build_network_mtus
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import KEEP
 
@@ -46,6 +47,18 @@ def test_f25_the_first_valid_value_counts_everywhere(
     assert _mtus(desired) == {"eth0": wanted, "xenbr0": wanted}
     text = desired.topology.files["/etc/sysconfig/network-scripts/ifcfg-xenbr0"] or ""
     assert f"\nMTU={wanted}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("network", "record", "wanted"),
+    [("8000", "7000", {"xenbr0": 8000}), ("67", "7000", {"xenbr0": 7000}), (None, "", {}), ("x", "y", {})],
+)
+def test_a_guests_network_has_its_own_mtu(network: str | None, record: str, wanted: dict[str, int]) -> None:
+    """Without the PIF's, which is its carrier's; one that cannot be is passed over."""
+    records = Records()
+    records.change_network(records.nic(0), mtu=record, other_config={} if network is None else {"mtu": network})
+
+    assert build_network_mtus(records.snapshot()) == wanted
 
 
 def test_f04_an_mtu_with_blanks_or_underscores_is_warned_about() -> None:

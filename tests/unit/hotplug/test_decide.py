@@ -84,6 +84,15 @@ def test_a_wrong_mtu_is_set_without_taking_the_port_away() -> None:
     assert decision.prep.mtu == 9000
 
 
+def test_without_a_word_of_the_toolstack_the_networks_mtu_counts() -> None:
+    """Of its record, by our own state; 1500 where that knows none either. It is said (features.md section 8)."""
+    unknown = replace(VIF, mtu=None)
+    known, default = (decide(ONLINE, unknown, replace(switch(), mtus=mtus)) for mtus in ({"xenbr0": 9000}, {}))
+
+    assert [one.prep.mtu for one in (known, default) if one.prep is not None] == [9000, 1500]
+    assert "it gets 9000" in known.warnings[0]
+
+
 def test_a_port_on_another_bridge_is_moved_as_it_is() -> None:
     """MovePort keeps the row with what others hung on it."""
     decision = decide(ONLINE, VIF, switch(port(), on="xenbr1"))
