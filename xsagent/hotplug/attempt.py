@@ -66,11 +66,14 @@ def _outcome(work: Work) -> Outcome:
         text = decision.reason if decision else ""
         return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths)
     if decision.verdict is Verdict.LEAVE:
-        return Outcome(event=work.event, result=Result.IGNORED, text=decision.reason, paths=work.paths)
+        left = work.placed or ""
+        return Outcome(event=work.event, result=Result.IGNORED, text=decision.reason, paths=work.paths, placed=left)
     if work.hook is not None:
         return Outcome(event=work.event, result=Result.LEAVING, paths=work.paths, hook=work.hook)
     placed = decision.place.name if decision.place else ""
-    return Outcome(event=work.event, result=Result.DONE, paths=work.paths, placed=placed)
+    said = [decision.reason] if decision.verdict is Verdict.KEEP_OFF else []
+    text = "; ".join([*said, *decision.warnings])
+    return Outcome(event=work.event, result=Result.DONE, text=text, paths=work.paths, placed=placed)
 
 
 class Attempt:

@@ -56,7 +56,7 @@ class Outcome:
     Attributes:
         text: a sentence for people; empty when there is nothing to say.
         paths: the VIF's directories in xenstore; None while they are not known.
-        placed: name of the bridge that the port is on now; empty for none.
+        placed: name of the bridge on which its port was put last; empty for none.
         hook: what a device that is LEAVING waits for.
         peer_away: it is WAITING for Open vSwitch or xenstored themselves.
     """

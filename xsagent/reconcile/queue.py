@@ -161,7 +161,7 @@ class KeyedQueue:
             now, at: as in `put`.
             text: how it ended, where there is something to say.
             error: it could not be done.
-            placed: bridge of its port now; empty for none.
+            placed: bridge on which its port was put last; empty for none.
         """
         key = self._keys[device]
         if key.busy is None:

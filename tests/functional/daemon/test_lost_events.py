@@ -6,7 +6,9 @@ import pytest
 from served_dom0 import LOCKED, ServedDom0
 
 from xsagent.apply.xenstore import write_key
+from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
+from xsagent.sandbox.guest_vif import GuestVif
 
 
 @pytest.mark.parametrize("keys_first", [True, False])
@@ -92,3 +94,28 @@ def test_a_hook_whose_daemon_was_killed_is_called_again(served: ServedDom0) -> N
 
     wait_for(lambda: len(record.read_text().splitlines()) == 2, 30, "it was not called again")
     wait_for(lambda: served.read(f"{LOCKED.hotplug}/vif-hook") is None, 30, "it is not known that it has ended")
+
+
+def test_what_is_left_as_somebody_wants_it_is_shown(served: ServedDom0) -> None:
+    """A disabled VIF, a tag and a move by hand are reported (DESIGN.md section 6), each with its device."""
+    disabled, tagged, moved = (
+        GuestVif(id=VifId(20 + number, 0), locking=locking)
+        for number, locking in enumerate(("Disabled", "Unlocked", "Unlocked"))
+    )
+    served.plug(disabled, tagged, moved)
+    served.vsctl("set", "Port", tagged.device, "tag=77")
+    served.vsctl("add-br", "xenbr1", "--", "set", "Bridge", "xenbr1", "datapath_type=netdev")
+    served.vsctl("del-port", moved.device, "--", "add-port", "xenbr1", moved.device)
+
+    for _ in range(2):
+        before = served.status()["resync"]["at"]
+        served.xsagent("resync")
+        served.await_status(lambda one, at=before: one["resync"]["at"] > at, "nothing was looked at")
+        served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+
+    shown = served.xsagent("status").stdout
+    assert "vif20.0 done since" in shown
+    assert ": its locking mode is disabled" in shown
+    assert "vif21.0 has tag 77, set by hand; it was left" in shown
+    assert "somebody moved it from bridge xenbr0 to xenbr1; it was left there" in shown
+    assert served.ports("xenbr1") == {moved.device}
