@@ -170,7 +170,8 @@ def _ensure_bridge(draft: _Draft, bridge: Bridge) -> None:
         draft.rely("Bridge", bridge.name, "name", value=False)
         draft.add(CreateBridge(bridge=plain_bridge(replace(bridge, ports=_own_port(bridge)))))
     else:
-        draft.rely("Bridge", bridge.name, "name", value=True)
+        if bridge.name in draft.observed:
+            draft.rely("Bridge", bridge.name, "name", value=True)
         # the datapath of a bridge that exists is never changed: that would take every port down
         _diff_row(draft, "Bridge", replace(bridge, datapath_type=KEEP), draft.bridges[bridge.name])
     _remove_other_uplinks(draft, bridge)

@@ -20,7 +20,7 @@ from host_state import (
 from xapi_host import XapiHost
 
 from xsagent.sandbox.root_prefix import record_ref, record_uuid
-from xsagent.sandbox.spec import shared_segment
+from xsagent.sandbox.spec import default_segments, shared_segment
 
 ONE_WIRE = shared_segment(nics=2)
 
@@ -99,17 +99,22 @@ def test_a_second_up_of_a_bond_changes_nothing() -> None:
 
 
 def test_management_moves_back_from_the_bond_to_its_nic() -> None:
-    """--management on the member takes the bond apart; what stood on the bond's bridge stands on the NIC's."""
+    """--management on the member takes the bond apart in one transaction; its VIF is on the NIC's bridge."""
     records = two_nics()
     with XapiHost(records, segments=ONE_WIRE) as host:
         host.up(make_bond(records), "--no-deadman")
-        host.sandbox.add_guest("guest", "xapi0", "192.0.2.77/24")
+        guest = host.sandbox.add_guest("guest", "xapi0", "192.0.2.77/24")
+        row, before = vsctl(host.sandbox, "get", "Port", guest.vif, "_uuid"), our_transactions(host.sandbox)
 
         host.up(break_bond(records), "--management")
 
+        assert our_transactions(host.sandbox) == before + 1
         assert bridges(host.sandbox) == ["xenbr0"]
+        assert ports_of(host.sandbox, "xenbr0") == ["eth0", guest.vif]
+        assert vsctl(host.sandbox, "get", "Port", guest.vif, "_uuid") == row
         assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
-        assert host.sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
+        for where in (host.sandbox, guest):
+            assert where.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
 def set_members(records: HostRecords, *devices: str) -> None:
@@ -320,7 +325,10 @@ def test_the_boot_set_comes_up_in_one_transaction_management_included() -> None:
     """--force-interface all: NICs, a bond with its members, and what they carry, in one plan."""
     records = two_nics()
     records.vlan("eth0", 100, "xapi100", **static("203.0.113.10", gateway=""))
-    with XapiHost(records) as host:
+    for device in ("eth2", "eth3"):
+        records.nic(device)
+    records.bond("bond0", ["eth2", "eth3"], "xapi0")
+    with XapiHost(records, segments=default_segments(nics=4)) as host:
         before = our_transactions(host.sandbox)
         done = host.sandbox.run(
             ["interface-reconfigure", f"--root-prefix={host.sandbox.root}", "--force-interface", "all", "up"],
@@ -328,7 +336,8 @@ def test_the_boot_set_comes_up_in_one_transaction_management_included() -> None:
         )
 
         assert done.returncode == 0, done.stderr
-        assert bridges(host.sandbox) == ["xapi100", "xenbr0", "xenbr1"]
+        assert bridges(host.sandbox) == ["xapi0", "xapi100", "xenbr0", "xenbr1"]
+        assert members_in_switch(host) == {"bond0": {"eth2", "eth3"}}
         assert addresses(host.sandbox, "xenbr0") == ["192.0.2.10/24"]
         assert addresses(host.sandbox, "xapi100") == ["203.0.113.10/24"]
         assert our_transactions(host.sandbox) == before + 1
