@@ -133,6 +133,10 @@ class HostModel(InitscriptsModel):
     def _run_ResolverStep(self, step: Any) -> None:
         self.resolver = step.resolver
 
+    def _run_IgmpQueryStep(self, step: Any) -> None:
+        """Guests answer to the switch; nothing that is observed changes."""
+        assert self.bridges[step.bridge].mcast_snooping is True
+
     def _run_UpdateIssueStep(self, step: Any) -> None:
         """Shows addresses to people; nothing that is observed changes."""
 

@@ -15,6 +15,7 @@ from xsagent.plan.steps import (
     AddPort,
     AnnounceStep,
     FileStep,
+    IgmpQueryStep,
     LinkStep,
     OvsdbStep,
     Plan,
@@ -114,7 +115,7 @@ def _is_about(step: Step, subject: str) -> bool:
             return port.name == subject
         case OvsdbStep(operations=(SetColumns(record=record, columns=columns),)):
             return record == subject and list(columns) == ["fail_mode"]
-        case SafetyFlowsStep() | UpdateIssueStep() | AnnounceStep() | WaitCarrierStep():
+        case SafetyFlowsStep() | UpdateIssueStep() | AnnounceStep() | IgmpQueryStep() | WaitCarrierStep():
             return True  # they follow from the others
         case LinkStep(device=device):
             # VLAN netdevs go down with the device below

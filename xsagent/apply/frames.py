@@ -9,19 +9,27 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
+ETH_P_IP: Final = 0x0800
 ETH_P_ARP: Final = 0x0806
 ETH_P_IPV6: Final = 0x86DD
 
 BROADCAST: Final = b"\xff" * 6
+_ALL_HOSTS: Final = IPv4Address("224.0.0.1")
 ALL_NODES: Final = IPv6Address("ff02::1")
 ALL_ROUTERS: Final = IPv6Address("ff02::2")
 UNSPECIFIED: Final = IPv6Address("::")
 
 _ETHERNET: Final = struct.Struct("!6s6sH")
 _ARP: Final = struct.Struct("!HHBBH6s4s6s4s")
+_IPV4: Final = struct.Struct("!BBHHHBBH4s4s4s")
 _IPV6: Final = struct.Struct("!IHBB16s16s")
 _ARP_REQUEST: Final = 1
 _ARP_REPLY: Final = 2
+_IGMP: Final = 2
+_MEMBERSHIP_QUERY: Final = 0x11
+_ANSWER_WITHIN: Final = 50
+"""Tenths of a second; xcp-networkd's choice."""
+_ROUTER_ALERT: Final = b"\x94\x04\x00\x00"
 _ICMPV6: Final = 58
 _HOP_LIMIT: Final = 255
 _ROUTER_SOLICITATION: Final = 133
@@ -83,6 +91,19 @@ def router_solicitation(mac: bytes, source: IPv6Address) -> bytes:
     if source != UNSPECIFIED:
         message += _link_layer(_SOURCE_LINK_LAYER, mac)
     return _icmpv6_frame(mac, source, ALL_ROUTERS, message)
+
+
+def igmp_query(mac: bytes) -> bytes:
+    """Return a general query for multicast groups (RFC 2236) to all hosts on the link.
+
+    From the unspecified address: it is from no router, and no querier gives way to it (RFC 4541 section 2.1.1).
+    """
+    message = struct.pack("!BBH4s", _MEMBERSHIP_QUERY, _ANSWER_WITHIN, 0, bytes(4))
+    message = message[:2] + struct.pack("!H", _checksum(message)) + message[4:]
+    fields = (0x46, 0xC0, _IPV4.size + len(message), 0, 0, 1, _IGMP)
+    ends = (bytes(4), _ALL_HOSTS.packed, _ROUTER_ALERT)
+    header = _IPV4.pack(*fields, _checksum(_IPV4.pack(*fields, 0, *ends)), *ends)
+    return _ETHERNET.pack(b"\x01\x00\x5e\x00\x00\x01", mac, ETH_P_IP) + header + message
 
 
 def is_neighbour_answer(frame: bytes, target: IPv6Address, asker: bytes) -> bool:

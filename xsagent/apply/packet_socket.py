@@ -50,6 +50,17 @@ def packet_socket(device: str, protocol: int) -> Iterator[socket.socket]:
         raise NetlinkError(f"cannot send or hear packets on {device}: {error.strerror or error}") from error
 
 
+def send_once(device: str, protocol: int, frame: bytes) -> None:
+    """Send one frame out of a device, and hear nothing; errors as `packet_socket`."""
+    require_device(device)
+    try:
+        # protocol 0 hears nothing, so that closing it waits for nobody
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+            raw.sendto(frame, (device, protocol))
+    except OSError as error:
+        raise NetlinkError(f"cannot send packets on {device}: {error.strerror or error}") from error
+
+
 def require_device(device: str) -> int:
     """Return the ifindex of a device; DeviceAbsentError when there is none of that name."""
     try:

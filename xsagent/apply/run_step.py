@@ -13,6 +13,7 @@ from typing import assert_never
 from xsagent.apply import dhcp, ethtool, ifcfg, netlink, routes
 from xsagent.apply.files import remove_file, replace_file
 from xsagent.apply.locked_ports import read_locked_ports, relock_ports
+from xsagent.apply.multicast import query_groups
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.resolver import apply_resolver
 from xsagent.apply.safety_flows import replace_safety_flows
@@ -30,6 +31,7 @@ from xsagent.plan.steps import (
     FileStep,
     IfdownStep,
     IfupStep,
+    IgmpQueryStep,
     LinkSettingsStep,
     LinkStep,
     OvsdbStep,
@@ -81,8 +83,8 @@ class StepRunner:
         match step:
             case OvsdbStep():
                 self._run_transaction(step)
-            case SafetyFlowsStep():
-                replace_safety_flows(self.paths.ovs_rundir, step)
+            case SafetyFlowsStep() | IgmpQueryStep():
+                self._follow_transaction(step)
             case VirtualFunctionsStep():
                 apply_virtual_functions(step, self.paths)
             case LinkStep() | CreateVlanLinkStep() | DeleteLinkStep() | WaitCarrierStep() | SysctlStep():
@@ -108,6 +110,16 @@ class StepRunner:
         finally:
             # also after one that failed: it may have been taken over in part, and its undo finds no flows to keep
             relock_ports(rundir, self.connection, locked, self.logger)
+
+    def _follow_transaction(self, step: SafetyFlowsStep | IgmpQueryStep) -> None:
+        match step:
+            case SafetyFlowsStep():
+                replace_safety_flows(self.paths.ovs_rundir, step)
+            case IgmpQueryStep():
+                for problem in query_groups(step, self.connection):
+                    self._note(problem)
+            case _:
+                assert_never(step)
 
     def _run_link(self, step: LinkStep | CreateVlanLinkStep | DeleteLinkStep | WaitCarrierStep | SysctlStep) -> None:
         match step:

@@ -25,6 +25,7 @@ from xsagent.plan.steps import (
     CreateBridge,
     DeleteBridge,
     DeletePort,
+    IgmpQueryStep,
     MovePort,
     OvsdbStep,
     RemoveInterface,
@@ -155,7 +156,7 @@ def _severity(wanted: Wanted) -> Severity:
 
 def _words(step: Step) -> Iterator[str]:
     match step:
-        case AnnounceStep() | UpdateIssueStep() | WaitCarrierStep():
+        case AnnounceStep() | IgmpQueryStep() | UpdateIssueStep() | WaitCarrierStep():
             return
         case OvsdbStep(operations=operations):
             yield from (next(iter(describe_operation(operation))) for operation in operations)

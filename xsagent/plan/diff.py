@@ -38,6 +38,7 @@ from xsagent.plan.remade import (
 from xsagent.plan.secure_bridge import build_safety_flows
 from xsagent.plan.steps import (
     IfupStep,
+    IgmpQueryStep,
     OvsdbOperation,
     OvsdbStep,
     Plan,
@@ -75,6 +76,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     phases.switch += _switch_steps(present, observed, operations, relied)
     phases.switch += _safety_steps(present, observed, phases.switch)
     phases.before += _virtual_function_steps(present, observed)
+    phases.after += _query_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
     phases.retire += take_away(left_out, without_devices(observed, lost))
     passed_over += _plan_ip(present, cleared, lost, phases)
@@ -142,6 +144,17 @@ def _safety_steps(desired: Desired, observed: Topology, switch: list[Step]) -> l
             reason="a secure bridge forwards nothing by itself",
             undo=undo,
         )
+    ]
+
+
+def _query_steps(desired: Desired, observed: Topology) -> list[Step]:
+    """A query where guests' ports come to be listened to: with the setting, or on the bridge that takes them over."""
+    taking_over = set(desired.moves.values())
+    return [
+        IgmpQueryStep(bridge=name, reason="multicast snooping begins", required=False)
+        for name, bridge in sorted(desired.topology.bridges.items())
+        if bridge.mcast_snooping is True
+        and (observed.bridges[name].mcast_snooping is not True if name in observed.bridges else name in taking_over)
     ]
 
 

@@ -19,6 +19,7 @@ from xsagent.plan.steps import (
     FileStep,
     IfdownStep,
     IfupStep,
+    IgmpQueryStep,
     LinkSettingsStep,
     LinkStep,
     OvsdbStep,
@@ -136,6 +137,7 @@ def bring_back_displaced(step: Step, observed: Mapping[str, IpDevice]) -> Step:
             | FileStep()
             | ResolverStep()
             | AnnounceStep()
+            | IgmpQueryStep()
             | UpdateIssueStep()
         ):
             return step

@@ -19,6 +19,7 @@ from xsagent.plan.steps import (
     FileStep,
     IfdownStep,
     IfupStep,
+    IgmpQueryStep,
     LinkSettingsStep,
     LinkStep,
     OvsdbStep,
@@ -118,7 +119,7 @@ def devices_of(step: Step) -> frozenset[str]:
             return frozenset(path.split("/")[2] for path in values)
         case OvsdbStep(ports=ports):
             return frozenset(ports)
-        case SafetyFlowsStep() | WaitCarrierStep() | FileStep() | ResolverStep() | UpdateIssueStep():
+        case SafetyFlowsStep() | WaitCarrierStep() | FileStep() | ResolverStep() | IgmpQueryStep() | UpdateIssueStep():
             return frozenset()
         case _:
             assert_never(step)

@@ -19,6 +19,7 @@ from xsagent.plan.steps import (
     FileStep,
     IfdownStep,
     IfupStep,
+    IgmpQueryStep,
     LinkSettingsStep,
     LinkStep,
     OvsdbStep,
@@ -232,6 +233,11 @@ def _(step: IfdownStep) -> str:
 @describe_step.register
 def _(step: AnnounceStep) -> str:
     return f"announce the addresses of {step.device} to its neighbours"
+
+
+@describe_step.register
+def _(step: IgmpQueryStep) -> str:
+    return f"ask the guests on bridge {step.bridge} for their multicast groups"
 
 
 @describe_step.register

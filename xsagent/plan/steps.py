@@ -331,6 +331,13 @@ class AnnounceStep(_Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IgmpQueryStep(_Step):
+    """Ask the guests on a real bridge for their multicast groups: the switch listens for them from now on."""
+
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateIssueStep(_Step):
     """Run update-issue, if it is installed, so that /etc/issue shows the address."""
 
@@ -355,6 +362,7 @@ Step = (
     | IfupStep
     | IfdownStep
     | AnnounceStep
+    | IgmpQueryStep
     | UpdateIssueStep
 )
 

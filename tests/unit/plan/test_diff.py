@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.steps import VirtualFunctionsStep
+from xsagent.plan.steps import IgmpQueryStep, VirtualFunctionsStep
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Link, Topology
+from xsagent.topology.values import Bridge, Link, Topology
 
 
 def test_virtual_functions_that_a_run_makes_go_with_it_where_nobody_holds_one() -> None:
@@ -19,3 +21,19 @@ def test_virtual_functions_that_a_run_makes_go_with_it_where_nobody_holds_one() 
     (step,) = build_plan(desired, observed, PlanOptions()).steps
 
     assert step.undo == (VirtualFunctionsStep(device="eth2", remove=True, required=False),)
+
+
+def test_guests_are_asked_for_their_groups_where_snooping_begins() -> None:
+    """With the setting, or on a bridge that takes their ports over; not where it is on, nor on a bridge without any."""
+
+    def queries(present: Mapping[str, bool], moves: Mapping[str, str]) -> list[str]:
+        wanted = {
+            name: Bridge(name=name, mcast_snooping=name != "off") for name in ("off", "xapi0", "xenbr0", "xenbr1")
+        }
+        bridges = {name: Bridge(name=name, mcast_snooping=snooping) for name, snooping in present.items()}
+        desired = Desired(topology=Topology(bridges=wanted), moves=moves)
+        steps = build_plan(desired, Topology(bridges=bridges), PlanOptions()).steps
+        return [step.bridge for step in steps if isinstance(step, IgmpQueryStep) and not step.required]
+
+    assert queries({"off": False, "xenbr0": False, "xenbr1": True}, {}) == ["xenbr0"]
+    assert queries({"xenbr0": True}, {"xenbr2": "xapi0"}) == ["xapi0"]

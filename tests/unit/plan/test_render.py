@@ -24,6 +24,7 @@ from xsagent.plan.steps import (
     FileStep,
     IfdownStep,
     IfupStep,
+    IgmpQueryStep,
     LinkSettingsStep,
     LinkStep,
     MovePort,
@@ -179,6 +180,7 @@ _STEPS: list[tuple[Step, str]] = [
     (LinkStep(device="eth0", mac="52:54:00:00:00:01"), "set link eth0 mac 52:54:00:00:00:01"),
     (CreateVlanLinkStep(device="eth0.5", parent="eth0", tag=5), "create VLAN device eth0.5 with tag 5 on eth0"),
     (DeleteLinkStep(device="eth0.5"), "delete device eth0.5"),
+    (IgmpQueryStep(bridge="xenbr0"), "ask the guests on bridge xenbr0 for their multicast groups"),
     (WaitCarrierStep(devices=("eth1", "eth2"), seconds=5.0), "wait at most 5 s for carrier on eth1 eth2"),
     (
         LinkSettingsStep(device="eth0", settings={"speed": "1000", "autoneg": "off"}),
