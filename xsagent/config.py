@@ -234,6 +234,7 @@ class Settings:
         firewall: ``auto`` lets tunnels in, ``off`` leaves the host's firewall alone.
         vxlan_port: UDP port of VXLAN tunnels that name none.
         locked_autoconf: ``on`` lets a locked VIF send what SLAAC and DHCPv6 need (`hotplug/locking.py`).
+        promiscuous: what a VIF with that key in its other-config gets: ``log`` a line in the log, ``mirror`` a mirror.
     """
 
     ip_backend: str = "auto"
@@ -255,6 +256,7 @@ class Settings:
     firewall: str = "auto"
     vxlan_port: int = 4789
     locked_autoconf: bool = False
+    promiscuous: str = "log"
 
 
 def _previous(path: Path) -> Path:
@@ -389,4 +391,5 @@ _PARSERS: Final[Mapping[str, _Parser]] = {
     "firewall": _one_of("auto", "off"),
     "vxlan_port": lambda text: parse_integer(text, 1, 65535),
     "locked_autoconf": lambda text: _parse_switch(text) == "on",
+    "promiscuous": _one_of("log", "mirror"),
 }

@@ -42,6 +42,14 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     assert (settings.datapath_type, settings.locked_autoconf) == ("netdev", True)
 
 
+def test_a_mirror_for_promiscuous_vifs_must_be_asked_for(tmp_path: Path) -> None:
+    """It takes from a guest all that it sends; a word that is neither is refused."""
+    assert read_settings(with_file(tmp_path, ""), {}).promiscuous == "log"
+    assert read_settings(with_file(tmp_path, 'promiscuous = "mirror"\n'), {}).promiscuous == "mirror"
+    with pytest.raises(InputError, match=r"promiscuous in .*: 'on' is none of log, mirror"):
+        read_settings(with_file(tmp_path, 'promiscuous = "on"\n'), {})
+
+
 def test_the_computed_deadman_can_be_asked_for(tmp_path: Path) -> None:
     """Over a file that sets one."""
     assert read_settings(with_file(tmp_path, "deadman_s = 5\n"), {"XSAGENT_DEADMAN_S": "auto"}).deadman_s is None

@@ -68,6 +68,10 @@ class RowInserter:
             own: dict[str, Json] = {"bridge": list(bridge)}
             self._insert(COLLECTOR_SET_TABLE, own | self._extra(COLLECTOR_SET_TABLE, columns))
 
+    def insert_mirror(self, columns: Mapping[str, Json]) -> Reference:
+        """Insert a Mirror, as Bridge.extra has it; nothing mirrors until it is in a bridge."""
+        return self._insert("Mirror", self._extra("Mirror", columns))
+
     def _insert(self, table: str, row: Mapping[str, Json]) -> Reference:
         self._count += 1
         name = f"row{self._count}"

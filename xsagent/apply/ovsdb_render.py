@@ -8,12 +8,13 @@ Columns that hold sets of rows are changed by mutations that name rows, so that 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from xsagent.apply.ovsdb_guards import Guard, GuardList, where_name
 from xsagent.apply.ovsdb_insert import COLLECTOR_SET_TABLE, RowInserter, text_map_column
-from xsagent.apply.ovsdb_resolve import MEMBERS, FoundRow, Reference, Rows, reference_set
+from xsagent.apply.ovsdb_resolve import MEMBERS, FoundRow, Reference, Rows, find_mirror, reference_set
 from xsagent.errors import ConflictError
 from xsagent.observed.ovsdb_connection import Operation
 from xsagent.observed.ovsdb_json import EMPTY_MAP, EMPTY_SET, Schema
@@ -30,6 +31,7 @@ from xsagent.plan.steps import (
     RemoveInterface,
     SetColumns,
     SetKeys,
+    SetMirror,
 )
 from xsagent.topology.values import Bridge, Interface, Json, Port
 
@@ -82,6 +84,7 @@ class _Renderer:
         self._guards = guards
         self._rows = rows
         self._schema = schema
+        self._removed_mirrors: set[str] = set()
         self._taken_out: defaultdict[Reference, set[Reference]] = defaultdict(set)
         self._inserter = RowInserter(schema, rows.present, self._reference, self.transaction.operations)
 
@@ -110,10 +113,8 @@ class _Renderer:
                 self._create_bridge(bridge)
             case DeleteBridge(name=name):
                 self._delete_bridge(name)
-            case AddPort(bridge=bridge_name, port=port):
-                self._add(port, self._need("Bridge", bridge_name))
-            case AddInterface(port=port_name, interface=interface):
-                self._add(interface, self._need("Port", port_name))
+            case AddPort() | AddInterface():
+                self._add(operation)
             case DeletePort(bridge=bridge_name, name=name):
                 self._remove(self._rows.find("Port", name), self._rows.find("Bridge", bridge_name))
             case RemoveInterface(port=port_name, name=name):
@@ -122,6 +123,8 @@ class _Renderer:
                 self._move_port(name, source, target)
             case SetColumns() | SetKeys():
                 self._set(operation)
+            case SetMirror(bridge=name, columns=columns, present=present):
+                (self._add_mirror if present else self._remove_mirror)(name, columns)
             case _:
                 assert_never(operation)
 
@@ -167,7 +170,12 @@ class _Renderer:
             where: list[Json] = [["bridge", "==", list(bridge.reference)]]
             self.transaction.operations.append({"op": "delete", "table": COLLECTOR_SET_TABLE, "where": where})
 
-    def _add(self, value: Port | Interface, owner: FoundRow) -> None:
+    def _add(self, operation: AddPort | AddInterface) -> None:
+        value: Port | Interface
+        if isinstance(operation, AddPort):
+            value, owner = operation.port, self._need("Bridge", operation.bridge)
+        else:
+            value, owner = operation.interface, self._need("Port", operation.port)
         present = self._rows.find(type(value).__name__, value.name)
         if present is None or present.reference not in owner.members:
             self._put_in(self._insert(value), owner)
@@ -183,6 +191,23 @@ class _Renderer:
         if port.reference not in new_bridge.members:
             self._take_out(port, self._need("Bridge", source))
             self._put_in(port, new_bridge)
+
+    def _add_mirror(self, name: str, columns: Mapping[str, Json]) -> None:
+        bridge = self._need("Bridge", name)
+        match columns.get("output_port"):
+            case {"name": str(port)}:
+                self._need("Port", port)
+        key = str(find_mirror(columns))
+        if key in self._removed_mirrors or not self._rows.mirrors.get(key):
+            self._mutate("Bridge", _where(bridge), "mirrors", "insert", self._inserter.insert_mirror(columns))
+
+    def _remove_mirror(self, name: str, columns: Mapping[str, Json]) -> None:
+        bridge, key = self._rows.find("Bridge", name), str(find_mirror(columns))
+        if bridge is None:
+            return
+        for reference in self._rows.mirrors.get(key, ()):
+            self._mutate("Bridge", _where(self._guarded(bridge)), "mirrors", "delete", reference)
+        self._removed_mirrors.add(key)
 
     def _put_in(self, row: FoundRow, owner: FoundRow) -> None:
         self._mutate(owner.table, _where(owner), MEMBERS[owner.table][0], "insert", row.reference)

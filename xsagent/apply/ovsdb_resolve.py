@@ -26,6 +26,7 @@ from xsagent.plan.steps import (
     RemoveInterface,
     SetColumns,
     SetKeys,
+    SetMirror,
 )
 from xsagent.topology.values import Bridge, Interface, Json, Port
 
@@ -60,10 +61,17 @@ class Rows:
 
     Attributes:
         present: UUIDs of rows without names that the step mentions and that still exist.
+        mirrors: those to be added or removed that are there, by the condition that finds them.
     """
 
-    def __init__(self, rows: Iterable[FoundRow] = (), present: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        rows: Iterable[FoundRow] = (),
+        present: frozenset[str] = frozenset(),
+        mirrors: Mapping[str, Sequence[Reference]] | None = None,
+    ) -> None:
         self.present = present
+        self.mirrors = dict(mirrors or {})
         self._by_name: dict[Mention, FoundRow] = {}
         self._by_reference: dict[Reference, FoundRow] = {}
         for row in rows:
@@ -103,6 +111,11 @@ class Rows:
         self._by_reference.pop(row.reference, None)
 
 
+def find_mirror(columns: Mapping[str, Json]) -> list[Json]:
+    """The condition that finds a mirror: by name, which others may have, and marks."""
+    return [["name", "==", columns["name"]], ["external_ids", "includes", columns["external_ids"]]]
+
+
 def reference_set(references: Iterable[Reference]) -> Json:
     """A set column that refers to these rows."""
     return ["set", [list(reference) for reference in references]]
@@ -115,8 +128,11 @@ def resolve_selects(step: OvsdbStep) -> list[Operation]:
     """
     mentions = [mention for operation in step.operations for mention in _mentions_of(operation)]
     mentions += _relied_mentions(step.relied)
+    mirrors = [operation.columns for operation in step.operations if isinstance(operation, SetMirror)]
+    mentions += [mention for columns in mirrors for mention in _in_extra(columns)]
     whole = takes_bridge(step)
     selects = [_select(table, key, whole=whole) for table, key in dict.fromkeys(mentions) if table != "Open_vSwitch"]
+    selects += [{"op": "select", "table": "Mirror", "where": find_mirror(one), "columns": _MARKED} for one in mirrors]
     if whole:
         # What goes with the bridge must be known by name: it may come back elsewhere in the same transaction.
         selects += [{"op": "select", "table": t, "where": [], "columns": ["_uuid", *_COLUMNS[t]]} for t in _WHOLE]
@@ -124,6 +140,7 @@ def resolve_selects(step: OvsdbStep) -> list[Operation]:
 
 
 _WHOLE: Final = ("Port", "Interface")
+_MARKED: Final[Json] = ["_uuid", "name"]
 
 
 def takes_bridge(step: OvsdbStep) -> bool:
@@ -135,13 +152,16 @@ def parse_rows(selects: Sequence[Operation], results: Sequence[Sequence[Row]]) -
     """What the selects of `resolve_selects` found."""
     found: list[FoundRow] = []
     present: set[str] = set()
+    mirrors: dict[str, list[Reference]] = {}
     for select, rows in zip(selects, results, strict=True):
         table = str(select["table"])
         if table in _COLUMNS:
             found += [_found_row(table, row) for row in rows]
+        elif select.get("columns") == _MARKED:
+            mirrors[str(select["where"])] = [("uuid", uuid_of(row["_uuid"])) for row in rows]
         else:
             present |= {uuid_of(row["_uuid"]) for row in rows}
-    return Rows(found, frozenset(present))
+    return Rows(found, frozenset(present), mirrors)
 
 
 def _found_row(table: str, row: Row) -> FoundRow:
@@ -169,7 +189,7 @@ def _mentions_of(operation: OvsdbOperation) -> Iterator[Mention]:
     match operation:
         case CreateBridge(bridge=bridge):
             yield from _in_bridge(bridge)
-        case DeleteBridge(name=name):
+        case DeleteBridge(name=name) | SetMirror(bridge=name):
             yield "Bridge", name
         case AddPort(bridge=bridge_name, port=port):
             yield "Bridge", bridge_name

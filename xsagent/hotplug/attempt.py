@@ -11,12 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from xsagent.apply.learned import forget_learned
 from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_leaving
+from xsagent.hotplug.mirror import bridges_to_look_at, decide_mirror
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
 from xsagent.hotplug.report import report_works
@@ -180,7 +182,9 @@ class Attempt:
         work.before = find_port(observed.bridges, work.event.device)
         work.link = observed.links.get(work.event.device)
         others = frozenset(kind for kind in DeviceType if self._will_be_there(work, kind, observed))
-        work.decision = decide(work.event, work.vif, observed, others=others, placed=work.placed)
+        decision = decide(work.event, work.vif, observed, others=others, placed=work.placed)
+        allowed = self._peers.settings.promiscuous == "mirror"
+        work.decision = decide_mirror(decision, observed.bridges, allowed=allowed)
         for warning in work.decision.warnings:
             _LOG.warning("note_vif", device=work.event.device, text=warning)
         if work.decision.verdict is Verdict.WAIT:
@@ -250,6 +254,8 @@ class Attempt:
         except OvsdbUnavailableError:
             self._peers.drop_database()
             raise
+        for bridge in bridges_to_look_at(work.known for work in works):
+            forget_learned(self._rundir, bridge)
 
     def _go_on(self, works: list[Work], beside: Callable[[], None] | None) -> None:
         for_all([work for work in works if _is_quiet(work)], self._prepare)

@@ -261,8 +261,6 @@ class _Attach:
         prep = None if in_place and self._is_netdev_right() else self._prep()
         if in_place and self._present is not None and self._present.foreign_tag:
             self._warnings.append(f"{self._event.device} has tag {self._present.port.tag}, set by hand; it was left")
-        if self._vif.promiscuous:
-            self._warnings.append(f"{self._event.device} is to be promiscuous, which a switch does not offer here")
         return Decision(
             event=self._event,
             verdict=Verdict.ATTACH,

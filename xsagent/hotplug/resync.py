@@ -24,7 +24,7 @@ class Survey:
             for that. A driver that plugs its device again does not.
         online: vifs with a ``hotplug`` key: xenopsd believes that they are plugged.
         netdevs: vif and tap netdevs of the kernel.
-        ports: vif and tap ports of the switch that bear our marks.
+        ports: vif and tap ports of the switch that bear our marks, and vifs that have a mirror of ours.
         udev_ignored: the toolstack calls for each plug itself (``libxl/disable_udev``).
     """
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from xsagent.errors import UsageError, XenstoreError, XenstoreUnavailableError
 from xsagent.hotplug.event import MAX_DEVID, MAX_DOMID, parse_device
+from xsagent.hotplug.mirror import mirrored_devices
 from xsagent.hotplug.resync import Survey
 from xsagent.model.vif import DeviceType, VifId
 from xsagent.sources.vif_reader import DISABLE_UDEV
@@ -32,7 +33,7 @@ def read_survey(store: Xenstore | None, sysfs: Path, bridges: Iterable[Bridge]) 
         bridges: read whole.
     """
     netdevs = frozenset(_devices(path.name for path in (sysfs / "class/net").glob("*")))
-    ports = frozenset(_devices(name for bridge in bridges for name, port in bridge.ports.items() if is_vif_port(port)))
+    ports = frozenset(_devices(name for bridge in bridges for name in _marked(bridge)))
     try:
         if store is None:
             return Survey(backends=None, netdevs=netdevs, ports=ports)
@@ -50,6 +51,12 @@ def read_survey(store: Xenstore | None, sysfs: Path, bridges: Iterable[Bridge]) 
         ports=ports,
         udev_ignored=udev_ignored,
     )
+
+
+def _marked(bridge: Bridge) -> Iterator[str]:
+    """What bears our marks: ports, and mirrors whose port may have gone."""
+    yield from (name for name, port in bridge.ports.items() if is_vif_port(port))
+    yield from mirrored_devices(bridge)
 
 
 def _devices(names: Iterable[str]) -> Iterator[tuple[DeviceType, VifId]]:

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, rows_of
-from xsagent.observed.ovsdb_json import Row, members, text_map, uuid_of, uuids_of
+from xsagent.observed.ovsdb_json import Row, Schema, members, text_map, uuid_of, uuids_of
+from xsagent.observed.ovsdb_rows import configuration_columns
 from xsagent.topology.values import Bridge, Interface, Json, Port
 
 READ_DEADLINE_S: Final = 10.0
@@ -21,6 +22,8 @@ def read_vif_ports(
     connection: OvsdbConnection, devices: Collection[str], deadline: float | None = None
 ) -> dict[str, Bridge]:
     """Every real bridge by name, holding VLAN bridges' ports and those of the named devices, and no others.
+
+    Its mirrors are in `extra` as in a whole read, but that they name only those ports.
 
     Args:
         connection: open.
@@ -32,11 +35,12 @@ def read_vif_ports(
         OvsdbError: the answer makes no sense.
     """
     end = time.monotonic() + READ_DEADLINE_S if deadline is None else deadline
-    found = connection.transact(_selects(devices), end)
-    rows = [rows_of(result) for result in found]
+    schema = connection.schema(end)
+    bridges, mirrors, vlan_bridges, *rest = map(rows_of, connection.transact(_selects(schema, devices), end))
     count = len(devices)
-    ports = {uuid_of(row["_uuid"]): row for part in rows[1 : count + 2] for row in part}
-    interfaces = {uuid_of(row["_uuid"]): row for part in rows[count + 2 :] for row in part}
+    ports = {uuid_of(row["_uuid"]): row for part in (vlan_bridges, *rest[:count]) for row in part}
+    interfaces = {uuid_of(row["_uuid"]): row for part in rest[count:] for row in part}
+    nested = {uuid_of(row["_uuid"]): _mirror(row, schema, ports) for row in mirrors}
     homes = read_homes(connection, ports, end)
     return {
         str(row["name"]): Bridge(
@@ -44,17 +48,19 @@ def read_vif_ports(
             ports=_by_name(
                 _port(ports[uuid], interfaces) for uuid, bridge in homes.items() if bridge == str(row["name"])
             ),
+            extra=_mirrors(row, nested),
         )
-        for row in rows[0]
+        for row in bridges
     }
 
 
-def _selects(devices: Collection[str]) -> list[Operation]:
-    """Bridges, VLAN bridges, then each device's Port, then each device's Interface."""
+def _selects(schema: Schema, devices: Collection[str]) -> list[Operation]:
+    """Bridges, mirrors, VLAN bridges, then each device's Port, then each device's Interface."""
     port_columns = ["_uuid", "name", "tag", "trunks", "fake_bridge", "interfaces"]
     interface_columns = ["_uuid", "name", "external_ids", "ofport", "error"]
     return [
-        _select("Bridge", ["name"], []),
+        _select("Bridge", ["name", "mirrors"], []),
+        _select("Mirror", ["_uuid", *configuration_columns(schema, "Mirror")], []),
         _select("Port", port_columns, [["fake_bridge", "==", True]]),
         *(_select("Port", port_columns, [["name", "==", name]]) for name in devices),
         *(_select("Interface", interface_columns, [["name", "==", name]]) for name in devices),
@@ -76,6 +82,22 @@ def read_homes(connection: OvsdbConnection, ports: Collection[str], deadline: fl
     results = connection.transact(selects, deadline)
     homes = {uuid: rows_of(result) for uuid, result in zip(ports, results, strict=True)}
     return {uuid: str(rows[0]["name"]) for uuid, rows in homes.items() if rows}
+
+
+def _mirror(row: Row, schema: Schema, ports: Mapping[str, Row]) -> Json:
+    """A mirror as `Bridge.extra` has it; other ports than those that were read stay UUIDs."""
+    columns = {
+        name: value for name, value in row.items() if name != "_uuid" and value != schema["Mirror"][name].default
+    }
+    for uuid in uuids_of(row["output_port"]):
+        if uuid in ports:
+            columns["output_port"] = {"table": "Port", "name": ports[uuid]["name"]}
+    return {"table": "Mirror", "uuid": uuid_of(row["_uuid"]), "row": columns}
+
+
+def _mirrors(bridge: Row, nested: Mapping[str, Json]) -> dict[str, Json]:
+    found = uuids_of(bridge["mirrors"])
+    return {"mirrors": ["set", [nested[uuid] for uuid in found]]} if found else {}
 
 
 def _by_name(ports: Iterable[Port]) -> dict[str, Port]:

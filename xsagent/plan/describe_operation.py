@@ -23,6 +23,7 @@ from xsagent.plan.steps import (
     RemoveInterface,
     SetColumns,
     SetKeys,
+    SetMirror,
 )
 from xsagent.topology.values import KEEP, Json, Port
 
@@ -80,8 +81,16 @@ def _(operation: RemoveInterface) -> list[str]:
 
 @describe_operation.register
 def _(operation: SetColumns) -> list[str]:
-    words = [f"{column}={_column(value)}" for column, value in sorted(operation.columns.items())]
-    return [_words(f"set {operation.table}", operation.record, words)]
+    return [_words(f"set {operation.table}", operation.record, _values(operation.columns))]
+
+
+@describe_operation.register
+def _(operation: SetMirror) -> list[str]:
+    name = str(operation.columns["name"])
+    if not operation.present:
+        return [f"remove mirror {name} from bridge {operation.bridge}"]
+    others = {column: value for column, value in operation.columns.items() if column != "name"}
+    return [_words(f"add to bridge {operation.bridge} mirror", name, _values(others))]
 
 
 @describe_operation.register
@@ -126,7 +135,11 @@ def _columns(row: Row) -> list[str]:
     for column, keys in effective_maps(row).items():
         words += _keys(column, {key: value for key, value in keys.items() if value is not None})
     extra: Mapping[str, Json] = row.extra
-    return words + [f"{column}={_column(value)}" for column, value in sorted(extra.items())]
+    return words + _values(extra)
+
+
+def _values(columns: Mapping[str, Json]) -> list[str]:
+    return [f"{column}={_column(value)}" for column, value in sorted(columns.items())]
 
 
 def _keys(column: str, keys: Mapping[str, str]) -> list[str]:

@@ -22,6 +22,7 @@ from xsagent.plan.steps import (
     RemoveInterface,
     SetColumns,
     SetKeys,
+    SetMirror,
 )
 from xsagent.topology.values import Bridge, Interface, Port
 
@@ -68,8 +69,8 @@ def apply_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) ->
             _put_port(after, _with_interface(find_port(after, port_name)[1], interface))
         case RemoveInterface(port=port_name, name=interface_name):
             _put_port(after, _without_interface(find_port(after, port_name)[1], interface_name))
-        case SetColumns(table="Open_vSwitch") | SetKeys(table="Open_vSwitch"):
-            pass  # the switch's own record is none of the bridges
+        case SetColumns(table="Open_vSwitch") | SetKeys(table="Open_vSwitch") | SetMirror():
+            pass  # the switch's own record is none of the bridges, and a guest's mirror nothing that a plan goes by
         case SetColumns() | SetKeys():
             _set_values(operation, after)
         case _:
@@ -110,13 +111,17 @@ def _invert(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> OvsdbOp
             return RemoveInterface(port=port_name, name=interface.name)
         case RemoveInterface(port=port_name, name=interface_name):
             return AddInterface(port=port_name, interface=find_port(bridges, port_name)[1].interfaces[interface_name])
-        case SetColumns(table=table, record=record, columns=columns):
-            row = find_row(bridges, table, record)
-            return replace(operation, columns={column: current_column(row, column) for column in columns})
-        case SetKeys(table=table, record=record, column=column, keys=keys):
-            row = find_row(bridges, table, record)
-            return replace(operation, keys={key: current_key(row, column, key) for key in keys})
+        case SetColumns() | SetKeys():
+            return _invert_values(operation, find_row(bridges, operation.table, operation.record))
+        case SetMirror(present=present):
+            return replace(operation, present=not present)
     assert_never(operation)
+
+
+def _invert_values(operation: SetColumns | SetKeys, row: Bridge | Port | Interface) -> SetColumns | SetKeys:
+    if isinstance(operation, SetColumns):
+        return replace(operation, columns={column: current_column(row, column) for column in operation.columns})
+    return replace(operation, keys={key: current_key(row, operation.column, key) for key in operation.keys})
 
 
 def find_row(bridges: Mapping[str, Bridge], table: str, record: str) -> Bridge | Port | Interface:

@@ -22,6 +22,7 @@ from xsagent.plan.steps import (
     RemoveInterface,
     SetColumns,
     SetKeys,
+    SetMirror,
     Step,
 )
 from xsagent.topology.values import Bridge
@@ -69,6 +70,8 @@ def _applies(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> bool:
             return found is not None and found[1].name == port_name
         case SetColumns(table=table, record=record) | SetKeys(table=table, record=record):
             return _has_row(bridges, table, record)
+        case SetMirror(bridge=name):
+            return name in bridges
 
 
 def _has_row(bridges: Mapping[str, Bridge], table: str, record: str) -> bool:

@@ -99,6 +99,20 @@ class SetKeys:
     keys: Mapping[str, str | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetMirror:
+    """Have a mirror on a bridge, or not; those of others that have its name, and none of its marks, stay.
+
+    Attributes:
+        columns: as Bridge.extra has them; the port that gets the frames must be there when the transaction ends.
+        present: False removes it.
+    """
+
+    bridge: str
+    columns: Mapping[str, Json]
+    present: bool = True
+
+
 OvsdbOperation = (
     CreateBridge
     | DeleteBridge
@@ -109,6 +123,7 @@ OvsdbOperation = (
     | RemoveInterface
     | SetColumns
     | SetKeys
+    | SetMirror
 )
 
 

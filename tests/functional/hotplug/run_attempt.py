@@ -12,7 +12,7 @@ import time
 from itertools import groupby
 from pathlib import Path
 
-from xsagent.config import Paths, Settings
+from xsagent.config import Paths, read_settings
 from xsagent.hotplug.burst import attempt_parts
 from xsagent.hotplug.event import Action, Event, parse_device
 from xsagent.hotplug.peers import Peers
@@ -24,7 +24,8 @@ def main() -> None:
     root, action, *words = sys.argv[1:]
     parts = [list(group) for is_end, group in groupby(words, "--".__eq__) if not is_end]
     works = [[Work(event=build_event(name, action)) for name in part] for part in parts]
-    with Peers(Paths(root=Path(root)), Settings()) as peers:
+    paths = Paths(root=Path(root))
+    with Peers(paths, read_settings(paths, {})) as peers:
         assert peers.store.is_open
         assert peers.database.schema(time.monotonic() + 10)
         begin = time.monotonic()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.observed.ovsdb_json import members
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.topology.values import Bridge
 
 
 @pytest.fixture
@@ -41,6 +44,30 @@ def test_named_ports_and_vlan_bridges_are_read_and_no_others(switch: OvsdbConnec
             assert getattr(seen.interfaces[name], field) == getattr(full.interfaces[name], field)
     assert narrow["xenbr0"].ports["xapi5"].tag == 50
     assert narrow["xenbr1"].ports["tap5.0"].interfaces["tap5.0"].error is not None
+
+
+def test_mirrors_are_read_as_in_a_whole_read(sandbox: Sandbox, switch: OvsdbConnection) -> None:
+    """All columns that are no default; a port that is none of the named ones stays a UUID."""
+    words = "--id=@vif get Port vif5.0 -- --id=@other get Port other -- --id=@a create Mirror name=a output_port=@vif"
+    words += " select_all=true select_vlan=0 external_ids:xs-vif-uuid=u -- add Bridge xenbr0 mirrors @a"
+    words += " -- --id=@b create Mirror name=b output_port=@other select_vlan=1,2 -- add Bridge xenbr1 mirrors @b"
+    words += " -- --id=@c create Mirror name=c output_vlan=9 -- add Bridge xenbr1 mirrors @c"
+    sandbox.run(["ovs-vsctl", "--no-wait", "--", *words.split()])
+
+    narrow, whole = read_vif_ports(switch, ["vif5.0"]), read_ovsdb(switch).bridges
+
+    mirrors = {row["name"]: row for bridge in narrow.values() for row in _rows(bridge)}
+    assert mirrors["a"] == _rows(whole["xenbr0"])[0]
+    expected = {row["name"]: row for row in _rows(whole["xenbr1"])}
+    assert mirrors["c"] == expected["c"]
+    assert mirrors["b"].pop("output_port")[0] == "uuid"
+    assert expected["b"].pop("output_port") == {"table": "Port", "name": "other"}
+    assert mirrors["b"] == expected["b"]
+
+
+def _rows(bridge: Bridge) -> list[dict[str, Any]]:
+    value: Any = bridge.extra["mirrors"]
+    return [nested["row"] for nested in members(value)]
 
 
 def test_without_names_only_the_bridges_are_read(switch: OvsdbConnection) -> None:

@@ -38,6 +38,7 @@ from xsagent.plan.steps import (
     SafetyFlowsStep,
     SetColumns,
     SetKeys,
+    SetMirror,
     StartDhcpStep,
     Step,
     StopDhcpStep,
@@ -263,6 +264,14 @@ _OPERATIONS: list[tuple[OvsdbOperation, list[str]]] = [
         SetKeys(table="Interface", record="vif1.0", column="external_ids", keys={"name": "a b", "eq": "x=y"}),
         ['set Interface vif1.0 external_ids:eq="x=y" external_ids:name="a b"'],
     ),
+    (
+        SetMirror(
+            bridge="xenbr0",
+            columns={"name": "m", "select_all": True, "select_vlan": 5, "output_port": {"table": "Port", "name": "p"}},
+        ),
+        ['add to bridge xenbr0 mirror m output_port={"table": "Port", "name": "p"} select_all=true select_vlan=5'],
+    ),
+    (SetMirror(bridge="xenbr0", columns={"name": "m"}, present=False), ["remove mirror m from bridge xenbr0"]),
     (
         AddPort(bridge="xenbr0", port=Port(name="vlan5", tag=5, fake_bridge=True, interfaces={}, extra={"qos": "q"})),
         ["add to bridge xenbr0 port vlan5 tag=5 fake_bridge=true qos=q"],
