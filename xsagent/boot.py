@@ -22,7 +22,7 @@ from xsagent.apply.switch_daemons import (
     stop_daemon,
 )
 from xsagent.apply.switch_database import prepare_database
-from xsagent.apply.switch_record import delete_bridges, write_identity
+from xsagent.apply.switch_record import delete_bridges, write_identity, write_max_idle
 from xsagent.config import Paths, Settings
 from xsagent.desired.stale_bridges import choose_stale_bridges
 from xsagent.desired.switch_start import build_ctl_command, build_daemon_command, build_identity
@@ -134,6 +134,8 @@ def start_database(boot: SwitchBoot) -> None:
     with OvsdbConnection.open(boot.paths.ovsdb_socket, boot.settings.ovsdb_wait_s) as connection:
         if write_identity(connection, boot.identity):
             _log.info("write_identity", system_id=boot.identity.system_id, system_type=boot.identity.system_type)
+        if boot.settings.max_idle_ms and write_max_idle(connection, boot.settings.max_idle_ms):
+            _log.info("write_max_idle", milliseconds=boot.settings.max_idle_ms)
         if not is_booted(boot.paths):
             _first_start(boot, connection)
 

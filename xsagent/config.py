@@ -233,6 +233,7 @@ class Settings:
         controller_port: for pool.vswitch_controller.
         firewall: ``auto`` lets tunnels in, ``off`` leaves the host's firewall alone.
         vxlan_port: UDP port of VXLAN tunnels that name none.
+        max_idle_ms: how long the switch caches an idle flow (its max-idle), ms; 0 leaves what is set.
         locked_autoconf: ``on`` lets a locked VIF send what SLAAC and DHCPv6 need (`hotplug/locking.py`).
         promiscuous: what a VIF with that key in its other-config gets: ``log`` a line in the log, ``mirror`` a mirror.
     """
@@ -255,6 +256,7 @@ class Settings:
     controller_port: int = 6640
     firewall: str = "auto"
     vxlan_port: int = 4789
+    max_idle_ms: int = 0
     locked_autoconf: bool = False
     promiscuous: str = "log"
 
@@ -390,6 +392,7 @@ _PARSERS: Final[Mapping[str, _Parser]] = {
     "controller_port": lambda text: parse_integer(text, 1, 65535),
     "firewall": _one_of("auto", "off"),
     "vxlan_port": lambda text: parse_integer(text, 1, 65535),
+    "max_idle_ms": lambda text: 0 if text == "0" else parse_integer(text, 500, _LONGEST_WAIT_S * 1000),
     "locked_autoconf": lambda text: _parse_switch(text) == "on",
     "promiscuous": _one_of("log", "mirror"),
 }

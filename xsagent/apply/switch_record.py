@@ -1,4 +1,4 @@
-"""The Open_vSwitch record: who this host is, and which bridges of the boot before go. Effects: one transaction each.
+"""The Open_vSwitch record: who this host is, max-idle, which old bridges go. Effects: one transaction each.
 
 Run by `xsagent/boot.py` while ovs-vswitchd does not run, so unlike `apply/ovsdb.py` nothing waits for the switch.
 """
@@ -17,6 +17,7 @@ from xsagent.topology.values import Json
 
 _DEADLINE_S: Final = 20.0
 _TABLE: Final = "Open_vSwitch"
+_MAX_IDLE: Final = "max-idle"
 
 
 def write_identity(connection: OvsdbConnection, identity: SwitchIdentity) -> bool:
@@ -40,6 +41,24 @@ def write_identity(connection: OvsdbConnection, identity: SwitchIdentity) -> boo
     if operations:
         connection.transact([*operations, _next_cfg(), _comment("who this host is")], deadline)
     return bool(operations)
+
+
+def write_max_idle(connection: OvsdbConnection, milliseconds: int) -> bool:
+    """Make the switch cache an idle flow for so long (ovs-vswitchd.conf.db(5), max-idle); idempotent.
+
+    Returns:
+        Whether something was written.
+
+    Raises:
+        OvsdbError, OvsdbUnavailableError: nothing was written, or that is not known.
+    """
+    deadline = time.monotonic() + _DEADLINE_S
+    found = rows_of(connection.transact([_select(["other_config"])], deadline)[0])
+    if all(text_map(row["other_config"]).get(_MAX_IDLE) == str(milliseconds) for row in found):
+        return False
+    operations = _set_keys({_MAX_IDLE: str(milliseconds)}, "other_config")
+    connection.transact([*operations, _next_cfg(), _comment(_MAX_IDLE)], deadline)
+    return True
 
 
 def delete_bridges(connection: OvsdbConnection, names: Collection[str]) -> None:
@@ -77,13 +96,13 @@ def _changes(row: Row, identity: SwitchIdentity) -> list[Operation]:
     return [*_set_keys(keys), *([_update(differing)] if differing else [])]
 
 
-def _set_keys(keys: Mapping[str, str]) -> list[Operation]:
+def _set_keys(keys: Mapping[str, str], column: str = "external_ids") -> list[Operation]:
     """OVSDB inserts a key only where it is absent, so it is taken out first."""
     if not keys:
         return []
     names: Json = ["set", list(keys)]
     pairs: Json = ["map", [[key, value] for key, value in keys.items()]]
-    mutations: Json = [["external_ids", "delete", names], ["external_ids", "insert", pairs]]
+    mutations: Json = [[column, "delete", names], [column, "insert", pairs]]
     return [{"op": "mutate", "table": _TABLE, "where": [], "mutations": mutations}]
 
 

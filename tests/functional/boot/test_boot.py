@@ -63,6 +63,20 @@ def test_the_switch_knows_its_host(host: BootHost) -> None:
     assert host.switch_record()["external_ids"]["system-id"] == HOST_UUID
 
 
+def test_how_long_idle_flows_are_cached_is_a_setting(host: BootHost) -> None:
+    """Written once, in milliseconds; without the setting what somebody set stays."""
+    host.start("openvswitch", max_idle_ms="5000")
+    assert host.switch_record()["other_config"]["max-idle"] == "5000"
+    before = host.database.stat().st_size
+
+    host.start("openvswitch", max_idle_ms="5000")
+    assert host.database.stat().st_size == before
+
+    host.vsctl("set", "Open_vSwitch", ".", "other_config:max-idle=700")
+    host.start("openvswitch")
+    assert host.switch_record()["other_config"]["max-idle"] == "700"
+
+
 @pytest.mark.parametrize(
     ("which", "left"),
     [("all", set()), ("marked", {"admin0"}), ("none", {"xenbr7", "xapi7", "admin0", "holder0"})],
