@@ -10,8 +10,7 @@ import time
 from typing import Final
 
 from xsagent.apply.frames import ETH_P_IP, igmp_query
-from xsagent.apply.packet_socket import device_mac, send_once
-from xsagent.errors import DeviceAbsentError, NetlinkError
+from xsagent.apply.packet_socket import device_mac, sending_socket
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.steps import IgmpQueryStep
@@ -25,13 +24,15 @@ def query_groups(step: IgmpQueryStep, connection: OvsdbConnection) -> tuple[str,
 
     Raises:
         OvsdbUnavailableError, OvsdbError: the bridge's ports cannot be read; nothing was sent.
+        OSError: the kernel gives no packet socket.
     """
     bridge = read_ovsdb(connection, time.monotonic() + _READ_S).bridges.get(step.bridge)
+    guests = [port.name for port in bridge.ports.values() if is_vif_port(port)] if bridge is not None else []
     problems: list[str] = []
-    for port in bridge.ports.values() if bridge is not None else ():
-        if is_vif_port(port):
+    with sending_socket() as raw:
+        for device in guests:
             try:
-                send_once(port.name, ETH_P_IP, igmp_query(device_mac(port.name)))
-            except (DeviceAbsentError, NetlinkError, OSError) as error:
-                problems.append(f"{port.name} was not asked for its multicast groups: {error}")
+                raw.sendto(igmp_query(device_mac(device)), (device, ETH_P_IP))
+            except OSError as error:
+                problems.append(f"{device} was not asked for its multicast groups: {error}")
     return tuple(problems)

@@ -37,28 +37,26 @@ def packet_socket(device: str, protocol: int) -> Iterator[socket.socket]:
     """
     require_device(device)
     try:
-        # Protocol 0 until it is bound, or it would hear every device's packets in between (packet(7)).
-        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        try:
+        with sending_socket() as raw:
             raw.bind((device, protocol))
             yield raw
-        finally:
-            # close(2) waits until no processor can still hand it a packet, some ms (net/packet/af_packet.c,
-            # packet_release()): nobody who has his answer need wait for that
-            threading.Thread(target=raw.close).start()
     except OSError as error:
         raise NetlinkError(f"cannot send or hear packets on {device}: {error.strerror or error}") from error
 
 
-def send_once(device: str, protocol: int, frame: bytes) -> None:
-    """Send one frame out of a device, and hear nothing; errors as `packet_socket`."""
-    require_device(device)
+@contextlib.contextmanager
+def sending_socket() -> Iterator[socket.socket]:
+    """Open a raw packet socket that hears nothing: of protocol 0 until it is bound (packet(7)).
+
+    OSError: the kernel refuses it.
+    """
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
-        # protocol 0 hears nothing, so that closing it waits for nobody
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
-            raw.sendto(frame, (device, protocol))
-    except OSError as error:
-        raise NetlinkError(f"cannot send packets on {device}: {error.strerror or error}") from error
+        yield raw
+    finally:
+        # close(2) waits until no processor can still hand it a packet, some ms (net/packet/af_packet.c,
+        # packet_release()): nobody who has his answer need wait for that
+        threading.Thread(target=raw.close).start()
 
 
 def require_device(device: str) -> int:
