@@ -258,10 +258,13 @@ def _replace_real_bridge(draft: _Draft, vlan_bridge: Port, parent: str) -> None:
         raise ForeignObjectError(
             f"bridge {name} stands where a VLAN bridge must be and is not ours; nothing was changed"
         )
+    vlan_bridges = [port for port in bridge.ports.values() if is_vlan_bridge(port)]
+    of_vlans = {port.name for own in vlan_bridges for port in (own, *ports_of_vlan_bridge(bridge, own))}
     for port in sorted(bridge.ports):
         if port != name and port not in draft.desired.ownership.devices:
             draft.add(MovePort(name=port, source=name, target=parent))
-            draft.add(SetColumns(table="Port", record=port, columns={"tag": to_column(vlan_bridge.tag)}))
+            if port not in of_vlans:
+                draft.add(SetColumns(table="Port", record=port, columns={"tag": to_column(vlan_bridge.tag)}))
     draft.rely_on_ports(name)
     draft.add(DeleteBridge(name=name))
 

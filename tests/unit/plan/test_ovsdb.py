@@ -131,6 +131,19 @@ def test_a_bridge_that_is_to_have_no_uplink_keeps_what_it_has() -> None:
     assert operations(desired(bridge("xapi1")), observed(bridge("xapi1", nic_port("eth1")))) == ()
 
 
+def test_vlan_bridges_on_a_real_bridge_that_becomes_one_keep_their_tags() -> None:
+    """They are VLANs of the carrier as before; a port that had no tag is in the new VLAN bridge's."""
+    vlan = Port(name="xapi5", interfaces=own_port("xapi5").interfaces, tag=5, fake_bridge=True)
+    new = Port(name="xapi1", interfaces=own_port("xapi1").interfaces, tag=7, fake_bridge=True)
+    have = observed(
+        bridge("xenbr0", nic_port("eth0")), bridge("xapi1", vlan, vif_port("vif1.0", tag=5), vif_port("vif2.0"))
+    )
+
+    result, _ = diff_ovsdb(desired(bridge("xenbr0", nic_port("eth0"), new)), have)
+
+    assert [item.record for item in result if isinstance(item, SetColumns)] == ["vif2.0"]
+
+
 def test_a_changed_scalar_and_a_changed_key_are_one_operation_each() -> None:
     """Only the column and the keys that differ are written; the key of others is not named."""
     want = desired(
