@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from xsagent.errors import DeviceAbsentError, InUseError
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.widths import within_carriers
 from xsagent.topology.desired import Desired, Ownership
 from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, owns_port, ports_of_vlan_bridge
 from xsagent.topology.values import Bridge, IpDevice, Link, ObjectKind, Port, Topology
@@ -26,8 +25,6 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
         InUseError: ports of VIFs or of others are on what would go, and the caller did not ask to go on.
     """
     present, warnings = _without_absent_members(desired, observed)
-    present, narrowed = within_carriers(present, observed)
-    warnings += narrowed
     made = _made_by_plan(present)
     for link in present.topology.links.values():
         warnings += _check_nic(link, observed, made)

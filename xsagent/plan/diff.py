@@ -52,6 +52,7 @@ from xsagent.plan.steps import (
     VirtualFunctionsStep,
     WaitCarrierStep,
 )
+from xsagent.plan.widths import within_carriers
 from xsagent.topology.desired import Desired
 from xsagent.topology.text import describe_route
 from xsagent.topology.values import IpDevice, Link, ObjectKey, ObjectKind, Origin, Resolver, Topology
@@ -63,8 +64,9 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm; nothing was changed.
     """
-    desired = without_leftovers(desired, observed)
+    desired, narrowed = within_carriers(without_leftovers(desired, observed), observed)
     present, warnings = check_host(desired, observed, options)
+    warnings += narrowed
     # with members that are not there: the switch takes them in when they appear
     operations, relied = diff_ovsdb(desired, observed)
     bridges = apply_operations(operations, observed.bridges)

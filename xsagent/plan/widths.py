@@ -1,6 +1,6 @@
 """Desired x observed -> the desired state in which no VLAN's device is wider than what carries it. Pure.
 
-`plan/check.py` calls it: how wide a carrier is that the operation leaves alone, the host alone tells (features.md
+`plan/diff.py` calls it first: how wide a carrier is that the operation leaves alone, the host alone tells (features.md
 section 8). What the device would send beyond that, the NIC drops; of a VLAN netdev the kernel refuses it.
 """
 
@@ -15,7 +15,7 @@ from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.values import Bridge, Topology
 
 
-def within_carriers(desired: Desired, observed: Topology) -> tuple[Desired, list[str]]:
+def within_carriers(desired: Desired, observed: Topology) -> tuple[Desired, tuple[str, ...]]:
     """VLAN devices as wide as wanted and as their carriers allow, with a warning for each that is narrowed.
 
     Of `riders` only those are left that are on what the operation speaks about.
@@ -28,7 +28,7 @@ def within_carriers(desired: Desired, observed: Topology) -> tuple[Desired, list
             topology = _narrowed(topology, name, width)
             below = ", ".join(sorted(carriers))
             warnings.append(f"{name} gets MTU {width}, not {wanted}: {below} below it is no wider")
-    return replace(desired, topology=topology, riders=_riders(desired, observed)), warnings
+    return replace(desired, topology=topology, riders=_riders(desired, observed)), tuple(warnings)
 
 
 def _carriers(topology: Topology) -> dict[str, frozenset[str]]:

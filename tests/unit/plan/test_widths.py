@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import LinkStep, OvsdbStep, SetColumns
@@ -54,14 +56,28 @@ def test_a_vlan_bridge_is_as_wide_as_the_narrowest_member_of_a_carrier_that_stay
     fitted, warnings = within_carriers(vlan_over("eth0", "eth1", mtu=KEEP), Topology(links=nics(9000, 4000)))
 
     assert widths(fitted) == (4000, 4000, "DEVICE=xapi5\nMTU=4000\nDNS1=::\n")
-    assert warnings == ["xapi5 gets MTU 4000, not 9000: eth0, eth1 below it is no wider"]
+    assert warnings == ("xapi5 gets MTU 4000, not 9000: eth0, eth1 below it is no wider",)
+
+
+def test_the_transaction_asks_for_no_more_than_that() -> None:
+    """The switch sets what its row asks for."""
+    steps = build_plan(vlan_over("eth0", mtu=KEEP), host(1500), PlanOptions()).steps
+
+    assert not [step for step in steps if isinstance(step, OvsdbStep) and "9000" in str(step.operations)]
+    new = replace(host(1500), bridges={})
+    (transaction,) = [
+        step
+        for step in build_plan(vlan_over("eth0", mtu=KEEP), new, PlanOptions()).steps
+        if isinstance(step, OvsdbStep)
+    ]
+    assert "9000" not in str(transaction.operations)
 
 
 def test_where_the_carrier_is_made_as_wide_the_vlan_has_what_it_wants() -> None:
     """However wide the carrier is now; and where nothing is known of it."""
     for mtu, links in ((9000, nics(1500)), (KEEP, nics(9216)), (KEEP, {})):
         wanted = vlan_over("eth0", mtu=mtu)
-        assert within_carriers(wanted, Topology(links=links)) == (wanted, [])
+        assert within_carriers(wanted, Topology(links=links)) == (wanted, ())
 
 
 def riding(width: int, carrier: int) -> Desired:
