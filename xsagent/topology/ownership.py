@@ -39,6 +39,11 @@ def is_vif_port(port: Port) -> bool:
     return any(VIF_MARK in interface.external_ids for interface in port.interfaces.values())
 
 
+def has_guests(bridge: Bridge) -> bool:
+    """Whether guests' ports may be on a real bridge: it bears a network's mark, or has one."""
+    return NETWORK_MARK in bridge.external_ids or any(map(is_vif_port, bridge.ports.values()))
+
+
 def is_vlan_bridge(port: Port) -> bool:
     """Whether this Port row is a VLAN bridge ("fake bridge" in ovs-vsctl(8))."""
     return port.fake_bridge is True and isinstance(port.tag, int)

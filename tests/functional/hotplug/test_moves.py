@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dom0 import ALL_IDS, EVERY, FLOWS, KEYS, LOCKED, Dom0, sent
+from dom0 import ALL_IDS, EVERY, FLOWS, KEYS, LOCKED, NETWORK, Dom0, sent
 from guest_traffic import own_frames
 
 from xsagent.apply.flows import read_flows
@@ -103,7 +103,13 @@ def test_the_number_that_xenstore_names_is_the_ports(dom0: Dom0, kind: str) -> N
 
 
 def test_a_locked_vif_that_somebody_moved_is_locked_where_it_stands(dom0: Dom0) -> None:
-    """A resync leaves it there, and leaves no flow behind for the next port with the number that it had."""
+    """A resync leaves it there, and leaves no flow behind for the next port with the number that it had.
+
+    A bridge without guests' ports and without a network of ours keeps its flows, whatever their cookie.
+    """
+    dom0.add_bridge("foreign0")
+    dom0.sandbox.run(["ovs-ofctl", "add-flow", "foreign0", "cookie=1,in_port=99,actions=drop"])
+    dom0.vsctl("br-set-external-id", "xenbr1", "xs-network-uuids", NETWORK)
     dom0.lock(LOCKED)
     dom0.write("bridge", "xenbr1")
     dom0.vif("vif", "1", "0", "online")
@@ -117,6 +123,7 @@ def test_a_locked_vif_that_somebody_moved_is_locked_where_it_stands(dom0: Dom0) 
     assert (dom0.configuration(), dom0.bounces(), dom0.bridge_of()) == (*before, "xenbr0")
     assert sent(dom0) == own_frames().keys()
     assert read_flows(dom0.rundir, "xenbr1") == {}
+    assert read_flows(dom0.rundir, "foreign0").keys() == {99}
     assert dom0.read(f"{KEYS.hotplug}/vif-ofport") == dom0.vsctl("get", "Interface", "vif1.0", "ofport")
 
 
