@@ -16,7 +16,7 @@ from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide
-from xsagent.hotplug.event import Event, Want
+from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_leaving
 from xsagent.hotplug.mirror import bridges_to_look_at, decide_mirror
 from xsagent.hotplug.peers import Peers
@@ -300,6 +300,8 @@ class Attempt:
     def _prune(self, works: list[Work]) -> None:
         """Flows of ports that went without our doing: their numbers cannot be asked for any more."""
         bridges = {w.before.place.bridge for w in works if w.before and is_leaving(w) and not w.ofport_before}
+        repaired = (w for w in works if w.event.action is Action.REPAIR and w.before is None)
+        bridges |= {w.known.place.bridge for w in repaired if w.known.place}
         if not bridges:
             return
         read_bridges = partial(_read_whole, self._peers, bridges)
