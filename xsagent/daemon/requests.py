@@ -78,7 +78,8 @@ class Requests:
     def _read(self, request: Request) -> tuple[Event, float]:
         """The event, and how long its caller's settings let it wait."""
         for name in _PLACES:
-            if request.environment.get(name, "") != self._environ.get(name, ""):
+            # one who names none, as udev's children, means the daemon's
+            if request.environment.get(name) not in {None, self._environ.get(name)}:
                 raise DeclinedError(f"{name} names another host than the daemon's")
         patience_s = float(read_usable_settings(self._paths, request.environment)[0].hotplug_s)
         words = [word for word in request.arguments if not word.startswith(_OUR_OPTIONS)]

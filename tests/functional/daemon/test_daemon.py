@@ -170,6 +170,18 @@ def test_status_is_readable_and_needs_no_daemon(served: ServedDom0) -> None:
     assert (shown["daemon"], shown["left"], shown["rolled_back"]) == (None, None, [])
 
 
+@pytest.mark.parametrize(("environment", "taken"), [({}, True), ({"OVS_RUNDIR": "/another"}, False)])
+def test_a_call_that_names_another_switch_is_declined(
+    served: ServedDom0, environment: dict[str, str], *, taken: bool
+) -> None:
+    """One who names none, as udev's children, means the daemon's."""
+    form = {"version": 1, "command": "vif", "arguments": ["vif", "7", "0", "add"], "environment": environment}
+
+    answer = json.loads(served.send(json.dumps(form).encode() + b"\n"))
+
+    assert ("declined" not in answer) == taken, answer
+
+
 def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
     """A port that somebody took away comes back; a leftover ready file goes; right ones are not touched."""
     served.plug(LOCKED)
