@@ -36,7 +36,7 @@ from xsagent.observed.dhcp_clients import (
 from xsagent.observed.lease_results import LeaseResult, read_lease_result
 from xsagent.observed.netlink import read_addresses
 from xsagent.plan.steps import AddressStep, RouteStep, StartDhcpStep, StopDhcpStep
-from xsagent.topology.values import IPV6, Address, IpInterface, Route
+from xsagent.topology.values import IPV4, IPV6, Address, IpInterface, Route
 
 _START_S: Final = 15.0
 _STOP_S: Final = 5.0
@@ -97,6 +97,13 @@ def stop_client(step: StopDhcpStep, paths: Paths) -> None:
     files.configuration.unlink(missing_ok=True)
     if result is not None and result.interface is not None:
         _take_off(step.device, result.interface, result.routes, paths)
+
+
+def leased_interfaces(device: str, paths: Paths) -> frozenset[IpInterface]:
+    """The addresses that leases of clients of ours on a device stand for now."""
+    families = (client_files(paths.state_dir, paths.run_dir, device, family) for family in (IPV4, IPV6))
+    results = (read_lease_result(files.result) for files in families)
+    return frozenset(result.interface for result in results if result is not None and result.interface is not None)
 
 
 def _await_scripts(device: str, paths: Paths) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from xsagent.apply import dhcp, ethtool, ifcfg, netlink, routes
@@ -152,13 +152,18 @@ class StepRunner:
     def _run_addresses(self, step: AddressStep | RouteStep | AnnounceStep) -> None:
         match step:
             case AddressStep():
-                netlink.apply_addresses(step, self.paths.proc)
+                netlink.apply_addresses(self._without_leased(step), self.paths.proc)
             case RouteStep():
                 self._run_routes(step)
             case AnnounceStep():
                 netlink.announce_addresses(step)
             case _:
                 assert_never(step)
+
+    def _without_leased(self, step: AddressStep) -> AddressStep:
+        """The step, which leaves what a lease gave since it was planned: a server may give the address of before."""
+        leased = dhcp.leased_interfaces(step.device, self.paths)
+        return replace(step, remove=tuple(address for address in step.remove if address.interface not in leased))
 
     def _run_routes(self, step: RouteStep) -> None:
         """A static route that the kernel refuses is a warning (features.md section 7)."""

@@ -87,7 +87,9 @@ class BootHost:
         """SIGKILL to every process at once; then what a reboot leaves: an empty /run, NICs as the kernel finds them."""
         self.stop_xapi()
         self.sandbox.run(["sh", "-c", "kill -9 -1"], check=False)
-        self.sandbox.far().dhcp.start()
+        dhcp = self.sandbox.far().dhcp
+        daemons.wait_for(lambda: dhcp.pid is None, 10, "the DHCP server lives on")
+        dhcp.start()
         self._empty_run()
         words = "".join(
             f"link set {nic} down promisc off mtu 1500\naddress flush dev {nic}\n" for nic in ("eth0", "eth1")

@@ -1,0 +1,31 @@
+"""A DHCP server that gives the very address which the management interface had before, as a reservation does."""
+
+from __future__ import annotations
+
+from host_records import DHCP, HostRecords, static
+from host_state import addresses
+from xapi_host import XapiHost
+
+NO_ADDRESS = {"IP": "", "netmask": "", "gateway": ""}
+
+
+def test_a_lease_of_the_address_that_was_static_stays_on_the_device() -> None:
+    """The plan takes the static address away, and was made before the lease came; management goes on to answer."""
+    records = HostRecords()
+    nic = records.nic("eth0", management=True, **DHCP)
+    with XapiHost(records) as host:
+        host.up(nic)
+        (leased,) = addresses(host.sandbox, "xenbr0")
+        nic.update(**static(leased.partition("/")[0]))
+        host.up(nic)
+        assert addresses(host.sandbox, "xenbr0") == [leased]
+
+        nic.update(**DHCP, **NO_ADDRESS)
+        host.up(nic)
+
+        assert addresses(host.sandbox, "xenbr0") == [leased]
+        ping = ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "2", leased.partition("/")[0]]
+        assert host.sandbox.far().run(ping, check=False).returncode == 0
+        nic.update(**static(leased.partition("/")[0]))
+        host.up(nic)
+        assert addresses(host.sandbox, "xenbr0") == [leased]
