@@ -7,7 +7,7 @@ hotplug's business. Called by `apply/run_step.py` on the way there and on the wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.flushes import flushed_bridges, moved_ports
 from xsagent.plan.steps import OvsdbOperation
-from xsagent.topology.values import Bridge, Interface
+from xsagent.topology.values import Bridge
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class LockedPorts:
 
 
 def read_locked_ports(
-    rundir: Path, connection: OvsdbConnection, operations: Iterable[OvsdbOperation], logger: Logger
+    rundir: Path, connection: OvsdbConnection, operations: Collection[OvsdbOperation], logger: Logger
 ) -> LockedPorts:
     """Find the locked ports whose flows these operations take away; a bridge that does not say has none to keep."""
     flushed, moved = flushed_bridges(operations), moved_ports(operations)
@@ -81,7 +81,7 @@ def _numbers(bridge: Bridge) -> Mapping[str, int]:
     """Port numbers of a bridge's ports of one interface, as a guest's is."""
     found: dict[str, int] = {}
     for port in bridge.ports.values():
-        interface: Interface | None = port.interfaces.get(port.name)
+        interface = port.interfaces.get(port.name)
         if interface is not None and interface.ofport is not None and interface.ofport > 0:
             found[port.name] = interface.ofport
     return found

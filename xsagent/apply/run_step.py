@@ -162,6 +162,8 @@ class StepRunner:
 
     def _without_leased(self, step: AddressStep) -> AddressStep:
         """The step, which leaves what a lease gave since it was planned: a server may give the address of before."""
+        if not step.remove:
+            return step
         leased = dhcp.leased_interfaces(step.device, self.paths)
         return replace(step, remove=tuple(address for address in step.remove if address.interface not in leased))
 
