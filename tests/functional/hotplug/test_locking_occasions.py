@@ -53,6 +53,8 @@ class Host:
         if not self.daemon:
             self.dom0.resync()
         wait_for(lambda: self.flows == FLOWS, 30, "the flows did not come back")
+        # what the datapath remembers of the time without flows goes a moment after they are in: revalidators work aside
+        self.dom0.sandbox.run(["ovs-appctl", "revalidator/wait"])
 
     @contextmanager
     def nobody_mends(self) -> Iterator[None]:
