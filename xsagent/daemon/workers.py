@@ -20,6 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
 from xsagent.daemon.protocol import (
@@ -69,7 +70,8 @@ NEWS: Final = b"n"
 ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
 _MOST_RUNS: Final = 50
-"""Of one worker: what its runs leave in memory ends with it."""
+_MOST_GROWN_KIB: Final = 4 << 10
+"""Runs of one worker, and memory that they may leave behind: a big pool's records end with who read them."""
 _LOG = get_logger()
 
 
@@ -77,13 +79,20 @@ def work(requests: socket.socket, nursery: socket.socket, kit: Kit) -> NoReturn:
     """Take the next request, tell the nursery so, and do it, again and again; or end, when the nursery is gone."""
     if kit.rehearse is not None:
         _rehearse_unless_asked(requests, kit.rehearse)
+    small = _own_kib()
     for _ in range(_MOST_RUNS):
         line, descriptors = _take_request(requests, nursery)
         _tell(nursery, TAKEN if line else GONE)
-        if not line or not _run_worker(line, descriptors[0], kit):
+        if not line or not _run_worker(line, descriptors[0], kit) or _own_kib() > small + _MOST_GROWN_KIB:
             break
         _tell(nursery, FREE)
     os._exit(0)
+
+
+def _own_kib() -> int:
+    """KiB of memory that are this process's alone: what it wrote to since it was forked (proc(5), smaps_rollup)."""
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
 
 
 def _tell(nursery: socket.socket, word: bytes) -> None:

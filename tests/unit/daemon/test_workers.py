@@ -131,6 +131,14 @@ def test_a_worker_ends_after_some_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(counts.values()) == 3
 
 
+_kept: list[bytearray] = []
+
+
+def _keep_much(_words: Sequence[str]) -> int:
+    _kept.append(bytearray(b"x" * (8 << 20)))
+    return _report_pid(())
+
+
 def _fail(_words: Sequence[str]) -> int:
     _report_pid(())
     return 1
@@ -149,9 +157,9 @@ def _take_long(_words: Sequence[str]) -> int:
     return _report_pid(())
 
 
-@pytest.mark.parametrize("command", [_fail, _leave_a_child, _take_long])
+@pytest.mark.parametrize("command", [_fail, _leave_a_child, _take_long, _keep_much])
 def test_a_worker_takes_no_other_request_where(command: workers.Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its run failed, or left a process that it must reap, or was so long that another worker waits already."""
+    """Its run failed, left a process that it must reap or much in memory, or was so long that another one waits."""
     monkeypatch.setattr(nursery_process, "_RUN_S", 0.1)
     nursery = Nursery({"x": command})
     try:
