@@ -100,9 +100,9 @@ def stop_client(step: StopDhcpStep, paths: Paths) -> None:
 
 
 def leased_interfaces(device: str, paths: Paths) -> frozenset[IpInterface]:
-    """The addresses that leases of clients of ours on a device stand for now."""
+    """The addresses that clients of ours on a device hold leases for now; one that died leaves its result behind."""
     families = (client_files(paths.state_dir, paths.run_dir, device, family) for family in (IPV4, IPV6))
-    results = (read_lease_result(files.result) for files in families)
+    results = (read_lease_result(files.result) for files in families if find_all(files, device, paths.proc))
     return frozenset(result.interface for result in results if result is not None and result.interface is not None)
 
 

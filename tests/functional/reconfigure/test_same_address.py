@@ -1,4 +1,4 @@
-"""A DHCP server that gives the very address which the management interface had before, as a reservation does."""
+"""Between a lease and a static address: the same one, as a reservation gives it, and one after the client died."""
 
 from __future__ import annotations
 
@@ -29,3 +29,18 @@ def test_a_lease_of_the_address_that_was_static_stays_on_the_device() -> None:
         nic.update(**static(leased.partition("/")[0]))
         host.up(nic)
         assert addresses(host.sandbox, "xenbr0") == [leased]
+
+
+def test_a_static_address_takes_the_place_of_a_lease_whose_client_died() -> None:
+    """Nobody renews it any more: what the client left in its files is no lease that holds."""
+    records = HostRecords()
+    nic = records.nic("eth0", management=True, **DHCP)
+    with XapiHost(records) as host:
+        host.up(nic)
+        assert addresses(host.sandbox, "xenbr0") != []
+        host.sandbox.run(["pkill", "-KILL", "-x", "dhclient"])
+
+        nic.update(**static("192.0.2.77"))
+        host.up(nic)
+
+        assert addresses(host.sandbox, "xenbr0") == ["192.0.2.77/24"]
