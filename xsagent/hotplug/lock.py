@@ -5,6 +5,7 @@ Between `attempt`'s phases; `locking` renders the lines and `apply/flows` sends 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
@@ -19,6 +20,8 @@ from xsagent.log import get_logger
 from xsagent.topology.values import Bridge
 
 _READ_S = 2.0
+_PRUNE_S = 10.0
+"""For all bridges of a host whose switch answers none of them."""
 _LOG = get_logger()
 
 
@@ -45,7 +48,8 @@ def _unlock(rundir: Path, bridge: str, works: list[Work]) -> None:
 def lock_attached(works: list[Work], rundir: Path, *, autoconf: bool) -> None:
     """Put each attached port's flows in place, before its link comes up; right ones are left untouched.
 
-    A Work whose flows are not there afterwards has an error, so that its link stays down. `autoconf` as `render_flows`.
+    A Work whose flows are not there afterwards has an error, so that its link stays down; one that was in place before
+    is left up, and its error says so. `autoconf` as `render_flows`.
     """
     for bridge, group in _by_bridge(works).items():
         for_all(group, partial(_lock, rundir, bridge, autoconf=autoconf))
@@ -67,8 +71,13 @@ def _lock(rundir: Path, bridge: str, works: list[Work], *, autoconf: bool) -> No
     locked = {in_port: lines for in_port, lines in wanted.items() if lines}
     wrong = _differing(locked, rundir, bridge) if locked else {}
     if wrong:
-        names = ", ".join(work.event.device for work in works if work.ofport in wrong)
-        raise VerifyError(f"the switch does not hold the locking flows of {names}; the link was left down")
+        names = ", ".join(_name_with_link(work) for work in works if work.ofport in wrong)
+        raise VerifyError(f"the switch does not hold the locking flows of {names}")
+
+
+def _name_with_link(work: Work) -> str:
+    in_place = work.decision is not None and work.decision.in_place
+    return f"{work.event.device} ({'up all the same, not locked as is set' if in_place else 'its link was left down'})"
 
 
 def _lines(work: Work, *, autoconf: bool) -> tuple[str, ...]:
@@ -86,14 +95,16 @@ def prune_flows(rundir: Path, bridges: Mapping[str, Bridge], read_again: Callabl
     """Take out locking flows for numbers that no port of their bridge has.
 
     A netdev that vanished, or a port that somebody took away, takes its number along, and its flows would meet the next
-    port that gets it. A bridge that does not answer is passed over.
+    port that gets it. A bridge that does not answer is passed over, and so are all that are left after `_PRUNE_S`.
 
     Args:
         rundir: OVS_RUNDIR.
         bridges: real ones by name, read whole.
         read_again: the same, asked where flows were found for ports that `bridges` does not know: others add some.
     """
-    suspects = {name: numbers for name in sorted(bridges) if (numbers := _read_stale(rundir, bridges[name]))}
+    end = time.monotonic() + _PRUNE_S
+    stales = ((name, _read_stale(rundir, bridges[name])) for name in sorted(bridges) if time.monotonic() < end)
+    suspects = {name: numbers for name, numbers in stales if numbers}
     fresh = read_again() if suspects else {}
     for name in suspects.keys() & fresh.keys():
         if stale := suspects[name] - ofports_of(fresh[name]):

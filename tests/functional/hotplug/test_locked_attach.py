@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dom0 import EVERY, FLOWS, KEYS, LOCKED, Dom0, sent
+from dom0 import EVERY, FLOWS, KEYS, LOCKED, VM, Dom0, sent
 from guest_traffic import own_frames
 
 from xsagent.apply.flows import read_flows
@@ -68,3 +68,16 @@ def test_a_locked_vif_whose_flows_are_not_there_is_not_let_in(dom0: Dom0, behavi
     dom0.vif("vif", "1", "0", "online")
     assert dom0.read(f"{KEYS.backend}/hotplug-error") is None
     assert sent(dom0) == own_frames().keys()
+
+
+def test_a_vif_in_place_whose_flows_do_not_go_in_is_said_to_be_up_and_not_locked(dom0: Dom0) -> None:
+    """Nobody is told that its link is down when it is not."""
+    dom0.vif("vif", "1", "0", "online")
+    replace_ofctl(dom0, "exit 0")
+    dom0.lock(LOCKED)
+
+    failed = dom0.run("setup_vif_rules", "xenlight", "vif1.0", VM, "0", "filter", check=False)
+
+    assert failed.returncode == 1
+    assert "the locking flows of vif1.0 (up all the same, not locked as is set)" in failed.stderr
+    assert "UP" in dom0.link()["flags"]
