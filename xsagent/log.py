@@ -163,7 +163,8 @@ def configure(
 ) -> str:
     """Say where the events of this process go; returns the run's id.
 
-    Called once by a process edge. Opens no file, and does not fail when nobody listens on `device`.
+    Called by the edge of each run, anew where a process does several. Opens no file, and does not fail when nobody
+    listens on `device`.
 
     Args:
         syslog: True for syslog/journald, False for stderr (``--no-syslog``).

@@ -148,6 +148,12 @@ def test_udev_starts_the_hook_only_without_the_daemon(report: Report) -> None:
     assert of(report, "daemon", "destroy")["hook"] == []
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_the_hook_of_the_hosts_owner_may_what_it_always_could(report: Report, way: str) -> None:
+    """It runs as a service of its own: it writes where xsagentd's unit may not."""
+    assert sorted(of(report, way, "destroy")["owners_hook"]) == ["online"] * 3 + ["remove"] * 3
+
+
 def test_xenstore_is_read_through_the_kernels_device(report: Report) -> None:
     """Where xenstored runs in a domain of its own there is no socket: watches and many reads at once work then too."""
     assert report.facts("read by device")["said"] == "/dev/xen/xenbus br0"

@@ -123,8 +123,10 @@ class _Renderer:
                 self._move_port(name, source, target)
             case SetColumns() | SetKeys():
                 self._set(operation)
-            case SetMirror(bridge=name, columns=columns, present=present):
-                (self._add_mirror if present else self._remove_mirror)(name, columns)
+            case SetMirror(bridge=name, columns=columns, present=True):
+                self._add_mirror(name, columns)
+            case SetMirror(bridge=name, columns=columns):
+                self._remove_mirror(name, columns)
             case _:
                 assert_never(operation)
 

@@ -1,6 +1,6 @@
 """Writes a VIF's keys into xenstore: what netback, xenopsd and the PVS helper wait for. Effects.
 
-The last step of an attach and of a detach in `hotplug/handle`; no other module writes to xenstore. Orders are
+The last step of an attach and of a detach (`hotplug/report`); no other module writes to xenstore. Orders are
 contracts (features.md section 15): ``hotplug-status`` comes last of an attach, since netback connects the guest
 then; ``hotplug`` goes last of a detach, since xenopsd goes on then.
 """

@@ -118,7 +118,7 @@ def _run_worker(line: bytes, descriptor: int, kit: Kit) -> bool:
     """Do one request and answer it; then tell the nursery what is new.
 
     Returns:
-        Whether this process is as it was before.
+        Whether this process may take another one.
     """
     if os.getsid(0) != os.getpid():
         os.setsid()
@@ -144,7 +144,7 @@ def _wait_as_before() -> None:
 def _has_children() -> bool:
     """Whether a run left a process that this one is to reap, such as a guardian."""
     try:
-        os.waitpid(-1, os.WNOHANG)
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return False
     return True

@@ -1,6 +1,6 @@
 """Event x Vif x what is observed -> Decision: what to do with one device, and why. Pure.
 
-`handle` reads the three and carries the decision out. Level-triggered: the event says only which device and
+`attempt` reads the three and carries the decision out. Level-triggered: the event says only which device and
 whether it is to be attached; everything else comes from the Vif and the switch as they are now, so a repeated or
 stale event leads to the same end.
 """

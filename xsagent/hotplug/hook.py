@@ -1,6 +1,6 @@
 """Runs the host's vif-hotplug hook after a device was attached or taken away. Effects.
 
-The last thing that `attempt` does for a vif (features.md section 15): by then xenstore says it all, so whatever
+The last thing that is done for a vif (features.md section 15): by then xenstore says it all, so whatever
 the hook does, or how it ends, is its own affair. Hooks ask XAPI things and take their time: those of a burst run
 beside one another, an attach does not wait for its own, and of a detach only the report that it is gone.
 """
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from xsagent.apply.scope import as_service
 from xsagent.apply.xenstore import remove_hook_mark
 from xsagent.child import run_child
 from xsagent.config import Paths
@@ -97,7 +98,9 @@ class Hooks:
 
             self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hook")
         future = self._pool.submit(self._run, call, self._last.get(call.vif_uuid))
-        self._last[call.vif_uuid] = self._marked[call.mark] = future
+        self._last[call.vif_uuid] = future
+        if call.mark:
+            self._marked[call.mark] = future
         return future
 
     def _run(self, call: HookCall, earlier: Future[None] | None) -> None:
@@ -107,7 +110,7 @@ class Hooks:
         words = [str(self.paths.below(HOOK)), "-action", call.action]
         words += ["-vifuuid", call.vif_uuid, "-vmuuid", call.vm_uuid]
         try:
-            run_child(words, deadline_s=DEADLINE_S)
+            run_child(as_service(words, self.paths, DEADLINE_S) or words, deadline_s=DEADLINE_S)
         except CommandError as error:
             _LOG.warning("ignore_hook", action=call.action, vif=call.vif_uuid, text=str(error))
         if call.mark:

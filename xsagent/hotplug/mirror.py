@@ -19,13 +19,17 @@ from xsagent.topology.values import Bridge, Json
 
 _PREFIX: Final = "xsagent-"
 """What the names of our mirrors begin with, before their device's; they also bear the mark of their VIF."""
+_HOW: Final = (
+    'Open vSwitch shows it others\' frames by a mirror alone, which `promiscuous = "mirror"` in xsagent.conf makes; '
+    "then all that it sends is dropped"
+)
 
 
 def decide_mirror(decision: Decision, bridges: Mapping[str, Bridge], *, allowed: bool) -> Decision:
     """The decision about a device, with what is to become of its mirror.
 
-    A tap gets none: the guest's own driver is to see the frames. What cannot be attached or is left alone keeps what
-    it has.
+    A tap gets none: the guest's own driver is to see the frames. What waits or is ignored keeps what it has; one
+    that was moved by hand loses it.
 
     Args:
         decision: of `decide`.
@@ -47,12 +51,6 @@ def decide_mirror(decision: Decision, bridges: Mapping[str, Bridge], *, allowed:
         warnings += (f"{device} gets a mirror of its network, as it is promiscuous: all that it sends is dropped",)
     removals = [replace(one, present=False) for one in present]
     return replace(decision, operations=(*removals, *decision.operations, *wanted), warnings=warnings)
-
-
-_HOW: Final = (
-    'Open vSwitch shows it others\' frames by a mirror alone, which `promiscuous = "mirror"` in xsagent.conf makes; '
-    "then all that it sends is dropped"
-)
 
 
 def bridges_to_look_at(decisions: Iterable[Decision]) -> frozenset[str]:

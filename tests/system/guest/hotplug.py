@@ -11,13 +11,14 @@ import gzip
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import far
 import xenstore
 from dom0 import bridges, columns, link, reaches, start_switch
-from installed import EVENT_S, HOOK_RAN, OUT, SCRIPTS, SECOND_RULE_RAN, install, start_daemon
+from installed import EVENT_S, HOOK_RAN, OUT, OWNERS_HOOK_RAN, SCRIPTS, SECOND_RULE_RAN, install, start_daemon
 from report import Facts, Report
 from shell import GuestError, run, run_json, wait_for
 
@@ -145,7 +146,8 @@ def lock(domid: int, address: str) -> None:
 
 def live(report: Report, way: str) -> None:
     """One guest's life: started, plugged into, unplugged from, destroyed."""
-    HOOK_RAN.unlink(missing_ok=True)
+    for ran in (HOOK_RAN, OWNERS_HOOK_RAN):
+        ran.unlink(missing_ok=True)
     name = f"guest-{way}"
     domid = 0
     on_wire = f"icmp and ether src {MACS[0]}"
@@ -187,7 +189,19 @@ def live(report: Report, way: str) -> None:
         facts.update(await_gone(domid, 0))
         facts["flows"] = flows()
         facts["hook"] = HOOK_RAN.read_text(encoding="ascii").splitlines() if HOOK_RAN.exists() else []
+        facts["owners_hook"] = owners_hook()
         facts["second_rule_ran"] = SECOND_RULE_RAN.exists()
+
+
+def owners_hook() -> list[str]:
+    """The actions that the hook of the host's owner noted, all six of three vifs where they come."""
+
+    def noted() -> list[str]:
+        return OWNERS_HOOK_RAN.read_text(encoding="ascii").split() if OWNERS_HOOK_RAN.exists() else []
+
+    with suppress(GuestError):
+        wait_for("the owner's hook", lambda: len(noted()) == 6, EVENT_S)
+    return noted()
 
 
 def console(name: str) -> str:

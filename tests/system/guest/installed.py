@@ -16,6 +16,8 @@ _REPORTED_S = 140
 OUT = Path("/out")
 SCRIPTS = Path("/etc/xensource/scripts")
 HOOK_RAN, SECOND_RULE_RAN = Path("/run/hook-ran"), Path("/run/second-rule")
+OWNERS_HOOK_RAN = Path("/var/log/vif-hotplug-ran")
+"""Written by the hook of the host's owner, in a place where xsagentd's unit itself may not write."""
 _PRODUCT, _LIBRARY = Path("/opt/xsagent"), Path("/usr/lib/xsagent")
 _RULES, _UNITS = Path("/etc/udev/rules.d"), Path("/etc/systemd/system")
 _READY = Path("/run/xsagent/ready")
@@ -40,7 +42,10 @@ def install() -> None:
         (SCRIPTS / name).symlink_to(_LIBRARY / "udev/hotplug-hook")
     # Between rule and hook, to see whether udev started it.
     (SCRIPTS / "vif").write_text(f'#!/bin/sh\necho "$@" >>{HOOK_RAN}\nexec {SCRIPTS}/hook "$@"\n', encoding="ascii")
-    for script in (_LIBRARY / "udev/hotplug-hook", SCRIPTS / "vif"):
+    owners = Path("/etc/xapi.d/vif-hotplug")
+    owners.parent.mkdir()
+    owners.write_text(f'#!/bin/sh\necho "$2" >>{OWNERS_HOOK_RAN}\n', encoding="ascii")
+    for script in (_LIBRARY / "udev/hotplug-hook", SCRIPTS / "vif", owners):
         script.chmod(0o755)
     shutil.copy(_PRODUCT / "udev/65-xsagent.rules", _RULES / "65-xsagent.rules")
     stale = f'SUBSYSTEM=="xen-backend", KERNEL=="vif*", RUN+="/bin/sh -c \'touch {SECOND_RULE_RAN}\'"\n'

@@ -162,6 +162,15 @@ def test_a_tap_has_no_mirror_and_what_waits_keeps_what_it_has() -> None:
     assert (waiting.verdict, waiting.operations) == (Verdict.WAIT, ())
 
 
+def test_a_vif_that_somebody_moved_by_hand_loses_its_mirror() -> None:
+    """It was of the network that it was in; the port itself is left where it is."""
+    left = decided(switch(PORT, mirror(), on="xenbr1"), event=replace(ONLINE, action=Action.REPAIR))
+
+    assert left.verdict is Verdict.LEAVE
+    assert mirrorings(left) == [("xenbr1", False, 0)]
+    assert len(left.operations) == 1
+
+
 def test_mirrors_of_others_are_not_ours() -> None:
     """One with our name and without the mark, one with the mark and another name, and something that is no mirror."""
     foreign = (mirror(mark="x"), mirror(name="vif5.0"), "nonsense")
