@@ -141,3 +141,26 @@ def test_a_handed_over_command_that_went_well_loads_no_slow_module_of_pythons_ow
 def test_the_check_sees_a_heavy_library() -> None:
     """The check itself is shown to fail."""
     assert "structlog" in _imported("import structlog")
+
+
+LATE = """
+import ast, pathlib, sys
+from xsagent.cli import rehearsal, xsagentd
+from xsagent.daemon import loop
+from xsagent.sources.xapi_memory import XapiMemory
+xsagentd._load_commands(XapiMemory())
+loaded = {name: module.__file__ for name, module in sys.modules.items() if name.startswith("xsagent")}
+for file in filter(None, loaded.values()):
+    for node in ast.walk(ast.parse(pathlib.Path(file).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("xsagent.") and node.module not in loaded:
+            print(node.module)
+"""
+
+
+def test_xsagentd_holds_every_module_of_ours_before_its_first_request() -> None:
+    """One that a function imports later may be of another version: the package was upgraded meanwhile."""
+    command = [sys.executable, "-c", LATE]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.split() == []

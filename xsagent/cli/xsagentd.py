@@ -28,6 +28,7 @@ _LAZY: Final = (
     "xsagent.hotplug.offloads",
     "xsagent.hotplug.read_cached",
     "xsagent.observed.flows",
+    "xsagent.rescue",
     "xsagent.rewrite",
     "xsagent.sources.boot",
 )
