@@ -16,6 +16,7 @@ scripts=@ROOT@/etc/sysconfig/network-scripts
 _IFUP = """
 [ ! -e @ROOT@/etc/sysconfig/network ] || . @ROOT@/etc/sysconfig/network
 . $scripts/ifcfg-$1
+[ -z "$MTU" ] || ip link set $1 mtu $MTU
 ip link set $1 up
 [ -z "$IPADDR" ] || ip address replace $IPADDR/$NETMASK dev $1
 [ "$BOOTPROTO" != dhcp ] ||

@@ -2,7 +2,7 @@
 
 A file that is equal in meaning is not replaced, and a device that is up with what its file says is not touched, so a
 second run neither flaps an address nor restarts a DHCP client (legacy-faults F08). Routes that ifup had set and
-somebody took away come back by themselves.
+somebody took away come back by themselves, and another MTU is set on the link.
 """
 
 from __future__ import annotations
@@ -198,14 +198,15 @@ def same_meaning(wanted: str | None, present: str | None) -> bool:
 
 
 def _must_restart(wanted: str | None, present: str | None) -> bool:
-    """Whether ifdown and ifup must bring a difference into force; how long dhclient waits at boot is none."""
+    """Whether ifdown and ifup must bring a difference into force."""
     if wanted is None or present is None:
         return wanted is not present
-    return _without_dhclient_arguments(wanted) != _without_dhclient_arguments(present)
+    return _forced_by_restart(wanted) != _forced_by_restart(present)
 
 
-def _without_dhclient_arguments(text: str) -> list[str]:
-    return [line for line in _meaning(text) if not line.startswith("DHCLIENTARGS=")]
+def _forced_by_restart(text: str) -> list[str]:
+    """Without how long dhclient waits at boot, which changes nothing later, and the MTU, which the link gets live."""
+    return [line for line in _meaning(text) if not line.startswith(("DHCLIENTARGS=", "MTU="))]
 
 
 def _meaning(text: str) -> list[str]:

@@ -6,7 +6,7 @@ section 8). What the device would send beyond that, the NIC drops; of a VLAN net
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from xsagent.topology.desired import Desired
@@ -28,7 +28,9 @@ def within_carriers(desired: Desired, observed: Topology) -> tuple[Desired, tupl
             topology = _narrowed(topology, name, width)
             below = ", ".join(sorted(carriers))
             warnings.append(f"{name} gets MTU {width}, not {wanted}: {below} below it is no wider")
-    return replace(desired, topology=topology, riders=_riders(desired, observed)), tuple(warnings)
+    riders = _riders(desired, observed)
+    topology = replace(topology, files={**_rider_files(riders, observed), **topology.files})
+    return replace(desired, topology=topology, riders=riders), tuple(warnings)
 
 
 def _carriers(topology: Topology) -> dict[str, frozenset[str]]:
@@ -72,6 +74,12 @@ def _with_request(bridge: Bridge, name: str, width: int) -> Bridge:
         return bridge
     interfaces = {key: replace(item, mtu_request=width) for key, item in port.interfaces.items()}
     return replace(bridge, ports={**bridge.ports, name: replace(port, interfaces=interfaces)})
+
+
+def _rider_files(riders: Mapping[str, int], observed: Topology) -> dict[str, str | None]:
+    """Their files, where they have any: an ifup would set the width of before."""
+    texts = {name: observed.files.get(ifcfg_path(name)) for name in riders}
+    return {ifcfg_path(name): with_mtu(text, riders[name]) for name, text in texts.items() if text is not None}
 
 
 def _riders(desired: Desired, observed: Topology) -> dict[str, int]:

@@ -6,6 +6,7 @@ from host_records import HostRecords, Record, static
 from host_state import ip, settle, transactions, vsctl, watched
 from xapi_host import XapiHost
 
+from initscripts import install_initscripts, take_calls
 from xsagent.model.vif import VifId
 from xsagent.sandbox.guest_vif import GuestVif
 from xsagent.sandbox.spec import shared_segment
@@ -85,3 +86,40 @@ def test_a_vlan_is_no_wider_than_a_carrier_that_stays_and_is_widened_with_it() -
         host.up(bond)
         host.up(vlan)
         assert transactions(host.sandbox) == before
+
+
+def test_with_ifcfg_a_vlan_that_its_carrier_widened_stays_so() -> None:
+    """Its file says so too: its own up restarts nothing, and an ifup narrows nothing."""
+    records, bond, vlan = vlan_on_bond("1500", "9000")
+    with XapiHost(records, segments=ONE_WIRE, ip_backend="ifcfg") as host:
+        install_initscripts(host.sandbox)
+        host.up(bond, "--no-deadman")
+        host.up(vlan)
+        assert widths(host, "xapi100") == {"xapi100": 1500}
+        take_calls(host.sandbox)
+
+        host.up(bond)
+        host.up(vlan)
+
+        assert take_calls(host.sandbox) == []
+        assert widths(host, "xapi100") == {"xapi100": 9000}
+        host.sandbox.run(["ifup", "xapi100"])
+        assert widths(host, "xapi100") == {"xapi100": 9000}
+
+
+def test_with_ifcfg_another_mtu_of_a_network_restarts_nothing() -> None:
+    """Its device gets it live, and its file."""
+    records, bond, vlan = vlan_on_bond("9000", "9000")
+    with XapiHost(records, segments=ONE_WIRE, ip_backend="ifcfg") as host:
+        install_initscripts(host.sandbox)
+        host.up(bond, "--no-deadman")
+        host.up(vlan)
+        take_calls(host.sandbox)
+
+        records.network_of(vlan)["MTU"] = "4000"
+        host.up(vlan)
+
+        assert take_calls(host.sandbox) == []
+        assert widths(host, "xapi100") == {"xapi100": 4000}
+        host.sandbox.run(["ifup", "xapi100"])
+        assert widths(host, "xapi100") == {"xapi100": 4000}

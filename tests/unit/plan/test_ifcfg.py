@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from xsagent.plan.ifcfg import diff_ifcfg_device, missing_leases, remove_ifcfg_device
+from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, missing_leases, remove_ifcfg_device
 from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, LinkStep, RouteStep, Step
 from xsagent.topology.network_scripts import ifcfg_path
 from xsagent.topology.values import ROUTE_PROTOCOL, Address, IpDevice, Link, Origin, Route, Topology
@@ -13,7 +13,7 @@ from xsagent.topology.values import ROUTE_PROTOCOL, Address, IpDevice, Link, Ori
 RIDER = Link(name="xenbr0.7", kind="vlan", parent="xenbr0", vlan=7, up=True)
 FOREIGN = Address(interface=ipaddress.ip_interface("203.0.113.5/24"))
 ROUTE = Route(destination=ipaddress.ip_network("10.99.0.0/24"), gateway=None, protocol=3)
-OLD, NEW = "BOOTPROTO=none\nMTU=1500\n", "BOOTPROTO=none\nMTU=9000\n"
+OLD, NEW = "BOOTPROTO=none\nMTU=1500\n", "BOOTPROTO=none\nMTU=1500\nDNS1=192.0.2.53\n"
 DEVICE = IpDevice(device="xenbr0", ipv4_mode="none", configured_by_ifcfg=True)
 
 
@@ -38,6 +38,16 @@ def test_the_undo_of_ifdown_runs_ifup_before_routes_come_back() -> None:
 def test_a_device_that_is_down_needs_no_ifdown() -> None:
     """Its undo would bring it up."""
     assert remove_ifcfg_device("xenbr0", Topology(), host(OLD, up=False), "no longer wanted") == ()
+
+
+def test_another_mtu_and_another_wait_at_boot_restart_nothing() -> None:
+    """The link gets its MTU live, and how long dhclient waits at boot changes nothing later."""
+    for text in (OLD.replace("1500", "9000"), f"{OLD}DHCLIENTARGS='-T 240'\n"):
+        wanted = Topology(files={ifcfg_path("xenbr0"): text})
+
+        assert diff_ifcfg_device(DEVICE, wanted, host(OLD)) == ((), ())
+        (step,) = diff_files(wanted, host(OLD), host(OLD))
+        assert (step.text, step.required) == (text, True)
 
 
 def test_the_undo_of_ifup_leaves_a_link_up_that_was_up() -> None:

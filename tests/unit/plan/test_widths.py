@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.steps import LinkStep, OvsdbStep, SetColumns
+from xsagent.plan.steps import FileStep, LinkStep, OvsdbStep, SetColumns
 from xsagent.plan.widths import within_carriers
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import KEEP, Bridge, Interface, Keep, Link, Port, Topology
@@ -107,6 +107,17 @@ def test_what_rides_on_a_carrier_follows_it() -> None:
         request = SetColumns(table="Interface", record="xapi5", columns={"mtu_request": after})
         assert request in transaction.operations
         assert within_carriers(riding(9000, 1500), host(9000))[0].riders == {"xapi5": 1500, "eth0.6": 1500}
+
+
+def test_the_file_of_what_rides_on_a_carrier_follows_too() -> None:
+    """An ifup would set the old width again; who has no file gets none."""
+    before = replace(host(1500), files={FILE: "MTU=1500\n"})
+
+    (step,) = [
+        step for step in build_plan(riding(9000, 9000), before, PlanOptions()).steps if isinstance(step, FileStep)
+    ]
+
+    assert (step.path, step.text, step.undo) == (FILE, "MTU=9000\n", (FileStep(path=FILE, text="MTU=1500\n"),))
 
 
 def test_nothing_is_done_where_all_are_as_wide_as_wanted() -> None:
