@@ -46,7 +46,8 @@ def _run_here(paths: Paths, settings: Settings) -> int:
     for name, status in sorted(wrong.items()):
         sys.stderr.write(f"xsagent: {name} is not right: {status.text or 'it was not come to'}\n")
     if hotplug.last_resync is None:
-        sys.stderr.write("xsagent: the devices could not be looked at: Open vSwitch or xenstored is away\n")
+        reason = hotplug.put_off[1] if hotplug.put_off else "a peer did not answer in time"
+        sys.stderr.write(f"xsagent: the devices could not be looked at: {reason}\n")
     return 0 if done and not wrong else 1
 
 

@@ -93,6 +93,8 @@ def _render_daemon(daemon: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {name} {device['state']}{where} since {_clock(device['at'])}{text}"
     resync = daemon["resync"]
     yield "resync: none yet" if resync is None else f"resync: {_clock(resync['at'])} ({resync['reason']})"
+    if put_off := daemon.get("resync_put_off"):
+        yield f"resync: none can be made since {_clock(put_off['since'])}, guests may be unlocked: {put_off['reason']}"
     if daemon.get("workers"):
         yield f"workers: {daemon['workers']}"
     for name, service in sorted(daemon["services"].items()):

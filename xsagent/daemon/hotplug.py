@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final
 
 from xsagent.config import Paths, Settings
-from xsagent.errors import XenstoreUnavailableError, XsagentError
+from xsagent.errors import XsagentError
 from xsagent.hotplug.attempt import SWITCH_ANSWER_S
 from xsagent.hotplug.burst import attempt_parts
 from xsagent.hotplug.event import Event, Want
@@ -122,6 +122,11 @@ class HotplugThread:
     def last_resync(self) -> tuple[float, str] | None:
         """When the last resync ended, of the wall clock, and why it was made; None before the first."""
         return self._clock.last
+
+    @property
+    def put_off(self) -> tuple[float, str] | None:
+        """Since when, of the wall clock, no resync can be made, and why; None while that is not so."""
+        return self._clock.put_off_since
 
     @property
     def batches(self) -> int:
@@ -325,15 +330,13 @@ class HotplugThread:
 
     def _put_off(self, text: str) -> None:
         _LOG.warning("put_off_resync", reason=text)
-        self._clock.put_off(text, time.monotonic())
+        self._clock.put_off(text, time.monotonic(), time.time())
 
     def _look_at_all(self, reason: str) -> None:
         began = time.thread_time()
         wait_for_switch(self._paths.ovs_rundir, SWITCH_ANSWER_S)
         bridges = read_ovsdb(self._peers.database).bridges
         survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
-        if survey.backends is None:
-            raise XenstoreUnavailableError("xenstored stopped answering; every device was left as it was")
         # on a bridge without guests the cookie may be somebody's who knows nothing of ours
         guests = {name: bridge for name, bridge in bridges.items() if has_guests(bridge)}
         prune_flows(self._paths.ovs_rundir, guests, lambda: read_ovsdb(self._peers.database).bridges)

@@ -225,7 +225,7 @@ class _Daemon:
         """Everything that `xsagent status --json` shows of a daemon."""
         devices = self._hotplug.status()
         counts: dict[str, Json] = {str(state): sum(one.state is state for one in devices.values()) for state in State}
-        last = self._hotplug.last_resync
+        last, put_off = self._hotplug.last_resync, self._hotplug.put_off
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -235,6 +235,7 @@ class _Daemon:
             "counts": counts,
             "devices": {name: dataclasses.asdict(one) for name, one in devices.items()},
             "resync": None if last is None else {"at": last[0], "reason": last[1]},
+            "resync_put_off": None if put_off is None else {"since": put_off[0], "reason": put_off[1]},
             "batches": self._hotplug.batches,
             "requests": {"served": self._server.served, "refused": self._server.refused},
             "workers": "" if self._nursery.is_alive() else _NO_WORKERS,

@@ -96,6 +96,9 @@ def _failing(status: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
     for name, service in _members(status, "services"):
         if service.get("error"):
             yield name, str(service["error"])
+    put_off = status.get("resync_put_off")
+    if isinstance(put_off, dict):
+        yield "resync", f"none can be made, and guests may be unlocked: {put_off.get('reason')}"
     if status.get("workers"):
         yield "workers", str(status["workers"])
 

@@ -18,7 +18,7 @@ class Survey:
     """All guests' devices, as each peer knows them.
 
     Attributes:
-        backends: vifs whose backend directory is in xenstore; None when xenstored could not be asked.
+        backends: vifs whose backend directory is in xenstore.
         closing: those of them that netback is taking away.
         closed: those of them that it has taken away for good: the toolstack, which removes the directory last, asked
             for that. A driver that plugs its device again does not.
@@ -28,7 +28,7 @@ class Survey:
         udev_ignored: the toolstack calls for each plug itself (``libxl/disable_udev``).
     """
 
-    backends: frozenset[VifId] | None
+    backends: frozenset[VifId]
     closing: frozenset[VifId] = frozenset()
     closed: frozenset[VifId] = frozenset()
     online: frozenset[VifId] = frozenset()
@@ -45,8 +45,6 @@ def build_resync_events(survey: Survey) -> tuple[Event, ...]:
     "no vifs". A tap has no backend of its own; the VIF's counts. Where the toolstack calls for each vif, one that it
     has not yet had plugged is left to its call.
     """
-    if survey.backends is None:
-        return ()
     living = survey.backends - survey.closing
     events = {(kind, vif): Action.REPAIR for kind, vif in survey.netdevs if vif in living}
     if survey.udev_ignored:

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from xsagent.errors import UsageError, XenstoreError, XenstoreUnavailableError
+from xsagent.errors import UsageError
 from xsagent.hotplug.event import MAX_DEVID, MAX_DOMID, parse_device
 from xsagent.hotplug.mirror import mirrored_devices
 from xsagent.hotplug.resync import Survey
@@ -24,32 +24,28 @@ _CLOSED = b"6"
 _CLOSING = frozenset({b"5", _CLOSED})
 
 
-def read_survey(store: Xenstore | None, sysfs: Path, bridges: Iterable[Bridge]) -> Survey:
+def read_survey(store: Xenstore, sysfs: Path, bridges: Iterable[Bridge]) -> Survey:
     """All devices as they are now.
 
     Args:
-        store: xenstored; None, or one that fails meanwhile, gives a Survey that removes nothing.
+        store: xenstored.
         sysfs: /sys below the root prefix.
         bridges: read whole.
+
+    Raises:
+        XenstoreError, XenstoreUnavailableError: as `Xenstore.read`: a xenstored that does not tell is not "no vifs".
     """
     netdevs = frozenset(_devices(path.name for path in (sysfs / "class/net").glob("*")))
     ports = frozenset(_devices(name for bridge in bridges for name in _marked(bridge)))
-    try:
-        if store is None:
-            return Survey(backends=None, netdevs=netdevs, ports=ports)
-        backends, closing, closed = _read_backends(store)
-        online = frozenset(_read_online(store))
-        udev_ignored = store.read(DISABLE_UDEV) is not None
-    except (XenstoreError, XenstoreUnavailableError):
-        return Survey(backends=None, netdevs=netdevs, ports=ports)
+    backends, closing, closed = _read_backends(store)
     return Survey(
         backends=backends,
         closing=closing,
         closed=closed,
-        online=online,
+        online=frozenset(_read_online(store)),
         netdevs=netdevs,
         ports=ports,
-        udev_ignored=udev_ignored,
+        udev_ignored=store.read(DISABLE_UDEV) is not None,
     )
 
 

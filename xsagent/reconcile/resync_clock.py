@@ -21,10 +21,12 @@ class ResyncClock:
     Attributes:
         period_s: between two resyncs for which nobody asked; longer where they are costly (SHARE).
         last: when the last one ended, of the wall clock, and its reason.
+        put_off_since: when one could not be made, of the wall clock, and why the last try failed; None once one was.
     """
 
     period_s: float
     last: tuple[float, str] | None = None
+    put_off_since: tuple[float, str] | None = None
     _reasons: dict[str, None] = field(default_factory=dict)
     _asked: float | None = None
     _periodic: float | None = None
@@ -65,8 +67,9 @@ class ResyncClock:
         self._periodic = now + self.period_s
         return self._begun_for
 
-    def put_off(self, text: str, now: float) -> None:
-        """It could not be made: once more, after a pause that grows."""
+    def put_off(self, text: str, now: float, at: float) -> None:
+        """It could not be made, for the reason `text`: once more, after a pause that grows. `at` as in `end`."""
+        self.put_off_since = (self.put_off_since[0] if self.put_off_since else at, text)
         self._reasons[self._begun_for if self._begun_for != "time passed" else text] = None
         self._asked = now + self._put_off_s
         self._put_off_s = min(2 * self._put_off_s, _LONGEST_PUT_OFF_S)
@@ -75,6 +78,7 @@ class ResyncClock:
         """Everything was looked at, and what that asks for is queued; `at` is of the wall clock."""
         self._put_off_s = _FIRST_PUT_OFF_S
         self.last = (at, self._begun_for)
+        self.put_off_since = None
 
     def charge(self, cost_s: float) -> None:
         """The last resync took so much of a processor, or more of it: the next that nobody asks for comes later."""

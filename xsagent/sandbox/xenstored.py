@@ -2,7 +2,8 @@
 
 Needs Debian's xen-utils and a C compiler (apt packages ``xen-utils-4.17``, ``gcc``, ``libc6-dev``); no root, no Xen.
 `xenstored_service` is a sandbox's Service, `running_xenstored` one for a test without namespaces; both end in
-``python -m xsagent.sandbox.xenstored DIRECTORY``, which compiles and execs.
+``python -m xsagent.sandbox.xenstored DIRECTORY DAEMON``, which compiles and execs. There are two daemons: Xen's in C,
+and the one in OCaml, which XenServer and XCP-ng run.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from xsagent.errors import CommandError
 from xsagent.sandbox.spec import Service
@@ -25,25 +26,28 @@ _COMPILE_DEADLINE_S: Final = 60.0
 _SHIM = Path(__file__).with_name("xenstored_shim.c")
 _PAGE = 4096
 
+Daemon = Literal["xenstored", "oxenstored"]
+"""Names of the programs."""
 
-def xenstored_service() -> Service:
+
+def xenstored_service(daemon: Daemon = "xenstored") -> Service:
     """The Service to put into a SandboxSpec: answers at ``ROOT/run/xenstored/socket``."""
     return Service(
         name="xenstored",
-        argv=(sys.executable, "-m", "xsagent.sandbox.xenstored", "{root}/run/xenstored"),
+        argv=(sys.executable, "-m", "xsagent.sandbox.xenstored", "{root}/run/xenstored", daemon),
         ready="run/xenstored/socket",
         deadline_s=START_DEADLINE_S,
     )
 
 
 @contextlib.contextmanager
-def running_xenstored(directory: Path) -> Iterator[Path]:
+def running_xenstored(directory: Path, daemon: Daemon = "xenstored") -> Iterator[Path]:
     """A xenstored whose files are in `directory`, for the length of the block; yields its socket.
 
     Raises:
         CommandError: a program is missing or the daemon did not start; the text holds what it said.
     """
-    command = [sys.executable, "-m", "xsagent.sandbox.xenstored", str(directory)]
+    command = [sys.executable, "-m", "xsagent.sandbox.xenstored", str(directory), daemon]
     log = directory / "xenstored.log"
     directory.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output:
@@ -64,16 +68,16 @@ def _await_socket(socket: Path, process: subprocess.Popen[bytes], log: Path) -> 
         time.sleep(0.01)
 
 
-def find_xenstored() -> str:
+def find_xenstored(daemon: str = "xenstored") -> str:
     """Path of the daemon: where Debian keeps it (the one on its PATH is a script that wants Xen), else on PATH.
 
     Raises:
         CommandError: it is not installed.
     """
-    hidden = sorted(str(path) for path in Path("/usr/lib").glob("xen-*/bin/xenstored"))
-    found = hidden[-1] if hidden else shutil.which("xenstored")
+    hidden = sorted(str(path) for path in Path("/usr/lib").glob(f"xen-*/bin/{daemon}"))
+    found = hidden[-1] if hidden else shutil.which(daemon)
     if found is None:
-        raise CommandError("xenstored is not installed (apt: xen-utils-4.17); the sandbox has no xenstore")
+        raise CommandError(f"{daemon} is not installed (apt: xen-utils-4.17); the sandbox has no xenstore")
     return found
 
 
@@ -111,16 +115,27 @@ def _prepare(directory: Path) -> dict[str, str]:
     return environment | {"XENSTORED_PATH": str(directory / "socket"), "LD_PRELOAD": str(build_shim(directory))}
 
 
+def _arguments(daemon: str, directory: Path) -> list[str]:
+    """Its command line; oxenstored has the rest of it in a file, and needs no page and port of domain 0."""
+    pid_file = directory / "xenstored.pid"
+    if daemon == "xenstored":
+        return ["--no-fork", "--pid-file", str(pid_file)]
+    config = directory / "oxenstored.conf"
+    log = directory / "oxenstored.log"
+    config.write_text(f"persistent = false\npid-file = {pid_file}\nxenstored-log-file = {log}\n", encoding="ascii")
+    return ["--no-fork", "--no-domain-init", "--no-access-log", "--config-file", str(config)]
+
+
 def main() -> None:
-    """``python -m xsagent.sandbox.xenstored DIRECTORY``: become the daemon, in the foreground."""
-    directory = Path(sys.argv[1]).absolute()
+    """``python -m xsagent.sandbox.xenstored DIRECTORY DAEMON``: become the daemon, in the foreground."""
+    directory, daemon = Path(sys.argv[1]).absolute(), sys.argv[2]
     directory.mkdir(parents=True, exist_ok=True)
     try:
-        daemon, environment = find_xenstored(), _prepare(directory)
+        program, environment = find_xenstored(daemon), _prepare(directory)
     except CommandError as error:
         sys.exit(str(error))
-    arguments = [daemon, "--no-fork", "--pid-file", str(directory / "xenstored.pid")]
-    os.execve(daemon, arguments, os.environ | environment)  # noqa: S606 - this process becomes the daemon
+    arguments = [program, *_arguments(daemon, directory)]
+    os.execve(program, arguments, os.environ | environment)  # noqa: S606 - this process becomes the daemon
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import errno
 import os
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -64,8 +65,10 @@ def open_xenstore(paths: Paths, deadline_s: float = REQUEST_DEADLINE_S) -> Xenst
 
 
 def _open_socket(path: Path, deadline_s: float) -> int:
+    """Xenstored lets one or two wait for being accepted; a socket that does not block is refused at once then."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
-        connection.settimeout(deadline_s)
+        patience = struct.pack("@ll", int(deadline_s), int(deadline_s % 1 * 1e6))  # struct timeval
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         with short_address(path) as address:
             connection.connect(address)
         connection.setblocking(False)

@@ -18,6 +18,9 @@ _HEADER = struct.Struct("=IIII")
 HEADER_BYTES: Final = _HEADER.size
 MAX_PAYLOAD: Final = 4096
 """XENSTORE_PAYLOAD_MAX of xen/include/public/io/xs_wire.h; xenstored drops a client that sends more."""
+MAX_ANSWER: Final = 1024 * 1024
+"""Longest payload that we take. oxenstored keeps to MAX_PAYLOAD on guests' rings alone: over its socket a directory's
+names come in one message, however many (packet_of of its connection.ml). /xapi has 37 bytes for each VM."""
 MAX_PATH: Final = 3072
 """XENSTORE_ABS_PATH_MAX of the same file."""
 
@@ -63,13 +66,13 @@ def decode(buffer: bytes | bytearray) -> tuple[Message, int] | None:
     """The first whole message of the buffer and its length; None when more bytes are needed.
 
     Raises:
-        XenstoreError: the header announces more than a message can hold: this is no xenstored.
+        XenstoreError: the header announces more than any xenstored sends.
     """
     if len(buffer) < HEADER_BYTES:
         return None
     operation, request, transaction, size = _HEADER.unpack_from(buffer)
-    if size > MAX_PAYLOAD:
-        raise XenstoreError(f"xenstored announced an answer of {size} bytes, more than its protocol allows")
+    if size > MAX_ANSWER:
+        raise XenstoreError(f"xenstored announced an answer of {size} bytes, more than the {MAX_ANSWER} that we take")
     end = HEADER_BYTES + size
     if len(buffer) < end:
         return None

@@ -199,10 +199,14 @@ def test_a_xenstored_that_hangs_puts_the_look_off(served: ServedDom0) -> None:
     served.sandbox.run(["kill", "-HUP", served.pid])
     wait_for(lambda: "put_off_resync" in served.log, 60, lambda: f"it was not put off: {served.log[-3000:]}")
     assert served.status()["resync"]["at"] == before
+    assert "did not answer a request within" in served.status()["resync_put_off"]["reason"]
+    assert "resync: none can be made since" in served.xsagent("status").stdout
+    assert "none can be made, and guests may be unlocked" in served.xsagent("doctor").stdout
 
     served.sandbox.run(["kill", "-CONT", process])
 
     served.await_status(lambda one: one["resync"]["at"] > before, "nothing was looked at")
+    assert served.status()["resync_put_off"] is None
 
 
 def test_a_device_that_vanishes_while_it_is_attached_and_comes_again(served: ServedDom0) -> None:

@@ -20,7 +20,7 @@ from xsagent.model.vif import Layout, VifId
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.far import Guest
 from xsagent.sandbox.spec import SandboxSpec
-from xsagent.sandbox.xenstored import xenstored_service
+from xsagent.sandbox.xenstored import Daemon, xenstored_service
 from xsagent.sources.vif import build_paths
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 from xsagent.sources.xenstore_wire import Operation, encode_path
@@ -147,9 +147,9 @@ class Dom0:
 
 
 @contextmanager
-def running_dom0() -> Iterator[Dom0]:
-    """A dom0 with bridges xenbr0 and xenbr1 whose guest is not plugged in."""
-    spec = SandboxSpec(services=(xenstored_service(),))
+def running_dom0(daemon: Daemon = "xenstored") -> Iterator[Dom0]:
+    """A dom0 with bridges xenbr0 and xenbr1 whose guest is not plugged in; its xenstore is kept by that daemon."""
+    spec = SandboxSpec(services=(xenstored_service(daemon),))
     with Sandbox(spec) as sandbox, open_xenstore(Paths(root=sandbox.root)) as store:
         for bridge in ("xenbr0", "xenbr1"):
             sandbox.run(["ovs-vsctl", "add-br", bridge, "--", "set", "Bridge", bridge, "datapath_type=netdev"])

@@ -6,7 +6,9 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -36,10 +38,10 @@ VIF_UUID = "ad183578-73d1-5ace-8bdc-9e32c65a5032"
 VIF = VifId(5, 0)
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> Iterator[Paths]:
-    """A running xenstored below a root prefix."""
-    with running_xenstored(tmp_path / "run/xenstored"):
+@pytest.fixture(params=["xenstored", "oxenstored"])
+def paths(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Paths]:
+    """A running xenstored below a root prefix: Xen's own, and the one of XenServer and XCP-ng."""
+    with running_xenstored(tmp_path / "run/xenstored", request.param):
         yield Paths(root=tmp_path)
 
 
@@ -173,6 +175,21 @@ def test_an_xenstored_that_hangs_costs_the_deadline_alone(paths: Paths) -> None:
         assert not store.is_open
         with pytest.raises(XenstoreUnavailableError, match="closed"):
             store.read("/a")
+
+
+def test_who_comes_while_others_wait_for_being_accepted_waits_too(paths: Paths) -> None:
+    """Xenstored lets one or two wait; of a burst of one-shot handlers none is told that there is no xenstored."""
+
+    def read() -> bytes | None:
+        with open_xenstore(paths) as store:
+            return store.read("/tool")
+
+    os.kill(pid_of(paths), signal.SIGSTOP)
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(read) for _ in range(8)]
+        time.sleep(0.3)  # for what does not wait to fail
+        os.kill(pid_of(paths), signal.SIGCONT)
+        assert [one.result() for one in found] == [b""] * 8
 
 
 def test_an_xenstored_that_dies_ends_requests_and_waits_for_events(paths: Paths, store: Xenstore) -> None:

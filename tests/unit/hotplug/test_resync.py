@@ -69,13 +69,6 @@ def test_a_closing_vif_is_left_to_its_remove() -> None:
     assert events(Survey(backends=frozenset({A}), closing=frozenset({A}), netdevs=frozenset({(VIF, A)}))) == []
 
 
-def test_without_xenstored_nothing_is_known() -> None:
-    """A restarting xenstored is not "no vifs"."""
-    survey = Survey(backends=None, netdevs=frozenset({(VIF, A)}), ports=frozenset({(VIF, B)}))
-
-    assert events(survey) == []
-
-
 def test_what_the_toolstack_has_not_yet_had_plugged_is_left_to_its_call() -> None:
     """With libxl/disable_udev it calls for each vif; one that lost its port, and taps, are repaired all the same."""
     lost, fresh = VifId(5, 0), VifId(6, 1)

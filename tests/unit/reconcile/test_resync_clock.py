@@ -50,12 +50,29 @@ def test_one_that_could_not_be_made_comes_again_for_the_same_reason() -> None:
     """With growing pauses."""
     clock, dues = ResyncClock(period_s=3000), []
     clock.ask("the switch came back", 0.0)
-    for _ in range(8):
+    for number in range(8):
         assert clock.begin(0.0) == "the switch came back"
-        clock.put_off("no answer", 0.0)
+        clock.put_off(f"no answer {number}", 0.0, 100.0 + number)
         dues.append(clock.next_due())
 
     assert dues == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+
+def test_one_that_cannot_be_made_is_told_until_one_was() -> None:
+    """Since when none is made, and what was in the way the last time."""
+    clock = ResyncClock(period_s=300)
+    clock.ask("the switch came back", 0.0)
+    clock.begin(1.0)
+    assert clock.put_off_since is None
+    clock.put_off("no switch", 1.0, 101.0)
+    clock.begin(2.0)
+    clock.put_off("no xenstored", 2.0, 102.0)
+
+    assert clock.put_off_since == (101.0, "no xenstored")
+
+    clock.begin(4.0)
+    clock.end(104.0)
+    assert clock.put_off_since is None
 
 
 def test_reasons_that_are_not_urgent_do_not_follow_one_another_closely() -> None:

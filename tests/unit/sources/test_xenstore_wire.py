@@ -7,7 +7,16 @@ import struct
 import pytest
 
 from xsagent.errors import XenstoreError
-from xsagent.sources.xenstore_wire import MAX_PAYLOAD, Message, Operation, decode, encode, encode_path, split_strings
+from xsagent.sources.xenstore_wire import (
+    MAX_ANSWER,
+    MAX_PAYLOAD,
+    Message,
+    Operation,
+    decode,
+    encode,
+    encode_path,
+    split_strings,
+)
 
 
 def test_a_message_is_a_header_of_four_words_and_its_payload() -> None:
@@ -26,13 +35,23 @@ def test_a_part_of_a_message_is_waited_for(size: int) -> None:
     assert decode(encode(Message(operation=Operation.READ, payload=b"/a\0"))[:size]) is None
 
 
-def test_no_message_is_longer_than_the_protocol_allows() -> None:
-    """Neither one of ours nor one that is announced to us."""
+def test_no_message_of_ours_is_longer_than_the_protocol_allows() -> None:
+    """Xenstored drops a client that sends more."""
     assert encode(Message(operation=Operation.WRITE, payload=b"x" * MAX_PAYLOAD))
     with pytest.raises(XenstoreError, match="4097"):
         encode(Message(operation=Operation.WRITE, payload=b"x" * (MAX_PAYLOAD + 1)))
-    with pytest.raises(XenstoreError, match="4097"):
-        decode(struct.pack("=IIII", 2, 0, 0, MAX_PAYLOAD + 1))
+
+
+def test_an_answer_may_be_longer_than_a_request() -> None:
+    """Oxenstored lists a directory of any length in one message; only what no directory has is refused."""
+    header = struct.pack("=IIII", 1, 0, 0, MAX_ANSWER)
+
+    assert decode(header + b"x" * MAX_ANSWER) == (
+        Message(operation=Operation.DIRECTORY, payload=b"x" * MAX_ANSWER),
+        len(header) + MAX_ANSWER,
+    )
+    with pytest.raises(XenstoreError, match=str(MAX_ANSWER + 1)):
+        decode(struct.pack("=IIII", 1, 0, 0, MAX_ANSWER + 1))
 
 
 @pytest.mark.parametrize("path", ["/", "/local/domain/5/vm", "@releaseDomain", "/xapi/e5b24593-770e/private/vif/0"])
