@@ -201,7 +201,7 @@ def test_a_xenstored_that_hangs_puts_the_look_off(served: ServedDom0) -> None:
     assert served.status()["resync"]["at"] == before
     assert "did not answer a request within" in served.status()["resync_put_off"]["reason"]
     assert "resync: none can be made since" in served.xsagent("status").stdout
-    assert "none can be made, and guests may be unlocked" in served.xsagent("doctor").stdout
+    assert "none can be made, and guests may be unlocked" in served.xsagent("doctor", check=False).stdout
 
     served.sandbox.run(["kill", "-CONT", process])
 
