@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Final
@@ -28,6 +28,7 @@ from xsagent.hotplug.survey import read_survey
 from xsagent.hotplug.work import Outcome, Result, Work, failed_outcome
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType
+from xsagent.observed.fail_open import OpenableBridge, read_openable
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.reconcile.queue import KeyedQueue, Pending, Status
@@ -59,6 +60,7 @@ class HotplugThread:
         self._peers = Peers(paths, settings)
         self._queue = KeyedQueue()
         self._clock = ResyncClock(period_s=settings.resync_s)
+        self._openable: Mapping[str, OpenableBridge] = {}
         self._changed = threading.Condition()
         self._leaving: dict[str, Outcome] = {}
         self._waiters: dict[int, Done] = {}
@@ -336,6 +338,7 @@ class HotplugThread:
         began = time.thread_time()
         wait_for_switch(self._paths.ovs_rundir, SWITCH_ANSWER_S)
         bridges = read_ovsdb(self._peers.database).bridges
+        self._follow_controllers(read_openable(self._peers.database))
         survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
         # on a bridge without guests the cookie may be somebody's who knows nothing of ours
         guests = {name: bridge for name, bridge in bridges.items() if has_guests(bridge)}
@@ -350,3 +353,13 @@ class HotplugThread:
             self._clock.end(time.time())
             self._clock.charge(time.thread_time() - began)
         _LOG.info("resync", reason=reason, events=len(events), vifs=len(survey.backends))
+
+    def _follow_controllers(self, openable: Mapping[str, OpenableBridge]) -> None:
+        """What the switch does to flows when controllers come or go, it does some time after the news of it."""
+        changed = {name: bridge for name, bridge in openable.items() if self._openable.get(name) != bridge}
+        self._openable = openable
+        with self._changed:
+            for name, bridge in changed.items():
+                went = "came" if bridge.connected else "went"
+                reason = f"controllers of {name} {went} {bridge.settles_s:g} s ago"
+                self._clock.ask_later(reason, time.monotonic() + bridge.settles_s)

@@ -109,6 +109,7 @@ def follow_switch(paths: Paths, found: Callable[[], None], _tell: Tell) -> None:
 _MONITORED: Final[dict[str, Json]] = {
     "Bridge": [{"columns": ["name", "fail_mode", "controller", "datapath_type"]}],
     "Port": [{"columns": ["name", "tag"], "where": [["fake_bridge", "==", True]]}],
+    "Controller": [{"columns": ["target", "is_connected", "inactivity_probe"]}],
     "Open_vSwitch": [{"columns": ["manager_options"]}],
 }
 """Where a guest's port can go, and what makes the switch drop flows (DESIGN.md section 6). Never Bridge.ports: with

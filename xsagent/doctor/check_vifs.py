@@ -12,6 +12,7 @@ from xsagent.doctor.lookup import internal_network_on_bridge, pif_on_bridge
 from xsagent.doctor.mend import command, create_network, up
 from xsagent.hotplug.event import parse_device
 from xsagent.hotplug.places import PlacedPort, find_place, find_port
+from xsagent.hotplug.unlocked import REMEDY
 from xsagent.model.values import shown
 from xsagent.model.vif import LockingMode, Vif
 from xsagent.topology.ownership import is_vif_port
@@ -53,6 +54,15 @@ def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
         problem = f"{one.flows_missing} of its locking flows are missing or wrong"
         reason = "the guest can send with addresses that are not its own, or not send at all"
         yield _finding(one, "locking-flows", problem, reason, _again(facts, one))
+    if one.unlocked:
+        yield Finding(
+            id="vif-not-locked",
+            severity=Severity.ERROR,
+            subject=one.device,
+            problem=one.unlocked,
+            reason="the guest can send with addresses that are not its own",
+            by_hand=REMEDY,
+        )
 
 
 def _xenstore(facts: Facts, one: VifFacts) -> Iterator[Finding]:

@@ -144,6 +144,7 @@ class VifFacts:
         vm_uuid: under which xenopsd knows the VM now.
         backend: xenopsd's word for its backend; empty where it keeps no files.
         flows_missing: flows that its locking mode asks for and the switch lacks; None when that is not known.
+        unlocked: why its locking flows hold nothing, whether they are there or not; empty when they do.
         error: ``hotplug-error``, for which the toolstack gives a VM up; empty for none.
     """
 
@@ -153,6 +154,7 @@ class VifFacts:
     backend: str = ""
     problem: str = ""
     flows_missing: int | None = None
+    unlocked: str = ""
     error: str = ""
 
 

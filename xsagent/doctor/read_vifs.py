@@ -5,6 +5,7 @@ Called by `read.py`. One ovs-ofctl for each bridge that has a locked VIF, and no
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -17,8 +18,10 @@ from xsagent.doctor.read_records import sentence
 from xsagent.errors import CommandError, InputError, UsageError, XenstoreUnavailableError, XsagentError
 from xsagent.hotplug.event import parse_device
 from xsagent.hotplug.locking import render_flows
-from xsagent.hotplug.places import find_port
+from xsagent.hotplug.places import PlacedPort, find_port
+from xsagent.hotplug.unlocked import find_unlocked
 from xsagent.model.vif import LockingMode
+from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.sources.vif_reader import parse_read_vif, read_backend_state, read_vif_keys
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 from xsagent.topology.values import Bridge, Topology
@@ -41,7 +44,7 @@ def read_vifs(paths: Paths, settings: Settings, topology: Topology) -> tuple[tup
     except XsagentError as error:
         return tuple(VifFacts(device=device) for device in devices), sentence(error)
     flows = _with_flows(vifs, topology.bridges, paths.ovs_rundir, autoconf=settings.locked_autoconf)
-    return tuple(flows), ""
+    return tuple(_with_unlocked(list(flows), topology.bridges, paths)), ""
 
 
 def _is_guests(name: str) -> bool:
@@ -85,6 +88,23 @@ def _with_flows(
             present[bridge] = _read_flows(rundir, bridge)
         missing = _missing(facts, bridges[bridge], present[bridge], autoconf=autoconf)
         yield replace(facts, flows_missing=missing)
+
+
+def _with_unlocked(vifs: list[VifFacts], bridges: Mapping[str, Bridge], paths: Paths) -> Iterable[VifFacts]:
+    locked = [facts.device for facts in vifs if facts.vif and facts.vif.locking.mode is LockingMode.LOCKED]
+    ports = {device: port for device in locked if (port := find_port(bridges, device)) is not None}
+    numbers = {device: (port.place.bridge, _number(port, device)) for device, port in ports.items()}
+    found: Mapping[str, str] = {}
+    if numbers:
+        # a database that does not answer is a finding by itself
+        with contextlib.suppress(XsagentError), OvsdbConnection.open(paths.ovsdb_socket, 0) as connection:
+            found = find_unlocked(connection, paths.ovs_rundir, numbers)
+    return [replace(facts, unlocked=found.get(facts.device, "")) for facts in vifs]
+
+
+def _number(port: PlacedPort, device: str) -> int:
+    interface = port.port.interfaces.get(device)
+    return interface.ofport or 0 if interface else 0
 
 
 def _missing(

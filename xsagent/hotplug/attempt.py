@@ -22,6 +22,7 @@ from xsagent.hotplug.mirror import bridges_to_look_at, decide_mirror
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
 from xsagent.hotplug.report import report_works
+from xsagent.hotplug.unlocked import REMEDY, find_unlocked
 from xsagent.hotplug.work import AT_ONCE, Outcome, Result, Work, batched, failed_outcome, for_all, for_each
 from xsagent.log import get_logger
 from xsagent.model.vif import DeviceType, LockingMode
@@ -68,13 +69,13 @@ def _outcome(work: Work) -> Outcome:
         text = decision.reason if decision else ""
         return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths)
     if decision.verdict is Verdict.LEAVE:
-        left = work.placed or ""
-        return Outcome(event=work.event, result=Result.IGNORED, text=decision.reason, paths=work.paths, placed=left)
+        left, text = work.placed or "", "; ".join(filter(None, (decision.reason, work.unlocked)))
+        return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths, placed=left)
     if work.hook is not None:
         return Outcome(event=work.event, result=Result.LEAVING, paths=work.paths, hook=work.hook)
     placed = decision.place.name if decision.place else ""
     said = [decision.reason] if decision.verdict is Verdict.KEEP_OFF else []
-    text = "; ".join([*said, *decision.warnings])
+    text = "; ".join(filter(None, [work.unlocked, *said, *decision.warnings]))
     return Outcome(event=work.event, result=Result.DONE, text=text, paths=work.paths, placed=placed)
 
 
@@ -118,6 +119,7 @@ class Attempt:
         for_all(self._decided(), partial(self._commit, beside=beside))
         for_all([*self._on_host(), *self._decided(Verdict.LEAVE)], self._check_switch)
         self._lock([work for work in self._works if not _is_free(work)])
+        for_all([work for work in self._decided() if _is_locked(work)], self._note_unlocked)
         for_all(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
 
@@ -283,6 +285,19 @@ class Attempt:
             problem = interface.error if interface and interface.error else "it gave no number to its port"
             raise VerifyError(f"the switch does not forward for {device}: {problem}")
 
+    def _note_unlocked(self, works: list[Work]) -> None:
+        """Flows that the switch itself passes over lock nobody; what the toolstack asked for is done all the same."""
+        ports = {work.event.device: (work.known.place.bridge, work.ofport) for work in works if work.known.place}
+        try:
+            found = find_unlocked(self._peers.database, self._rundir, ports)
+        except OvsdbUnavailableError:
+            self._peers.drop_database()
+            raise
+        for work in works:
+            if text := found.get(work.event.device):
+                work.unlocked = f"{text}; {REMEDY}"
+                _LOG.warning("note_vif", device=work.event.device, text=work.unlocked)
+
     def _raise(self, works: list[Work]) -> None:
         """IFF_UP, and look whether it holds."""
         down = {
@@ -329,6 +344,12 @@ def _is_quiet(work: Work) -> bool:
     """Whether its netdev is down and its port new, so that the netdev may be prepared in the switch as well."""
     link_up = work.link is not None and work.link.up
     return work.has(Verdict.ATTACH) and work.before is None and bool(work.known.operations) and not link_up
+
+
+def _is_locked(work: Work) -> bool:
+    """Whether its port has locking flows."""
+    locked = work.vif is not None and work.vif.locking.mode is LockingMode.LOCKED
+    return locked and work.has(Verdict.ATTACH, Verdict.LEAVE)
 
 
 def _is_free(work: Work) -> bool:

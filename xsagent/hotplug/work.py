@@ -90,6 +90,7 @@ class Work:
         before: its port as it was found; None when it had none.
         link: its netdev, as it was read last; None when it is not there.
         ofport: number of its port in the switch, once it has one.
+        unlocked: why it is free, or soon will be, although its locking flows are in place; empty when they hold.
         hook: of its removal, while it may still run.
         error: what went wrong; nothing more is done then.
     """
@@ -102,6 +103,7 @@ class Work:
     before: PlacedPort | None = None
     link: Link | None = None
     ofport: int = 0
+    unlocked: str = ""
     hook: Future[None] | None = None
     error: XsagentError | None = None
 

@@ -29,6 +29,7 @@ class ResyncClock:
     put_off_since: tuple[float, str] | None = None
     _reasons: dict[str, None] = field(default_factory=dict)
     _asked: float | None = None
+    _later: dict[str, float] = field(default_factory=dict)
     _periodic: float | None = None
     _put_off_s: float = _FIRST_PUT_OFF_S
     _begun_for: str = ""
@@ -49,9 +50,14 @@ class ResyncClock:
             due = max(due, self._begun_at + self._cost_s / ASKED_SHARE)
         self._asked = due if self._asked is None else min(self._asked, due)
 
+    def ask_later(self, reason: str, due: float) -> None:
+        """There will be a reason at that time, also when a resync is made before; the same reason replaces it."""
+        self._later[reason] = due
+
     def next_due(self) -> float | None:
         """When to begin; None while nothing was ever asked for."""
-        return min((due for due in (self._asked, self._periodic) if due is not None), default=None)
+        times = (self._asked, self._periodic, *self._later.values())
+        return min((due for due in times if due is not None), default=None)
 
     def is_due(self, now: float) -> bool:
         """Whether to begin now."""
@@ -60,6 +66,9 @@ class ResyncClock:
 
     def begin(self, now: float) -> str:
         """A resync begins: its reasons. Those that come from here on are for the next."""
+        for reason in [reason for reason, due in self._later.items() if due <= now]:
+            self._reasons[reason] = None
+            del self._later[reason]
         self._begun_for = "; ".join(self._reasons) or "time passed"
         self._reasons.clear()
         self._asked = None

@@ -55,6 +55,22 @@ def test_a_vif_whose_locking_flows_are_gone(guests: Patient) -> None:
     assert "arp_spa=192.0.2.77" in guests.run("ovs-ofctl", "dump-flows", "xenbr0")
 
 
+def test_a_locked_vif_on_a_bridge_that_forwards_everything_without_its_controller(guests: Patient) -> None:
+    """Its flows are no protection there: an error, and what to do; a secure bridge forwards nothing beside them."""
+    guests.vsctl("set-controller", "xenbr1", "tcp:127.0.0.1:6653")
+    assert not guests.has("vif-not-locked")
+    guests.vsctl("del-controller", "xenbr1", "--", "set-controller", "xenbr0", "tcp:127.0.0.1:6653")
+
+    finding = guests.finding("vif-not-locked")
+    guests.vsctl("set-fail-mode", "xenbr0", "secure")
+
+    assert (finding["severity"], finding["subject"]) == ("error", "vif7.0")
+    assert "vswitch-controller-fail-mode" in finding["by_hand"]
+    assert not guests.has("vif-not-locked")
+    guests.vsctl("del-controller", "xenbr0", "--", "set-fail-mode", "xenbr0", "standalone")
+    guests.mends("locking-flows")
+
+
 def test_a_vif_that_is_on_no_bridge(guests: Patient) -> None:
     """Its netdev is there and its port is not: it goes where the toolstack wants it."""
     guests.vsctl("del-port", "xenbr0", "vif7.0")

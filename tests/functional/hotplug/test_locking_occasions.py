@@ -6,11 +6,15 @@ resync looks at each device. Then every frame of `guest_traffic` is sent: its ow
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
+import openflow_controller
 import pytest
 from dom0 import VM, Dom0, running_dom0
 from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
@@ -23,6 +27,9 @@ from xsagent.sandbox.udevd import udevd_service
 LOCKED = ["Locked", {"ipv4": [IPV4], "ipv6": [IPV6]}]
 FLOWS = 12 + 2 + 5
 EVERY = own_frames() | spoofed_frames()
+_PORT = 6653
+_FAIL_OPEN_S = 5
+"""After a controller with an inactivity probe of 1 s went: three of them, and one more."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,14 @@ class Host:
 
     def _signal_daemon(self, name: str) -> None:
         self.dom0.sandbox.run(["pkill", f"-{name}", "-f", "xsagent.cli.xsagentd"], check=self.daemon)
+
+    def told(self) -> str:
+        """What is said of the guest's device: the daemon's status, or what an attach logs."""
+        if not self.daemon:
+            return self.dom0.vif("vif", "1", "0", "online").stderr
+        words = ["status", "--json", f"--root-prefix={self.dom0.sandbox.root}"]
+        status = json.loads(self.dom0.sandbox.run([sys.executable, "-m", "xsagent.cli.main", *words]).stdout)
+        return str(status["daemon"]["devices"]["vif1.0"]["text"])
 
     def check_locked(self) -> None:
         """Own frames arrive, and no other."""
@@ -138,6 +153,75 @@ def test_a_locked_guest_is_locked_after(host: Host, occasion: str) -> None:
 
     host.check_locked()
     assert host.identity[1:] == before[1:]
+
+
+@contextmanager
+def controller(host: Host, fail_mode: str) -> Iterator[Callable[[], None]]:
+    """A bridge with a controller that takes it in; the value lets it go away, and the switch fails open 3 s later."""
+    dom0, address = host.dom0, f"tcp:127.0.0.1:{_PORT}"
+    dom0.vsctl("set-fail-mode", "xenbr0", fail_mode, "--", "set-controller", "xenbr0", address)
+    dom0.vsctl("set", "Controller", "xenbr0", "inactivity_probe=1000")
+    try:
+        start_controller(host)
+        yield partial(lose_controller, host)
+    finally:
+        dom0.sandbox.run(["pkill", "-f", "openflow_controller"], check=False)
+        dom0.vsctl("del-controller", "xenbr0", "--", "del-fail-mode", "xenbr0")
+
+
+def start_controller(host: Host) -> None:
+    """It answers, and the database says so."""
+    argv = (sys.executable, str(openflow_controller.__file__), str(_PORT))
+    host.dom0.sandbox.start_service(Service(name="controller", argv=argv))
+    host.dom0.vsctl("--timeout=30", "wait-until", "Controller", "xenbr0", "is_connected=true")
+
+
+def lose_controller(host: Host) -> None:
+    """It is gone, and the database says so."""
+    host.dom0.sandbox.run(["pkill", "-f", "openflow_controller"])
+    host.dom0.vsctl("--timeout=30", "wait-until", "Controller", "xenbr0", "is_connected=false")
+
+
+def test_a_locked_guest_stays_locked_when_the_controller_of_a_secure_bridge_goes(host: Host) -> None:
+    """Its frames still pass, others' never do, and nobody says otherwise."""
+    with controller(host, "secure") as lose:
+        host.settle()
+        lose()
+        time.sleep(_FAIL_OPEN_S)
+
+        assert "NOT locked" not in host.told()
+        host.settle()
+        host.check_locked()
+
+
+def test_a_locked_guest_is_told_to_be_free_when_the_controller_of_a_standalone_bridge_goes(host: Host) -> None:
+    """The switch lets everything through, over all flows; that is said, and the flows that it took out are back."""
+    with controller(host, "standalone") as lose:
+        host.settle()
+        locked = host.told()
+        lose()
+        time.sleep(_FAIL_OPEN_S)
+        host.settle()
+
+        assert "NOT locked" not in locked
+        assert arrived(host.dom0.sandbox, host.dom0.guest, host.dom0.watcher, EVERY) == EVERY.keys()
+        wait_for(lambda: "it is NOT locked while bridge xenbr0" in host.told(), 30, host.told)
+        assert "vswitch-controller-fail-mode" in host.told()
+
+
+def test_a_locked_guest_is_locked_as_soon_as_a_controller_comes_back(host: Host) -> None:
+    """The flows were put back beneath the switch's own, which goes; the daemon waits for no periodic resync."""
+    with controller(host, "standalone") as lose:
+        host.settle()
+        lose()
+        time.sleep(_FAIL_OPEN_S)
+        host.settle()
+        start_controller(host)
+
+        assert host.flows == FLOWS
+        host.dom0.sandbox.run(["ovs-appctl", "revalidator/wait"])
+        host.check_locked()
+        wait_for(lambda: "NOT locked" not in host.told(), 30, host.told)
 
 
 def test_a_device_that_goes_and_comes_again_is_locked_again(host: Host) -> None:

@@ -32,6 +32,19 @@ def test_what_comes_during_a_resync_is_for_the_next() -> None:
     assert clock.begin(1.5 + SOON_S) == "b"
 
 
+def test_a_reason_that_is_yet_to_come_outlives_the_resyncs_before_it() -> None:
+    """What it names happens only then, whatever was looked at earlier; told anew it is put off."""
+    clock = ResyncClock(period_s=300)
+    clock.ask("a controller went", 0.0)
+    clock.ask_later("the switch fails open", 17.0)
+    assert clock.begin(1.0) == "a controller went"
+    clock.ask_later("the switch fails open", 20.0)
+
+    assert (clock.is_due(17.0), clock.next_due()) == (False, 20.0)
+    assert clock.begin(20.0) == "the switch fails open"
+    assert clock.next_due() == 320.0
+
+
 def test_a_costly_resync_is_made_more_rarely() -> None:
     """So that idle stays idle: a thousandth of a core at most."""
     clock = ResyncClock(period_s=300)
