@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Final
 
 import xsagent
-from xsagent.errors import CommandError
+from xsagent.errors import CommandError, CommandLateError
 
 _DIRECTORIES: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for when PATH is empty and the absolute default is not there."""
@@ -110,7 +110,8 @@ def run_child(
         accepted: exit statuses that are no error; an empty sequence accepts all.
         output_limit: bytes kept of each output.
 
-    Raises CommandError when the program cannot be started, passes its deadline, or ends with another status.
+    Raises CommandLateError when the program passes its deadline, or one of its own (SIGALRM); CommandError when it
+    cannot be started or ends with another status.
     """
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(_scratch(name)) for name in ("stdout", "stderr")]
@@ -124,7 +125,8 @@ def run_child(
             status=process.returncode, stdout=_text(outputs[0], output_limit), stderr=_text(outputs[1])
         )
     if accepted and result.status not in accepted:
-        raise CommandError(f"{_name(arguments)} failed with {_ending(result.status)}{_said(result)}")
+        kind = CommandLateError if result.status == -signal.SIGALRM else CommandError
+        raise kind(f"{_name(arguments)} failed with {_ending(result.status)}{_said(result)}")
     return result
 
 
@@ -164,7 +166,7 @@ def _wait(
     except subprocess.TimeoutExpired:
         _kill(process)
         said = _said(ChildResult(status=0, stdout=_text(outputs[0]), stderr=_text(outputs[1])))
-        raise CommandError(f"{_name(arguments)} did not end within {deadline_s:g} s and was killed{said}") from None
+        raise CommandLateError(f"{_name(arguments)} did not end within {deadline_s:g} s and was killed{said}") from None
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -132,6 +132,12 @@ class CommandError(XsagentError):
     """A child program (ifup, dhclient, ovs-ofctl ...) failed or passed its deadline."""
 
 
+class CommandLateError(CommandError):
+    """It passed its deadline, ours or one that it was told: what it talked to does not answer."""
+
+    retry = Retry.LATER
+
+
 class DhcpSilentError(XsagentError):
     """No DHCP server answered in time; the client keeps trying."""
 

@@ -37,7 +37,8 @@ def run_ofctl(
         text: given on stdin.
 
     Raises:
-        CommandError: it failed or passed its deadline.
+        CommandLateError: it passed its deadline: the switch does not answer on this bridge.
+        CommandError: it failed.
     """
     program = find_program("ovs-ofctl", _DEFAULT)
     target = f"unix:{rundir / parse_device_name(bridge)}.mgmt"

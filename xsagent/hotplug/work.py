@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from xsagent.errors import (
     BackendError,
+    CommandLateError,
     InputError,
     OvsdbUnavailableError,
     SwitchDeadError,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
-_PEERS_AWAY = (OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
+_PEERS_AWAY = (CommandLateError, OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
+"""The first is ovs-ofctl's: a bridge on which the switch does not answer."""
 AT_ONCE: Final = 16
 """Devices in one xenstore transaction: xenstored looks through all that a transaction touched at each access."""
 _CERTAIN = (InputError, BackendError)

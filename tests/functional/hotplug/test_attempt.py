@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,22 @@ def test_parts_of_a_burst_overlap_and_end_as_if_each_came_alone(dom0: Dom0) -> N
     assert [domid for domid in domids if status(dom0, domid) != "connected"] == [125]
     assert [name for name in devices if dom0.link(name)["operstate"] != "UP"] == ["vif125.0"]
     assert len(read_flows(dom0.rundir, "xenbr1")) == sum(domid % 3 == 0 for domid in domids)
+
+
+def test_a_bridge_that_does_not_answer_is_waited_for_once(dom0: Dom0) -> None:
+    """Not by each locked device for itself: their links stay down, and all of them are tried again."""
+    locked = [name for name in plug_many(dom0, range(100, 112)) if int(name[3:6]) % 3 == 0]
+    program, calls = dom0.sandbox.bin / "ovs-ofctl", dom0.sandbox.root / "calls"
+    program.write_text(f'#!{shutil.which("sh")}\necho "$@" >>{calls}\nexec sleep 100\n')
+    program.chmod(0o755)
+
+    results = run(dom0, "online", *locked)
+    program.unlink()
+
+    assert [result[0] for result in results.values()] == ["waiting"] * len(locked)
+    assert len(calls.read_text().splitlines()) == 1
+    assert [name for name in locked if dom0.link(name)["operstate"] == "UP"] == []
+    assert [result[0] for result in run(dom0, "online", *locked).values()] == ["done"] * len(locked)
 
 
 def test_vif_and_tap_of_one_vif_in_one_burst_are_a_pair(dom0: Dom0) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xsagent.child import find_program, run_child
-from xsagent.errors import CommandError
+from xsagent.errors import CommandError, CommandLateError
 
 SH = "/bin/sh"
 
@@ -39,7 +39,7 @@ def test_a_failing_child_is_an_error_that_says_what_the_child_said() -> None:
 def test_a_late_child_is_killed_with_its_children(tmp_path: Path) -> None:
     """The whole process group ends: none of them lives on to do its work later."""
     mark = tmp_path / "pid"
-    with pytest.raises(CommandError, match=r"did not end within 0\.3 s.*began"):
+    with pytest.raises(CommandLateError, match=r"did not end within 0\.3 s.*began"):
         run_child([SH, "-c", f"echo began; (echo $$ > {mark}; exec sleep 600) & sleep 600"], deadline_s=0.3)
 
     group = int(mark.read_text(encoding="utf-8"))
@@ -54,6 +54,12 @@ def group_of(path: Path) -> int | None:
     except OSError:
         return None
     return None if fields[0] == "Z" else int(fields[2])
+
+
+def test_a_child_that_passed_its_own_deadline_is_late_too() -> None:
+    """As ovs-ofctl --timeout ends: what it talked to does not answer, which may pass."""
+    with pytest.raises(CommandLateError, match="signal 14"):
+        run_child([SH, "-c", "kill -ALRM $$"], deadline_s=5)
 
 
 def test_a_background_child_does_not_keep_us_waiting() -> None:
