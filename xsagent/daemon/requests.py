@@ -15,6 +15,7 @@ from xsagent.daemon.hotplug import HotplugThread
 from xsagent.daemon.protocol import Answer, Request
 from xsagent.errors import XsagentError
 from xsagent.hotplug.event import Event, parse_call, parse_rules_call
+from xsagent.hotplug.handle import patience_s
 from xsagent.hotplug.work import Outcome, Result
 from xsagent.topology.values import Json
 
@@ -58,7 +59,7 @@ class Requests:
 
     async def _hotplug_event(self, request: Request) -> Answer:
         try:
-            event, patience_s = self._read(request)
+            event, patience = self._read(request)
         except XsagentError as error:
             # its own process says it best, with the usage
             raise DeclinedError(str(error)) from error
@@ -69,7 +70,7 @@ class Requests:
             outcomes.append(outcome)
             loop.call_soon_threadsafe(ended.set)
 
-        self._hotplug.submit(event, patience_s=patience_s, done=end)
+        self._hotplug.submit(event, patience_s=patience, done=end)
         await ended.wait()
         if outcomes[0].result is not Result.FAILED:
             return Answer(status=0)
@@ -81,8 +82,7 @@ class Requests:
             # one who names none, as udev's children, means the daemon's
             if request.environment.get(name) not in {None, self._environ.get(name)}:
                 raise DeclinedError(f"{name} names another host than the daemon's")
-        patience_s = float(read_usable_settings(self._paths, request.environment)[0].hotplug_s)
+        settings = read_usable_settings(self._paths, request.environment)[0]
         words = [word for word in request.arguments if not word.startswith(_OUR_OPTIONS)]
-        if request.command == "vif":
-            return parse_call(words, request.environment), patience_s
-        return parse_rules_call(words), patience_s
+        event = parse_call(words, request.environment) if request.command == "vif" else parse_rules_call(words)
+        return event, float(patience_s(event, settings))

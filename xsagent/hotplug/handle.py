@@ -24,8 +24,9 @@ from xsagent.observed.netdev import read_netdevs
 from xsagent.sources.host_files import check_backend
 from xsagent.sources.vif_reader import DISABLE_UDEV, read_backend_state
 
-UDEVS_PATIENCE_S: Final = 150
-"""udev kills what a rule started after 180 s (systemd-udevd.service(8)): the failure is to be reported by then."""
+UDEVS_PATIENCE_S: Final = 80
+"""udev kills what a rule started after 180 s (systemd-udevd.service(8)): the failure is to be reported by then, also
+where the hook has waited 90 s for a daemon that hangs."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 _LOG = get_logger()
 

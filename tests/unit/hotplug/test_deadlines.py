@@ -18,7 +18,7 @@ UDEVD_KILLS_S = 180
 XENOPSD_WAITS_S = 300
 
 
-@pytest.mark.parametrize(("from_udev", "patience"), [(True, 150), (False, 200)])
+@pytest.mark.parametrize(("from_udev", "patience"), [(True, 80), (False, 200)])
 def test_udevs_event_is_given_up_before_udev_kills_its_handler(*, from_udev: bool, patience: int) -> None:
     """A longer `hotplug_s` is kept for the toolstack's own calls."""
     event = Event(vif=VifId(5, 0), kind=DeviceType.VIF, action=Action.ONLINE, from_udev=from_udev)
@@ -33,3 +33,12 @@ def test_after_a_daemon_that_hangs_the_handler_still_has_its_time(environment: d
     hook = run_path(str(HOOK), run_name="hotplug_hook")
 
     assert hook["answer_deadline_s"](environment) + Settings().hotplug_s < limit
+
+
+def test_udevs_call_ends_in_time_whatever_hotplug_s_says_and_whoever_hangs() -> None:
+    """The daemon gives up before the hook gives it up, and the handler after it before udev kills it."""
+    event = Event(vif=VifId(5, 0), kind=DeviceType.VIF, action=Action.ONLINE, from_udev=True)
+    patience, waited = patience_s(event, Settings(hotplug_s=250)), run_path(str(HOOK))["UDEVS_DEADLINE_S"]
+
+    assert patience < waited
+    assert waited + patience < UDEVD_KILLS_S
