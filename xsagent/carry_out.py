@@ -21,9 +21,9 @@ from xsagent.apply.room import release_room, room_for
 from xsagent.apply.run_step import StepRunner
 from xsagent.errors import XsagentError
 from xsagent.log import log_reasons
-from xsagent.plan.displacing import steps_after_leases
-from xsagent.plan.steps import IfupStep, Plan, StartDhcpStep, Step
-from xsagent.planning import Host, Operation, make_plan
+from xsagent.plan.follow_up import steps_to_follow
+from xsagent.plan.steps import IfupStep, LinkStep, Plan, StartDhcpStep, Step
+from xsagent.planning import Host, Operation, make_plan, plan_options
 from xsagent.sources.host_files import read_boot_id
 from xsagent.topology.values import Topology
 
@@ -151,26 +151,35 @@ def _run_plan(run: _Run, operation: Operation, plan: Plan) -> Executed | Failed:
     done = run.execute(plan)
     # what a plan moved is there now: its VIF ports no longer speak against it
     again = replace(operation, keep_ports=False)
-    if isinstance(done, Executed) and any(isinstance(step, StartDhcpStep | IfupStep) for step in done.begun):
-        done = _follow_leases(run, again, done)
+    if isinstance(done, Executed) and _may_tell_more(done, run.host):
+        done = _follow_up(run, again, done)
     if isinstance(done, Failed):
         return done
     cause = _check(run, again, done)
     return done if cause is None else Failed(begun=done.begun, cause=cause)
 
 
-def _follow_leases(run: _Run, operation: Operation, done: Executed) -> Executed | Failed:
-    """Do what nobody could plan without the leases: routes in the place of their subnets go.
+def _may_tell_more(done: Executed, host: Host) -> bool:
+    """Whether a lease may have come, or a device refused its MTU: what was refused before was not tried again."""
+    if any(isinstance(step, StartDhcpStep | IfupStep) for step in done.begun):
+        return True
+    widths = [(step.device, step.mtu) for step in done.begun if isinstance(step, LinkStep) and step.mtu is not None]
+    options = plan_options(host.paths, keep_ports=False)
+    return any(options.refuses_mtu(device, mtu) for device, mtu in widths)
+
+
+def _follow_up(run: _Run, operation: Operation, done: Executed) -> Executed | Failed:
+    """Do what nobody could plan before the steps had run.
 
     Returns:
         With all that was begun, by the plan before too.
     """
     try:
-        plan = steps_after_leases(make_plan(operation, run.host))
+        plan = steps_to_follow(make_plan(operation, run.host))
     except XsagentError as error:
         return Failed(begun=done.begun, cause=str(error))
     for warning in plan.warnings:
-        run.host.logger.warning("leave_out", operation=operation.name, reason=warning)
+        run.host.logger.warning("warn", operation=operation.name, reason=warning)
     return joined(done, run.execute(plan))
 
 
@@ -260,6 +269,7 @@ def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
         host.runner(_UNDO_LEASE_S).run,
         host.report,
         lambda desired: answers(desired, lambda: host.observe(desired)),
+        plan_options(host.paths, keep_ports=False),
         host.settle,
     )
     if entries.begun:

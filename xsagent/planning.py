@@ -151,10 +151,11 @@ def make_plan(operation: Operation, host: Host, observed: Topology | None = None
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm.
     """
-    refusals = read_refusals(host.paths)
-    options = PlanOptions(
-        keep_ports=operation.keep_ports,
-        refused_features=refusals.features,
-        refused_settings=refusals.settings,
-    )
+    options = plan_options(host.paths, keep_ports=operation.keep_ports)
     return build_plan(operation.desired, observed or host.observe(operation.desired), options)
+
+
+def plan_options(paths: Paths, *, keep_ports: bool) -> PlanOptions:
+    """What the planner is told: `keep_ports` as Operation has it, and what this host's drivers refused."""
+    refusals = read_refusals(paths)
+    return PlanOptions(keep_ports=keep_ports, refused_features=refusals.features, refused_settings=refusals.settings)

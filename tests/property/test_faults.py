@@ -20,6 +20,7 @@ from xsagent.apply.journal import NAME, Journal, JournalEntries, read_journal
 from xsagent.apply.outcome import Applied, RolledBack
 from xsagent.apply.recovery import recover
 from xsagent.errors import NetlinkError
+from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import Plan, Step
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import Topology
@@ -147,7 +148,8 @@ def _recover(entries: JournalEntries, model: HostModel, run: RunStep) -> object:
     def observe(desired: Desired) -> Topology:
         return model.observe(frozenset(desired.topology.files))
 
-    return recover(entries, BOOT, observe, run, _quiet, lambda _: True)
+    options = PlanOptions(keep_ports=False, refused_features=model.refused, refused_settings=model.refused_settings)
+    return recover(entries, BOOT, observe, run, _quiet, lambda _: True, options)
 
 
 def _places(attempt: Attempt) -> Iterator[tuple[int, int]]:

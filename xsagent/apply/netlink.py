@@ -22,7 +22,7 @@ from xsagent.apply.secondaries import promoted_secondaries
 from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, ForeignObjectError, NetlinkError
 from xsagent.observed.netlink import dump_kernel, read_addresses
-from xsagent.plan.links import MTU_SETTING
+from xsagent.plan.options import MTU_SETTING
 from xsagent.plan.steps import (
     AddressStep,
     AnnounceStep,

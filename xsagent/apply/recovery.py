@@ -26,6 +26,7 @@ def recover(
     run_step: RunStep,
     report: Report,
     reachable: Callable[[Desired], bool],
+    options: PlanOptions,
     settle: Settle = tuple,
 ) -> Applied | RolledBack | Stuck:
     """Finish the undo of a dead run, or prove that what it wanted is there already.
@@ -33,12 +34,13 @@ def recover(
     Arguments:
         boot: id of the present boot; after a reboot only files are restored.
         reachable: whether the desired gateway answers; asked only when the run was under the deadman.
+        options: what the planner is told.
         settle: reduces the undo of a run that left no word of what it wanted to what is still to do.
     """
     same_boot = boot == entries.boot
     if same_boot and entries.desired is not None:
         observed = observe(entries.desired)
-        if _verifies(entries.desired, observed) and (not entries.armed or reachable(entries.desired)):
+        if _verifies(entries.desired, observed, options) and (not entries.armed or reachable(entries.desired)):
             return Applied(changed=False)
         undo = settle_undo(entries.undo_steps(boot), observed.bridges)
     else:
@@ -47,9 +49,9 @@ def recover(
     return run_undo(undo, cause, run_step, report)
 
 
-def _verifies(desired: Desired, observed: Topology) -> bool:
+def _verifies(desired: Desired, observed: Topology, options: PlanOptions) -> bool:
     try:
-        plan = build_plan(desired, observed, PlanOptions(keep_ports=False))
+        plan = build_plan(desired, observed, options)
     except XsagentError:
         # a device that the run relied on is gone, or a foreign object came into its way
         return False

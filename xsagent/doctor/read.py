@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from xsagent.apply.refusals import read_refusals
 from xsagent.config import Paths, Settings, read_settings
 from xsagent.desired.firewall import is_tunnel
 from xsagent.doctor.facts import ControlFacts, Facts, Peer, SwitchFacts, Wanted
@@ -30,8 +29,7 @@ from xsagent.observed.processes import read_handler_threads
 from xsagent.observed.switch_alive import is_switch_alive
 from xsagent.operations import build_options
 from xsagent.plan.firewall import render_change
-from xsagent.plan.options import PlanOptions
-from xsagent.planning import interest_of
+from xsagent.planning import interest_of, plan_options
 from xsagent.sources.host_files import check_backend
 from xsagent.sources.xapi_memory import XapiMemory
 from xsagent.topology.control import SwitchControl, TlsFiles
@@ -65,7 +63,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
         topology=topology,
         records=found.records,
         wanted=switch.wanted,
-        plan_options=_plan_options(paths),
+        plan_options=plan_options(paths, keep_ports=False),
         switch=replace(switch.facts, handler_threads=read_handler_threads(paths.ovs_rundir, paths.proc)),
         control=ControlFacts(observed=switch.control, desired=found.control),
         certificate=read_certificate(paths, _tls_in_use(switch.control, found)),
@@ -92,13 +90,8 @@ def read_drift_facts(paths: Paths, environ: Mapping[str, str], memory: XapiMemor
         topology=switch.topology,
         records=found.records,
         wanted=switch.wanted,
-        plan_options=_plan_options(paths),
+        plan_options=plan_options(paths, keep_ports=False),
     )
-
-
-def _plan_options(paths: Paths) -> PlanOptions:
-    refusals = read_refusals(paths)
-    return PlanOptions(keep_ports=False, refused_features=refusals.features, refused_settings=refusals.settings)
 
 
 def _read_firewall(paths: Paths, settings: Settings, topology: Topology) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ from xsagent.plan.steps import (
     VirtualFunctionsStep,
     WaitCarrierStep,
 )
-from xsagent.plan.widths import within_carriers
+from xsagent.plan.widths import Narrowed, only_narrows, with_narrow_files, within_carriers
 from xsagent.topology.desired import Desired
 from xsagent.topology.text import describe_route
 from xsagent.topology.values import IpDevice, Link, ObjectKey, ObjectKind, Origin, Resolver, Topology
@@ -64,9 +64,9 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm; nothing was changed.
     """
-    desired, narrowed = within_carriers(without_leftovers(desired, observed), observed)
+    desired, narrowed, tight = within_carriers(without_leftovers(desired, observed), observed, options)
     present, warnings = check_host(desired, observed, options)
-    warnings += narrowed
+    warnings += tight
     # with members that are not there: the switch takes them in when they appear
     operations, relied = diff_ovsdb(desired, observed)
     bridges = apply_operations(operations, observed.bridges)
@@ -75,7 +75,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     present, left_out, without_routes = leave_out_routes(present, observed, lost - remaining)
     cleared = without_left_out(observed, left_out)
     phases = Phases()
-    phases.switch += _switch_steps(present, observed, operations, relied)
+    phases.switch += _switch_steps(present, observed, operations, relied, narrowed)
     phases.switch += _safety_steps(present, observed, phases.switch)
     phases.before += _virtual_function_steps(present, observed)
     phases.after += _query_steps(present, observed)
@@ -85,7 +85,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     made = lost_devices(bridges, observed.bridges)
     phases.addresses = [goes_with_device(step, made) for step in phases.addresses]
     passed_over += _keep_remade(present, cleared, lost, remaining, phases)
-    phases.files += diff_files(present.topology, observed, cleared)
+    phases.files += diff_files(present.topology, observed, with_narrow_files(cleared, narrowed))
     loses_addresses = any(_has_addresses(name, observed) for name in lost)
     if phases.addresses or phases.retire or loses_addresses:
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
@@ -100,7 +100,11 @@ def _is_management_up(desired: Desired, observed: Topology) -> bool:
 
 
 def _switch_steps(
-    desired: Desired, observed: Topology, operations: tuple[OvsdbOperation, ...], relied: tuple[Relied, ...]
+    desired: Desired,
+    observed: Topology,
+    operations: tuple[OvsdbOperation, ...],
+    relied: tuple[Relied, ...],
+    narrowed: Narrowed,
 ) -> list[Step]:
     if not operations:
         return []
@@ -121,7 +125,12 @@ def _switch_steps(
     ports = tuple(sorted(name for name in wanted if find_interface(bridges, name)))
     return [
         OvsdbStep(
-            operations=operations, relied=relied, ports=ports, reason="the switch's configuration", undo=tuple(undo)
+            operations=operations,
+            relied=relied,
+            ports=ports,
+            reason="the switch's configuration",
+            required=not only_narrows(operations, narrowed),
+            undo=tuple(undo),
         )
     ]
 

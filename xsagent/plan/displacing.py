@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from xsagent.plan.ip import is_learnt, metric_of
-from xsagent.plan.steps import FileStep, Plan, RouteStep, Step
+from xsagent.plan.steps import RouteStep, Step
 from xsagent.topology.desired import Desired
 from xsagent.topology.network_scripts import ifcfg_paths
 from xsagent.topology.values import IPV4, ROUTE_PROTOCOL, IpDevice, IpNetwork, ObjectKind, Route, Topology
@@ -81,17 +81,6 @@ def take_away(left_out: LeftOut, observed: Topology) -> tuple[Step, ...]:
             reason = "route is in the place of another"
             steps.append(RouteStep(device=name, remove=gone, reason=reason, required=False, undo=(undo,)))
     return tuple(steps)
-
-
-def steps_after_leases(plan: Plan) -> Plan:
-    """What a plan that was made once the leases are there adds to the one before: routes to their subnets go."""
-    chosen = (step for step in plan.steps if isinstance(step, FileStep) or _only_removes(step))
-    steps = tuple(step for step in chosen if not step.required)
-    return Plan(steps=steps, warnings=plan.warnings if steps else ())
-
-
-def _only_removes(step: Step) -> bool:
-    return isinstance(step, RouteStep) and bool(step.remove) and not step.add
 
 
 def _subnets(topology: Topology, observed: Topology, going: frozenset[str]) -> dict[IpNetwork, str]:

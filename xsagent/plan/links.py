@@ -6,7 +6,6 @@ What is equal gives no step; an offload or setting that the driver refused befor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.remade import restore_ip, restore_link, restore_riders
@@ -23,9 +22,6 @@ from xsagent.topology.values import KEEP, Link, Topology
 
 _LINK_WORDS = frozenset({"autoneg", "speed", "duplex", "advertise"})
 """Settings that the kernel takes together (ethtool -s)."""
-
-MTU_SETTING: Final = "mtu"
-"""The word under which a refused MTU is remembered beside refused link settings; ethtool has none like it."""
 
 
 def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tuple[Step, ...]:
@@ -46,7 +42,7 @@ def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tup
                 undo=(DeleteLinkStep(device=desired.name),),
             )
         )
-    steps += _mtu(desired, observed, options.refused_settings.get(desired.name, {}))
+    steps += _mtu(desired, observed, options)
     # between the two: below 1280 bytes a device has no IPv6 settings, and once it is up a router may already be heard
     steps += _sysctls(desired, observed)
     steps += _state(desired, observed)
@@ -73,10 +69,10 @@ def take_link_down(link: Link, observed: Topology, reason: str) -> tuple[Step, .
     return (LinkStep(device=link.name, up=False, reason=reason, undo=(LinkStep(device=link.name, up=True), *back)),)
 
 
-def _mtu(desired: Link, observed: Link | None, refused: Mapping[str, str]) -> list[Step]:
+def _mtu(desired: Link, observed: Link | None, options: PlanOptions) -> list[Step]:
     """The MTU as a step of its own: hardware that refuses it costs nobody the link (features.md section 8)."""
     mtu, before = _known(desired.mtu), _known(observed.mtu) if observed is not None else None
-    if mtu is None or mtu == before or refused.get(MTU_SETTING) == str(mtu):
+    if mtu is None or mtu == before or options.refuses_mtu(desired.name, mtu):
         return []
     reason = "a new device" if observed is None else f"MTU was {before}"
     undo = () if before is None else (LinkStep(device=desired.name, mtu=before),)

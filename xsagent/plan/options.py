@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+MTU_SETTING: Final = "mtu"
+"""The word under which a refused MTU is remembered beside refused link settings; ethtool has none like it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +18,8 @@ class PlanOptions:
         keep_ports: refuse to delete a bridge that carries a VIF's port whose netdev exists, or a port of others
             (features.md section 14: ``--pif-uuid`` and ``--force``; XAPI itself moves such VIFs afterwards).
         refused_features: by device, offloads that its driver refused, with the value refused.
-        refused_settings: by device, link settings that its driver refused, with the value refused; its MTU as ``mtu``.
+        refused_settings: by device, link settings that its driver refused, with the value refused; its MTU as
+            MTU_SETTING.
         carrier_wait_s: seconds to wait for the carrier of NICs that have just come up below a bond.
     """
 
@@ -22,3 +27,7 @@ class PlanOptions:
     refused_features: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     refused_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     carrier_wait_s: float = 5.0
+
+    def refuses_mtu(self, device: str, mtu: int) -> bool:
+        """Whether the device's driver refused this MTU, bytes, before."""
+        return self.refused_settings.get(device, {}).get(MTU_SETTING) == str(mtu)

@@ -6,6 +6,7 @@ from xsagent.apply.journal import JournalEntries
 from xsagent.apply.outcome import Applied, RolledBack, Stuck
 from xsagent.apply.recovery import recover
 from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
+from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import FileStep, LinkStep, Step
 from xsagent.topology.desired import Desired, Ownership
 from xsagent.topology.values import Link, Topology
@@ -24,7 +25,9 @@ def run(entries: JournalEntries, observed: Topology, *, boot: str = "b", fail: X
             raise fail
         ran.append(step)
 
-    ended = recover(entries, boot, lambda _: observed, run_step, lambda *_: None, lambda _: False)
+    ended = recover(
+        entries, boot, lambda _: observed, run_step, lambda *_: None, lambda _: False, PlanOptions(keep_ports=False)
+    )
     return ended, ran
 
 

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import replace
 
 from xsagent.plan.diff import build_plan
-from xsagent.plan.displacing import steps_after_leases
+from xsagent.plan.follow_up import steps_to_follow
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import FileStep, IfupStep, Plan, RouteStep, Step, UpdateIssueStep
 from xsagent.topology.desired import Desired, ManagementPath
@@ -88,7 +88,7 @@ def test_a_route_that_a_lease_shows_to_be_in_the_place_of_a_subnet_goes_in_the_s
 
     assert removed(after) == [("xenbr1", (TO_SUBNET,), False)]
     assert not any(step.required for step in after.steps)
-    assert [type(step) for step in steps_after_leases(after).steps] == [RouteStep]
+    assert [type(step) for step in steps_to_follow(after).steps] == [RouteStep]
     assert after.steps[0].undo == (RouteStep(device="xenbr1", add=(TO_SUBNET,), required=False, restores=True),)
     cleared = host(replace(present, routes=(ROUTE,)), LEASED)
     assert plan(cleared, WANTED, BY_DHCP).steps == ()
@@ -135,7 +135,7 @@ def test_a_line_that_a_lease_shows_to_be_wrong_goes_without_ifdown() -> None:
     assert removed(made) == [("xenbr1", (by_ifup[1],), False)]
     (written,) = [step for step in made.steps if isinstance(step, FileStep)]
     assert (written.text, written.required) == ("172.16.0.0/16 dev xenbr1\n", False)
-    assert set(steps_after_leases(made).steps) == set(steps_of(made))
+    assert set(steps_to_follow(made).steps) == set(steps_of(made))
 
 
 def test_a_file_for_ipv6_routes_that_loses_its_last_line_goes() -> None:

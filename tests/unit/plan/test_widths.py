@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from xsagent.plan.diff import build_plan
+from xsagent.plan.follow_up import steps_to_follow
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import FileStep, LinkStep, OvsdbStep, SetColumns
-from xsagent.plan.widths import within_carriers
+from xsagent.plan.widths import Narrowed, within_carriers
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import KEEP, Bridge, Interface, Keep, Link, Port, Topology
 
@@ -44,6 +45,16 @@ def nics(*mtus: int) -> dict[str, Link]:
     return {f"eth{number}": Link(name=f"eth{number}", mtu=mtu, up=True) for number, mtu in enumerate(mtus)}
 
 
+REFUSED = PlanOptions(refused_settings={"eth0": {"mtu": "9000"}})
+
+
+def fit(
+    desired: Desired, observed: Topology, options: PlanOptions | None = None
+) -> tuple[Desired, Narrowed, tuple[str, ...]]:
+    """Where no driver refused anything, unless it is said."""
+    return within_carriers(desired, observed, options or PlanOptions())
+
+
 def widths(desired: Desired) -> tuple[object, object, str | None]:
     """Of the VLAN's link, request and file."""
     topology = desired.topology
@@ -53,9 +64,10 @@ def widths(desired: Desired) -> tuple[object, object, str | None]:
 
 def test_a_vlan_bridge_is_as_wide_as_the_narrowest_member_of_a_carrier_that_stays() -> None:
     """Link, request to the switch and ifcfg file alike; people are told."""
-    fitted, warnings = within_carriers(vlan_over("eth0", "eth1", mtu=KEEP), Topology(links=nics(9000, 4000)))
+    fitted, narrowed, warnings = fit(vlan_over("eth0", "eth1", mtu=KEEP), Topology(links=nics(9000, 4000)))
 
     assert widths(fitted) == (4000, 4000, "DEVICE=xapi5\nMTU=4000\nDNS1=::\n")
+    assert narrowed == {"xapi5": 4000}
     assert warnings == ("xapi5 gets MTU 4000, not 9000: eth0, eth1 below it is no wider",)
 
 
@@ -77,7 +89,52 @@ def test_where_the_carrier_is_made_as_wide_the_vlan_has_what_it_wants() -> None:
     """However wide the carrier is now; and where nothing is known of it."""
     for mtu, links in ((9000, nics(1500)), (KEEP, nics(9216)), (KEEP, {})):
         wanted = vlan_over("eth0", mtu=mtu)
-        assert within_carriers(wanted, Topology(links=links)) == (wanted, ())
+        assert fit(wanted, Topology(links=links)) == (wanted, {}, ())
+
+
+def test_a_nic_that_refused_its_mtu_counts_as_it_is() -> None:
+    """As its driver is remembered to have refused this very MTU; a bridge's own device is no wider either."""
+    wanted = vlan_over("eth0", mtu=9000)
+    ports = {**wanted.topology.bridges["xenbr0"].ports, "xenbr0": internal("xenbr0", 9000)}
+    bridges = {"xenbr0": Bridge(name="xenbr0", ports=ports)}
+    wanted = replace(wanted, topology=replace(wanted.topology, bridges=bridges))
+
+    fitted, narrowed, warnings = fit(wanted, Topology(links=nics(1500)), REFUSED)
+
+    assert widths(fitted)[:2] == (1500, 1500)
+    assert fitted.topology.bridges["xenbr0"].ports["xenbr0"].interfaces["xenbr0"].mtu_request == 1500
+    assert narrowed == {"xapi5": 1500, "xenbr0": 1500}
+    assert sorted(warnings) == [
+        f"{name} gets MTU 1500, not 9000: eth0 below it is no wider" for name in sorted(narrowed)
+    ]
+    assert fit(wanted, Topology(links=nics(9000)), REFUSED) == (wanted, {}, ())
+    other = PlanOptions(refused_settings={"eth0": {"mtu": "9216"}})
+    assert fit(wanted, Topology(links=nics(1500)), other) == (wanted, {}, ())
+
+
+def test_what_rides_on_a_nic_that_refused_is_narrowed_too() -> None:
+    """By the carrier's own up, which says so."""
+    fitted, narrowed, warnings = fit(riding(9000, 9000), host(1500), REFUSED)
+
+    assert fitted.riders == narrowed == {"xapi5": 1500, "eth0.6": 1500}
+    assert len(warnings) == len(narrowed)
+
+
+def test_narrowing_alone_is_best_effort() -> None:
+    """A refusal that came with the very run that makes the VLAN is no reason to take the VLAN back."""
+    wanted = vlan_over("eth0", mtu=9000)
+    there = replace(host(9000), files={FILE: wanted.topology.files[FILE]})
+    links = {**there.links, "eth0": replace(there.links["eth0"], mtu=1500)}
+    there = replace(there, links={name: link for name, link in links.items() if link.parent is None})
+
+    left = build_plan(wanted, there, REFUSED)
+
+    assert not [step for step in left.steps if step.required]
+    assert steps_to_follow(left).steps == left.steps
+    assert [type(step) for step in left.steps] == [FileStep, OvsdbStep, LinkStep]
+    ports = {**there.bridges["xenbr0"].ports, "eth0": uplink("eth0", mtu=1400)}
+    more = build_plan(wanted, replace(there, bridges={"xenbr0": Bridge(name="xenbr0", ports=ports)}), REFUSED)
+    assert [type(step) for step in more.steps if step.required] == [OvsdbStep]
 
 
 def riding(width: int, carrier: int) -> Desired:
@@ -106,7 +163,7 @@ def test_what_rides_on_a_carrier_follows_it() -> None:
         (transaction,) = [step for step in steps if isinstance(step, OvsdbStep)]
         request = SetColumns(table="Interface", record="xapi5", columns={"mtu_request": after})
         assert request in transaction.operations
-        assert within_carriers(riding(9000, 1500), host(9000))[0].riders == {"xapi5": 1500, "eth0.6": 1500}
+        assert fit(riding(9000, 1500), host(9000))[0].riders == {"xapi5": 1500, "eth0.6": 1500}
 
 
 def test_the_file_of_what_rides_on_a_carrier_follows_too() -> None:
