@@ -6,10 +6,11 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
-from xsagent.doctor.facts import Facts
+from xsagent.doctor.facts import Facts, Wanted
 from xsagent.doctor.findings import Finding, Severity
 from xsagent.doctor.lookup import nic_ports, pif_of_device, upper_devices
 from xsagent.doctor.mend import command, up
+from xsagent.plan.widths import within_carriers
 from xsagent.topology.ownership import NETWORK_MARK, is_vif_port
 from xsagent.topology.values import Bridge, Interface, IpAddress
 
@@ -39,24 +40,35 @@ def mtu_of(facts: Facts, device: str) -> int | None:
 def _against_records(facts: Facts) -> Iterator[Finding]:
     said: set[str] = set()
     for wanted in facts.wanted:
-        for link in wanted.desired.topology.links.values() if wanted.desired is not None else ():
+        if wanted.desired is None:
+            continue
+        _, narrowed, _ = within_carriers(wanted.desired, facts.topology, facts.plan_options)
+        for link in wanted.desired.topology.links.values():
             if link.name in said:  # a VLAN's ``up`` configures its carrier too
                 continue
             said.add(link.name)
             present = mtu_of(facts, link.name)
-            refused = "mtu" in facts.plan_options.refused_settings.get(link.name, {})
             if isinstance(link.mtu, int) and present is not None and present != link.mtu:
-                yield Finding(
-                    id="mtu-differs",
-                    severity=Severity.INFO if refused else Severity.WARNING,
-                    subject=link.name,
-                    problem=f"its MTU is {present}, its network's is {link.mtu}"
-                    + (", which its driver refused" if refused else ""),
-                    reason="larger packets are dropped without a word"
-                    if present < link.mtu
-                    else "it sends packets that others on the network drop",
-                    mend=() if refused else (up(facts, wanted.pif),),
+                yield _differs(
+                    facts, wanted, link.name, present, link.mtu, is_narrowed=present == narrowed.get(link.name)
                 )
+
+
+def _differs(facts: Facts, wanted: Wanted, device: str, present: int, mtu: int, *, is_narrowed: bool) -> Finding:
+    """One that `up` leaves so is information: what is below it has a finding of its own."""
+    refused = facts.plan_options.refuses_mtu(device, mtu)
+    why = ", which its driver refused" if refused else ", and what carries it is no wider" if is_narrowed else ""
+    stays = refused or is_narrowed
+    return Finding(
+        id="mtu-differs",
+        severity=Severity.INFO if stays else Severity.WARNING,
+        subject=device,
+        problem=f"its MTU is {present}, its network's is {mtu}{why}",
+        reason="larger packets are dropped without a word"
+        if present < mtu
+        else "it sends packets that others on the network drop",
+        mend=() if stays else (up(facts, wanted.pif),),
+    )
 
 
 def _chain(facts: Facts, bridge: Bridge) -> Iterator[Finding]:

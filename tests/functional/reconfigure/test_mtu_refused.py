@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from host_records import HostRecords, static
 from host_state import addresses, ip, reconfigure, settle, spec_for, transactions, vsctl, watched
@@ -38,6 +40,13 @@ def width(sandbox: Sandbox, device: str) -> int:
     return int(ip(sandbox, "link", "show", device)[0]["mtu"])
 
 
+def told(sandbox: Sandbox) -> set[tuple[str, str, str]]:
+    """What the doctor says of widths and of drift: kind, severity, device."""
+    done = sandbox.run(["xsagent", "doctor", f"--root-prefix={sandbox.root}", "--json"], check=False)
+    found = json.loads(done.stdout)["findings"]
+    return {(one["id"], one["severity"], one["subject"]) for one in found if one["id"] == "drift" or "mtu" in one["id"]}
+
+
 @pytest.mark.parametrize(("mtu", "refuser"), [("65530", "xenbr0"), ("9000", "eth0")])
 def test_a_refused_mtu_is_a_warning_and_no_second_run_tries_it_again(mtu: str, refuser: str) -> None:
     """A tap takes at most 65521 bytes, the narrow NIC 1500: the host comes up with what it has."""
@@ -68,12 +77,13 @@ def test_a_refused_mtu_is_a_warning_and_no_second_run_tries_it_again(mtu: str, r
 def test_a_vlan_is_no_wider_than_a_nic_that_refused_its_mtu(first: str) -> None:
     """Whether the NIC refused it before, or in the very run that brings the VLAN up: that is a warning, and stays."""
     records = HostRecords()
-    records.nic("eth1", management=True, **static("192.0.2.10"))
+    management = records.nic("eth1", management=True, **static("192.0.2.10"))
     nic = records.nic("eth0")
     vlan = records.vlan("eth0", 100, "xapi100", **static("203.0.113.10", gateway=""))
     records.network_of(nic)["MTU"] = records.network_of(vlan)["MTU"] = "9000"
     with XapiHost(records, segments=shared_segment(nics=2)) as host:
         narrow_nic(host.sandbox)
+        host.up(management, "--no-deadman")
         if first == "carrier":
             host.up(nic)
 
@@ -91,3 +101,4 @@ def test_a_vlan_is_no_wider_than_a_nic_that_refused_its_mtu(first: str) -> None:
         host.up(nic)
         host.up(vlan)
         assert transactions(host.sandbox) == before
+        assert told(host.sandbox) == {("mtu-differs", "info", name) for name in ("eth0", "xenbr0", "xapi100")}
