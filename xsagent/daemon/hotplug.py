@@ -21,6 +21,7 @@ from xsagent.hotplug.burst import attempt_parts
 from xsagent.hotplug.event import Event, Want
 from xsagent.hotplug.handle import check_hotplug_backend, ignore_udevs, is_still_there, report_failure
 from xsagent.hotplug.lock import prune_flows
+from xsagent.hotplug.look import look_at
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.report import end_removals
 from xsagent.hotplug.resync import build_resync_events
@@ -168,6 +169,8 @@ class HotplugThread:
                 self._gather()
             if batch := self._queue.take(time.monotonic(), MOST_AT_ONCE):
                 return partial(self._do, batch)
+            if hinted := self._queue.take_hints(now):
+                return partial(self._look_at, hinted)
             if self._clock.is_due(now):
                 break
             times = [due for due in (self._queue.next_due(), self._clock.next_due()) if due is not None]
@@ -212,11 +215,13 @@ class HotplugThread:
         """What is to be attempted; events that are not to be, or cannot, are settled."""
         try:
             check_hotplug_backend(self._peers)
-            others = ignore_udevs(self._peers, events)
+            ignored = ignore_udevs(self._peers, events)
         except XsagentError as error:
-            others = [failed_outcome(event, error) for event in events]
-        self._settle_all(others)
-        settled = {outcome.event.device for outcome in others}
+            self._settle_all(failed_outcome(event, error) for event in events)
+            return []
+        for outcome in ignored:
+            self._end(outcome, counts=False)
+        settled = {outcome.event.device for outcome in ignored}
         return [
             Work(event=event, placed=self._queue.placed(event.device))
             for event in events
@@ -290,16 +295,16 @@ class HotplugThread:
         _LOG.debug("wait_hotplug", device=device, text=outcome.text)
         return True
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Outcome, *, counts: bool = True) -> None:
+        device, now, at = outcome.event.device, time.monotonic(), time.time()
+        error = outcome.result is Result.FAILED
         with self._changed:
-            tickets = self._queue.settle(
-                outcome.event.device,
-                now=time.monotonic(),
-                at=time.time(),
-                text=outcome.text,
-                error=outcome.result is Result.FAILED,
-                placed=outcome.placed,
-            )
+            if counts:
+                tickets = self._queue.settle(
+                    device, now=now, at=at, text=outcome.text, error=error, placed=outcome.placed
+                )
+            else:
+                tickets = self._queue.pass_over(device, now=now, at=at, text=outcome.text)
             waiters = [self._waiters.pop(ticket) for ticket in tickets]
         for done in waiters:
             # one that cannot be told is no reason to leave the others, or the rest of a batch, without an end
@@ -316,7 +321,22 @@ class HotplugThread:
             if event.device in self._busy():
                 self._end(Outcome(event=event, result=Result.FAILED, text=text))
 
-    # -- resync ----------------------------------------------------------------------------------------------
+    # -- looking ---------------------------------------------------------------------------------------------
+
+    def _look_at(self, devices: Sequence[str]) -> None:
+        """What a resync would do for these alone: udev's word about them does not count, but may be true."""
+        self._guard(partial(self._try_to_look_at, devices), self._look_when_it_answers)
+
+    def _try_to_look_at(self, devices: Sequence[str]) -> None:
+        try:
+            events = look_at(self._peers, devices)
+        except XsagentError as error:
+            self._peers.drop_database()
+            self._look_when_it_answers(str(error))
+            return
+        with self._changed:
+            for event in events:
+                self._put(event, background=True)
 
     def _resync(self) -> None:
         """Look what every device needs and queue it; where that cannot be known now it is left to be done later."""

@@ -6,15 +6,16 @@ Before `resync.build_resync_events`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from xsagent.errors import UsageError
+from xsagent.errors import InputError, UsageError
 from xsagent.hotplug.event import MAX_DEVID, MAX_DOMID, parse_device
 from xsagent.hotplug.mirror import mirrored_devices
 from xsagent.hotplug.resync import Survey
 from xsagent.model.vif import DeviceType, VifId
-from xsagent.sources.vif_reader import DISABLE_UDEV
+from xsagent.sources.vif_reader import DISABLE_UDEV, read_all_vif_keys
 from xsagent.sources.xenstore import Xenstore
 from xsagent.topology.ownership import is_vif_port
 from xsagent.topology.values import Bridge
@@ -35,16 +36,35 @@ def read_survey(store: Xenstore, sysfs: Path, bridges: Iterable[Bridge]) -> Surv
     Raises:
         XenstoreError, XenstoreUnavailableError: as `Xenstore.read`: a xenstored that does not tell is not "no vifs".
     """
-    netdevs = frozenset(_devices(path.name for path in (sysfs / "class/net").glob("*")))
-    ports = frozenset(_devices(name for bridge in bridges for name in _marked(bridge)))
-    backends, closing, closed = _read_backends(store)
+    netdevs = (path.name for path in (sysfs / "class/net").glob("*"))
+    return _build(store, netdevs, bridges, _list_backends(store), _read_online(store))
+
+
+def read_survey_of(vifs: Sequence[VifId], store: Xenstore, sysfs: Path, bridges: Iterable[Bridge]) -> Survey:
+    """The same of the devices of some VIFs alone; `bridges` need to hold no others."""
+    names = (vif.device(kind) for vif in vifs for kind in DeviceType)
+    netdevs = (name for name in names if (sysfs / "class/net" / name).exists())
+    listed = store.directories([vif.backend_path for vif in vifs])
+    backends = [vif for vif, found in zip(vifs, listed, strict=True) if found is not None]
+    survey = _build(store, netdevs, bridges, backends, _read_online_of(store, vifs))
+    return replace(survey, ports=frozenset(port for port in survey.ports if port[1] in vifs))
+
+
+def _build(
+    store: Xenstore,
+    netdevs: Iterable[str],
+    bridges: Iterable[Bridge],
+    backends: Sequence[VifId],
+    online: Iterable[VifId],
+) -> Survey:
+    closing, closed = _read_states(store, backends)
     return Survey(
-        backends=backends,
+        backends=frozenset(backends),
         closing=closing,
         closed=closed,
-        online=frozenset(_read_online(store)),
-        netdevs=netdevs,
-        ports=ports,
+        online=frozenset(online),
+        netdevs=frozenset(_devices(netdevs)),
+        ports=frozenset(_devices(name for bridge in bridges for name in _marked(bridge))),
         udev_ignored=store.read(DISABLE_UDEV) is not None,
     )
 
@@ -61,21 +81,33 @@ def _devices(names: Iterable[str]) -> Iterator[tuple[DeviceType, VifId]]:
             yield parse_device(name)
 
 
-def _read_backends(store: Xenstore) -> tuple[frozenset[VifId], frozenset[VifId], frozenset[VifId]]:
-    """Every vif with a backend directory, those that are going, and those of them that are gone for good."""
+def _list_backends(store: Xenstore) -> list[VifId]:
+    """Every vif with a backend directory."""
     domids = [name for name in store.directory(_BACKENDS) or () if _is_number(name, MAX_DOMID)]
     listed = store.directories([f"{_BACKENDS}/{domid}" for domid in domids])
-    vifs = [
+    return [
         VifId(int(domid), int(devid))
         for domid, devids in zip(domids, listed, strict=True)
         for devid in devids or ()
         if _is_number(devid, MAX_DEVID)
     ]
+
+
+def _read_states(store: Xenstore, vifs: Sequence[VifId]) -> tuple[frozenset[VifId], frozenset[VifId]]:
+    """Those of them that are going, and those that are gone for good."""
     values = store.read_all([f"{vif.backend_path}/{key}" for vif in vifs for key in ("state", "online")])
     states = dict(zip(vifs, zip(values[::2], values[1::2], strict=True), strict=True))
     closing = (vif for vif, (state, _) in states.items() if state in _CLOSING)
     closed = (vif for vif, found in states.items() if found == (_CLOSED, b"0"))
-    return frozenset(vifs), frozenset(closing), frozenset(closed)
+    return frozenset(closing), frozenset(closed)
+
+
+def _read_online_of(store: Xenstore, vifs: Sequence[VifId]) -> Iterator[VifId]:
+    """As `_read_online`; a domain whose own keys are malformed has none."""
+    found = zip(vifs, read_all_vif_keys(store, vifs), strict=True)
+    keys = {vif: f"{one.paths.hotplug}/hotplug" for vif, one in found if not isinstance(one, InputError)}
+    values = store.read_all(list(keys.values()))
+    yield from (vif for vif, value in zip(keys, values, strict=True) if value is not None)
 
 
 def _read_online(store: Xenstore) -> Iterator[VifId]:

@@ -18,6 +18,8 @@ FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 1.0
 LONGEST_BACKGROUND_PAUSE_S: Final = 5.0
 """Between two tries for one device; what it waits for also wakes it (`hurry`)."""
+HINT_S: Final = 2.0
+"""From an event that does not count until its device is looked at, unless somebody's that counts comes meanwhile."""
 
 
 class State(enum.StrEnum):
@@ -71,6 +73,10 @@ class _Key:
     pause: float = FIRST_PAUSE_S
     left: bool = False
     """The last thing done for it was to take it away, on somebody's word."""
+    settled: Status | None = None
+    """How the last event ended that counted."""
+    hint: float | None = None
+    """When to look at it: an event came that did not count."""
 
 
 class KeyedQueue:
@@ -131,8 +137,10 @@ class KeyedQueue:
         )
 
     def next_due(self) -> float | None:
-        """When the next event is due; None when nothing waits."""
-        return min((key.due for key in self._keys.values() if key.busy is None and key.waiting), default=None)
+        """When the next event or hint is due; None when nothing waits."""
+        idle = [key for key in self._keys.values() if key.busy is None]
+        times = [*(key.due for key in idle if key.waiting), *(key.hint for key in idle if key.hint is not None)]
+        return min(times, default=None)
 
     def is_late(self, device: str, now: float) -> bool:
         """Whether a busy device's failure is final: no try is left before its deadline."""
@@ -170,11 +178,33 @@ class KeyedQueue:
         key.due, key.pause = now, FIRST_PAUSE_S
         state = State.ERROR if error else State.DONE
         key.status = Status(state=state, at=at, text=text, placed=key.status.placed if error else placed)
+        key.settled, key.hint = key.status, None
         if not error and not ended.background:
             key.left = ended.event.want is Want.DETACHED
         if not error and not key.waiting and ended.event.action is Action.REMOVE:
             del self._keys[device]
         return ended.tickets
+
+    def pass_over(self, device: str, *, now: float, at: float, text: str) -> list[int]:
+        """A busy device's event does not count: what is known of the device stays, and it is a hint. As `settle`."""
+        key = self._keys[device]
+        if key.busy is None:
+            raise RuntimeError(f"{device} is not busy")
+        ended, key.busy = key.busy, None
+        key.due, key.hint = now, now + HINT_S
+        key.status = key.settled or Status(state=State.DONE, at=at, text=text)
+        return ended.tickets
+
+    def take_hints(self, now: float) -> list[str]:
+        """The devices that are to be looked at; those of which nothing else is known are forgotten."""
+        hinted = [name for name, key in self._keys.items() if key.hint is not None and key.hint <= now]
+        idle = [name for name in hinted if self._keys[name].busy is None and not self._keys[name].waiting]
+        for name in hinted:
+            self._keys[name].hint = None
+        for name in idle:
+            if self._keys[name].settled is None or self._keys[name].left:
+                del self._keys[name]
+        return idle
 
     def hurry(self, now: float) -> None:
         """What waits for another try is due at once: something that it may have waited for is there."""

@@ -116,6 +116,36 @@ def test_udevs_word_does_not_count_while_the_toolstack_calls(served: ServedDom0)
     assert served.ports() == {"vif7.0"}
 
 
+def test_what_udev_says_while_the_toolstack_calls_is_a_hint(served: ServedDom0) -> None:
+    """A device that Windows' PV drivers take away and bring again is what a resync would make of it, within seconds."""
+    with served.sandbox.xenopsd.open_store() as store:
+        served.sandbox.xenopsd._write(store, {"/libxl/disable_udev": "1"})
+    served.prepare(LOCKED)
+    served.call("vif", "vif", "7", "0", "online")
+    resync = served.status()["resync"]
+    served.sandbox.run(["ip", "link", "delete", "vif7.0"])
+    served.sandbox.xenopsd.raise_uevents("remove", LOCKED)
+    served.prepare(LOCKED)
+    served.online(LOCKED)
+
+    is_up = ["ip", "-o", "link", "show", "vif7.0", "up"]
+    wait_for(lambda: "mtu 1500" in served.sandbox.run(is_up).stdout, 30, lambda: served.log[-3000:])
+    assert served.flows() == FLOWS
+    assert served.status()["resync"] == resync
+
+
+def test_a_removal_that_udev_alone_tells_is_made(served: ServedDom0) -> None:
+    """For xenopsd, which waits for the hotplug key to go."""
+    served.plug(LOCKED)
+    with served.sandbox.xenopsd.open_store() as store:
+        served.sandbox.xenopsd._write(store, {"/libxl/disable_udev": "1"})
+
+    served.sandbox.xenopsd.unplug(LOCKED, deadline_s=30)
+
+    assert (served.ports(), served.flows()) == (set(), 0)
+    wait_for(lambda: "vif7.0" not in served.status()["devices"], 30, lambda: served.log[-3000:])
+
+
 def test_the_ready_file_does_not_outlive_a_daemon_that_ends_in_order(served: ServedDom0) -> None:
     """SIGTERM: exit status 0, and nothing below /run says any more that it is there; the hook does its work."""
     assert served.end() == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.model.vif import DeviceType, VifId
-from xsagent.reconcile.queue import FIRST_PAUSE_S, LONGEST_PAUSE_S, KeyedQueue, State
+from xsagent.reconcile.queue import FIRST_PAUSE_S, HINT_S, LONGEST_PAUSE_S, KeyedQueue, State
 
 
 def event(action: Action = Action.ONLINE, domid: int = 1, *, udev: bool = False) -> Event:
@@ -235,3 +235,71 @@ def test_whoever_waits_is_answered_once_and_the_last_word_is_done(steps: list[tu
 
     assert sorted(player.answered) == list(range(1, player.tickets + 1))
     assert {device: player.reached[device] for device in player.wanted} == player.wanted
+
+
+def pass_over(queue: KeyedQueue, *, now: float = 0.0) -> list[int]:
+    """End a busy event of vif1.0 that does not count."""
+    return queue.pass_over("vif1.0", now=now, at=now, text="it does not count")
+
+
+def test_an_event_that_does_not_count_takes_nothing_from_what_is_known() -> None:
+    """Who waits is told; the bridge, the text and the state stay, and a resync still has its say."""
+    queue = KeyedQueue()
+    put(queue, event())
+    taken(queue)
+    queue.settle("vif1.0", now=1.0, at=1.0, text="a warning", placed="xenbr0")
+    before = queue.status()["vif1.0"]
+    put(queue, event(Action.REMOVE, udev=True), now=2.0, ticket=5)
+    taken(queue, 2.0)
+
+    assert pass_over(queue, now=2.0) == [5]
+
+    assert queue.status()["vif1.0"] == before
+    assert queue.placed("vif1.0") == "xenbr0"
+    put(queue, event(Action.REPAIR), now=3.0, background=True)
+    assert taken(queue, 3.0) == [Action.REPAIR]
+
+
+def test_a_device_of_which_something_was_heard_is_looked_at_soon_and_once() -> None:
+    """After a pause, which each such event begins anew."""
+    queue = KeyedQueue()
+    put(queue, event())
+    taken(queue)
+    queue.settle("vif1.0", now=0.0, at=0.0, placed="xenbr0")
+    for now in (1.0, 2.0):
+        put(queue, event(udev=True), now=now)
+        taken(queue, now)
+        pass_over(queue, now=now)
+
+    assert queue.next_due() == 2.0 + HINT_S
+    assert queue.take_hints(1.0 + HINT_S) == []
+    assert queue.take_hints(2.0 + HINT_S) == ["vif1.0"]
+    assert (queue.take_hints(100.0), queue.next_due()) == ([], None)
+    assert "vif1.0" in queue.status()
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_device_for_which_the_toolstack_calls_meanwhile_is_not_looked_at(*, settled: bool) -> None:
+    """A VM's start costs nothing more: its call, ended or under way, reads everything."""
+    queue = KeyedQueue()
+    put(queue, event(udev=True))
+    taken(queue)
+    pass_over(queue)
+    put(queue, event(), now=1.0)
+    taken(queue, 1.0)
+    if settled:
+        queue.settle("vif1.0", now=1.1, at=1.1, placed="xenbr0")
+
+    assert queue.take_hints(HINT_S) == []
+
+
+def test_a_device_of_which_nothing_else_is_known_is_looked_at_and_forgotten() -> None:
+    """Or one that the toolstack has had taken away: the status names what is there."""
+    queue = KeyedQueue()
+    put(queue, event(udev=True))
+    taken(queue)
+    pass_over(queue)
+    assert "does not count" in queue.status()["vif1.0"].text
+
+    assert queue.take_hints(HINT_S) == ["vif1.0"]
+    assert queue.status() == {}
