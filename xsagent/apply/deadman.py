@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
+from xsagent.apply.bond_settling import await_settled, changed_bonds
 from xsagent.apply.guardian import Guardian, StartGuardian, exec_guardian
 from xsagent.apply.probe import probe_gateway
 from xsagent.config import Paths
@@ -94,6 +95,13 @@ class Deadman:
         if self.armed and self._end is not None:
             end = self._end
         missing = _await_gateway(management.device, management.gateways, observe, end)
+        bonds = changed_bonds(self.desired, self.observed)
+        if missing is None and bonds:
+            if (bond := await_settled(self.paths.ovs_rundir, bonds, end)) is not None:
+                return self._judge(
+                    f"no member of {bond} is let forward within {window:.0f} s (does LACP have a partner?)"
+                )
+            missing = _await_gateway(management.device, management.gateways, observe, end)
         if missing is None:
             return None
         if missing == _LEASE:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from pathlib import Path
 from typing import Final
 
 from xsagent.observed.rtnetlink import attribute, open_rtnetlink
@@ -24,6 +25,7 @@ _NLMSG_ERROR: Final = 2
 _IFF_UP: Final = 0x1
 _IFLA_ADDRESS: Final = 1
 _IFLA_MTU: Final = 4
+_IFLA_IFALIAS: Final = 20
 _RECEIVE: Final = 1 << 16
 
 
@@ -40,6 +42,16 @@ def set_link_mac(index: int, mac: str) -> None:
 def set_link_mtu(index: int, mtu: int) -> None:
     """Set the MTU in bytes. Raises OSError with the kernel's error: EINVAL beyond the driver's range."""
     _request(_header(index) + attribute(_IFLA_MTU, struct.pack("=I", mtu)))
+
+
+def repeat_link(index: int) -> None:
+    """Have the kernel tell all who listen about this netdev, which stays as it is.
+
+    Its alias is set to what it is: of all attributes the one whose setting is always told. Raises OSError with the
+    kernel's error.
+    """
+    alias = Path(f"/sys/class/net/{socket.if_indextoname(index)}/ifalias").read_bytes().removesuffix(b"\n")
+    _request(_header(index) + attribute(_IFLA_IFALIAS, alias))
 
 
 def _header(index: int) -> bytes:

@@ -15,6 +15,7 @@ from xsagent.apply.files import remove_file, replace_file
 from xsagent.apply.locked_ports import read_locked_ports, relock_ports
 from xsagent.apply.multicast import query_groups
 from xsagent.apply.ovsdb import apply_ovsdb
+from xsagent.apply.released_members import release_members
 from xsagent.apply.resolver import apply_resolver
 from xsagent.apply.safety_flows import replace_safety_flows
 from xsagent.apply.virtual_functions import apply_virtual_functions
@@ -22,6 +23,7 @@ from xsagent.config import Paths, Settings
 from xsagent.errors import NetlinkError
 from xsagent.log import Logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.plan.lacp_off import bonds_without_lacp
 from xsagent.plan.steps import (
     AddressStep,
     AnnounceStep,
@@ -110,6 +112,7 @@ class StepRunner:
         finally:
             # also after one that failed: it may have been taken over in part, and its undo finds no flows to keep
             relock_ports(rundir, self.connection, locked, self.logger)
+            release_members(rundir, bonds_without_lacp(step.operations), self.logger)
 
     def _follow_transaction(self, step: SafetyFlowsStep | IgmpQueryStep) -> None:
         match step:
