@@ -29,7 +29,7 @@ from xsagent.model.vif import DeviceType, LockingMode
 from xsagent.observed.netdev import read_netdevs
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import OvsdbStep
-from xsagent.sources.vif import VifKeys
+from xsagent.sources.vif import VifKeys, find_pvs_helper
 from xsagent.sources.vif_reader import parse_read_vif, read_all_vif_keys
 from xsagent.topology.values import Bridge
 
@@ -113,6 +113,7 @@ class Attempt:
         for_all(self._open(), self._observe_and_decide)
         if not all(map(_is_quiet, self._decided())):
             for_all(self._decided(), self._require_switch)
+        for_each([work for work in self._decided() if is_leaving(work)], self._unproxy)
         for_all([work for work in self._decided() if is_leaving(work)], self._quiet)
         unlock_leaving(self._works, self._rundir)
         for_all([work for work in self._on_host() if not _is_quiet(work)], self._prepare)
@@ -165,6 +166,7 @@ class Attempt:
             if isinstance(keys, InputError):
                 raise keys
             work.paths = keys.paths
+            work.pvs_helper = find_pvs_helper(keys)
             work.vif = parse_read_vif(keys, self._peers.paths, backend=event.backend, vm_uuid=event.vm_uuid)
         except (InputError, HotplugPendingError):
             if event.want is Want.ATTACHED:
@@ -217,6 +219,13 @@ class Attempt:
         if not self._switch_lives:
             self._peers.switch.wait(SWITCH_ANSWER_S)
             self._switch_lives = True
+
+    def _unproxy(self, work: Work) -> None:
+        """The rules of its PVS proxy go before its port; whoever takes them out keeps no other device waiting."""
+        if not self._peers.pvs.remove(work):
+            raise HotplugPendingError(
+                f"VIF {work.event.vif}: the rules of its PVS proxy are being taken out; its port is left until then"
+            )
 
     def _quiet(self, works: list[Work]) -> None:
         """A port that leaves its bridge is silent first, so that no frame passes between flows and port."""

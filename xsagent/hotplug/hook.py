@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from xsagent.apply.scope import as_service
@@ -18,15 +19,15 @@ from xsagent.apply.xenstore import remove_hook_mark
 from xsagent.child import run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError, XsagentError
+from xsagent.hotplug.chains import Chains
 from xsagent.log import get_logger
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
 HOOK: Final = "/etc/xapi.d/vif-hotplug"
 DEADLINE_S: Final = 30.0
-_AT_ONCE: Final = 8
 _LOG = get_logger()
 
 
@@ -57,8 +58,7 @@ class Hooks:
     paths: Paths
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _store: Xenstore | None = field(default=None, init=False)
-    _pool: ThreadPoolExecutor | None = field(default=None, init=False)
-    _last: dict[str, Future[None]] = field(default_factory=dict, init=False)
+    _chains: Chains = field(default_factory=partial(Chains, "hook"), init=False)
     _marked: dict[str, Future[None]] = field(default_factory=dict, init=False)
 
     def start(self, calls: Sequence[HookCall]) -> list[Future[None] | None]:
@@ -68,8 +68,7 @@ class Hooks:
         """
         if not self.is_there:
             return [None] * len(calls)
-        self._last = _running(self._last)
-        self._marked = _running(self._marked)
+        self._marked = {mark: future for mark, future in self._marked.items() if not future.done()}
         return [self._submit(call) for call in calls]
 
     def is_pending(self, mark: str) -> bool:
@@ -85,28 +84,19 @@ class Hooks:
 
     def close(self) -> None:
         """Wait for all that run; idempotent."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        self._chains.close()
         if self._store is not None:
             self._store.close()
             self._store = None
 
     def _submit(self, call: HookCall) -> Future[None]:
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most hosts have no hook
-
-            self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="hook")
-        future = self._pool.submit(self._run, call, self._last.get(call.vif_uuid))
-        self._last[call.vif_uuid] = future
+        future = self._chains.submit(call.vif_uuid, partial(self._run, call))
         if call.mark:
             self._marked[call.mark] = future
         return future
 
-    def _run(self, call: HookCall, earlier: Future[None] | None) -> None:
-        """A failure is logged and nothing else; `earlier` began before, so waiting for it ends."""
-        if earlier is not None:
-            earlier.exception()  # waits for its end
+    def _run(self, call: HookCall) -> None:
+        """A failure is logged and nothing else."""
         words = [str(self.paths.below(HOOK)), "-action", call.action]
         words += ["-vifuuid", call.vif_uuid, "-vmuuid", call.vm_uuid]
         try:
@@ -125,7 +115,3 @@ class Hooks:
                 remove_hook_mark(self._store, mark)
         except XsagentError as error:
             _LOG.warning("keep_hook_mark", mark=mark, text=str(error))
-
-
-def _running(futures: Mapping[str, Future[None]]) -> dict[str, Future[None]]:
-    return {key: future for key, future in futures.items() if not future.done()}

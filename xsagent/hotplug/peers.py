@@ -11,6 +11,7 @@ from typing import Self
 from xsagent.config import Paths, Settings
 from xsagent.hotplug.cached import CachedNetworks
 from xsagent.hotplug.hook import Hooks
+from xsagent.hotplug.pvs import PvsProxies
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import SwitchPulse
 from xsagent.sources.xenstore import Xenstore, open_xenstore
@@ -23,6 +24,7 @@ class Peers:
         paths, settings: of this host.
         switch: whether ovs-vswitchd lives.
         hooks: the host's hook; a daemon's attach does not wait for it, closing does.
+        pvs: the toolstack's helper for PVS proxies; closing waits for it too.
         cached: what the cache's records say of networks.
     """
 
@@ -31,6 +33,7 @@ class Peers:
         self.settings = settings
         self.cached = CachedNetworks(paths)
         self.hooks = Hooks(paths)
+        self.pvs = PvsProxies(paths, settings.hotplug_s)
         self.switch = SwitchPulse(paths.ovs_rundir)
         self._store: Xenstore | None = None
         self._database: OvsdbConnection | None = None
@@ -64,8 +67,9 @@ class Peers:
             self._database = None
 
     def close(self) -> None:
-        """Close all, and let hooks end; idempotent."""
+        """Close all, and let hooks and helpers end; idempotent."""
         self.hooks.close()
+        self.pvs.close()
         self.switch.close()
         self.drop_database()
         if self._store is not None:

@@ -65,7 +65,10 @@ def _report(peers: Peers, works: list[Work]) -> None:
     """What netback, xenopsd and the hook wait for; of setup-vif-rules, whose callers report, the port's number."""
     has_hook = peers.hooks.is_there
     reports = [_build_report(work, has_hook=has_hook) for work in works]
-    told = zip(works, reports, write_attached(peers.store, reports), strict=True)
+    told = list(zip(works, reports, write_attached(peers.store, reports), strict=True))
+    for work, _, said in told:
+        if said is not Told.GONE and work.has(Verdict.ATTACH):
+            peers.pvs.add(work, again=work.event.action is not Action.REPAIR)
     due = [(work, one.mark) for work, one, said in told if said is Told.HOOK_DUE]
     hooked = [pair for pair in due if pair[0].event.action is Action.ONLINE or not peers.hooks.is_pending(pair[1])]
     peers.hooks.start([_hook_call(work, "online", mark) for work, mark in hooked])

@@ -89,6 +89,7 @@ class Work:
 
     Attributes:
         placed: as `decide`'s argument.
+        pvs_helper: the program that keeps the rules of its PVS proxy, as the toolstack names it; None without proxy.
         before: its port as it was found; None when it had none.
         link: its netdev, as it was read last; None when it is not there.
         ofport: number of its port in the switch, once it has one.
@@ -101,6 +102,7 @@ class Work:
     placed: str | None = None
     vif: Vif | None = None
     paths: VifPaths | None = None
+    pvs_helper: str | None = None
     decision: Decision | None = None
     before: PlacedPort | None = None
     link: Link | None = None

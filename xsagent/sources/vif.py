@@ -42,6 +42,8 @@ PRIVATE_KEYS: Final = (
     "locking-mode",
     "ipv4-allowed",
     "ipv6-allowed",
+    "pvs-interface",
+    "setup-pvs-proxy-rules",
 )
 OTHER_CONFIG_KEYS: Final = ("promiscuous", "nicira-iface-id", *(f"ethtool-{name}" for name in OFFLOADS))
 BACKEND_KEYS: Final = ("bridge", "mac")
@@ -77,6 +79,16 @@ def build_paths(vif: VifId, layout: Layout, vm_uuid: str = "") -> VifPaths:
         private = f"/xapi/{vif.domid}/private/vif/{vif.devid}"
         hotplug = f"/xapi/{vif.domid}/hotplug/vif/{vif.devid}"
     return VifPaths(layout=layout, private=private, hotplug=hotplug, backend=vif.backend_path)
+
+
+def find_pvs_helper(keys: VifKeys) -> str | None:
+    """The program that the toolstack names for the VIF's PVS proxy, unchecked; None for a VIF without one.
+
+    Both keys are below PRIVATE, where no guest writes; ``pvs-interface`` switches it on (features.md section 19).
+    """
+    if "pvs-interface" not in keys.private:
+        return None
+    return keys.private.get("setup-pvs-proxy-rules", b"").decode("ascii", "backslashreplace")
 
 
 def parse_vif(keys: VifKeys) -> Vif:

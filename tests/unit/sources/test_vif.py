@@ -9,7 +9,7 @@ import pytest
 
 from xsagent.errors import HotplugPendingError, InputError
 from xsagent.model.vif import Layout, LockingMode, VifId
-from xsagent.sources.vif import VifKeys, build_paths, parse_vif
+from xsagent.sources.vif import VifKeys, build_paths, find_pvs_helper, parse_vif
 
 VM = "e5b24593-770e-5865-b077-5f56bdead3c7"
 OTHER = "11111111-770e-5865-b077-5f56bdead3c7"
@@ -53,6 +53,15 @@ def test_the_toolstacks_keys_make_the_record() -> None:
     assert (vif.vif_uuid, vif.vm_uuid, vif.bridge_mac) == (OTHER, VM, "fe:ff:ff:ff:ff:ff")
     assert vif.ethtool == {"gso": False}
     assert vif.locking.mode is LockingMode.UNLOCKED
+
+
+def test_a_vif_with_a_pvs_proxy_has_a_helper() -> None:
+    """`pvs-interface` switches it on; the toolstack names the helper for every VIF."""
+    helper = {"setup_pvs_proxy_rules": b"/usr/libexec/xenopsd/pvs-proxy-ovs-setup"}
+
+    assert find_pvs_helper(described(**helper)) is None
+    assert find_pvs_helper(described(**helper, pvs_interface=b"pvs1")) == "/usr/libexec/xenopsd/pvs-proxy-ovs-setup"
+    assert find_pvs_helper(described(pvs_interface=b"pvs1")) == ""
 
 
 def test_layouts_name_their_directories() -> None:
