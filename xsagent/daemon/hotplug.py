@@ -34,7 +34,7 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
-from xsagent.topology.ownership import has_guests
+from xsagent.topology.ownership import may_have_guests
 
 MOST_AT_ONCE: Final = 250
 """Devices of one batch: each batch costs a reconfiguration, but the first of a burst are not to wait for the last."""
@@ -361,7 +361,7 @@ class HotplugThread:
         self._follow_controllers(read_openable(self._peers.database))
         survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
         # on a bridge without guests the cookie may be somebody's who knows nothing of ours
-        guests = {name: bridge for name, bridge in bridges.items() if has_guests(bridge)}
+        guests = {name: bridge for name, bridge in bridges.items() if may_have_guests(bridge)}
         prune_flows(self._paths.ovs_rundir, guests, lambda: read_ovsdb(self._peers.database).bridges)
         events = build_resync_events(survey)
         known = {vif.device(kind) for kind, vif in survey.netdevs | survey.ports}

@@ -17,9 +17,7 @@ def ownership_of(snapshot: Snapshot) -> Ownership:
     unmanaged PIF, which XAPI leaves to others.
     """
     bridges = {snapshot.bridge_of(pif) for pif in snapshot.pifs.values()} - {""}
-    devices = {
-        f"{pif.device}.{pif.vlan}" if is_tagged(pif) else pif.device
-        for pif in snapshot.pifs.values()
-        if pif.managed and not snapshot.is_tunnel_access(pif)
-    }
-    return Ownership(bridges=frozenset(bridges), devices=frozenset(devices - {""}))
+    ours = [pif for pif in snapshot.pifs.values() if pif.device and pif.managed and not snapshot.is_tunnel_access(pif)]
+    uplinks = frozenset(pif.device for pif in ours if not is_tagged(pif))
+    vlans = frozenset(f"{pif.device}.{pif.vlan}" for pif in ours if is_tagged(pif))
+    return Ownership(bridges=frozenset(bridges), devices=uplinks | vlans, uplinks=uplinks)

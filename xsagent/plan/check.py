@@ -30,7 +30,7 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
         warnings += _check_nic(link, observed, made)
     warnings += _check_virtual_functions(present, observed)
     if options.keep_ports:
-        _check_riders(present, observed)
+        _check_ports_going(present, observed)
     warnings += _warn_of_controllers(present, observed)
     return present, tuple(warnings)
 
@@ -129,15 +129,13 @@ def _made_by_plan(desired: Desired) -> frozenset[str]:
     return frozenset(made)
 
 
-def _check_riders(desired: Desired, observed: Topology) -> None:
+def _check_ports_going(desired: Desired, observed: Topology) -> None:
     for key in sorted(desired.topology.absent):
         if key.kind is not ObjectKind.BRIDGE or key.name in desired.moves:
             continue
-        riders = [
-            port for port in _ports_going_with(key.name, desired.ownership, observed) if _is_there(port, observed)
-        ]
-        if riders:
-            names = ", ".join(sorted(port.name for port in riders))
+        ports = [port for port in _ports_going_with(key.name, desired.ownership, observed) if _is_there(port, observed)]
+        if ports:
+            names = ", ".join(sorted(port.name for port in ports))
             raise InUseError(
                 f"bridge {key.name} carries {names}: taking it down would cut them off; nothing was changed "
                 "(--even-if-in-use goes on regardless)"
@@ -163,7 +161,7 @@ def _ports_going_with(name: str, ownership: Ownership, observed: Topology) -> li
     for bridge in observed.bridges.values():
         port = bridge.ports.get(name)
         if port is not None and is_vlan_bridge(port):
-            return [rider for rider in ports_of_vlan_bridge(bridge, port) if is_vif_port(rider)]
+            return [other for other in ports_of_vlan_bridge(bridge, port) if is_vif_port(other)]
     return []
 
 

@@ -28,7 +28,7 @@ from xsagent.plan.steps import (
     Table,
 )
 from xsagent.topology.desired import Desired
-from xsagent.topology.ownership import is_vlan_bridge, owns_bridge, owns_port, ports_of_vlan_bridge, uplinks_of
+from xsagent.topology.ownership import is_vlan_bridge, owns_bridge, owns_port, ports_of_vlan_bridge
 from xsagent.topology.values import KEEP, Bridge, Interface, Keys, ObjectKind, Port, Topology
 
 
@@ -181,7 +181,7 @@ def _ensure_bridge(draft: _Draft, bridge: Bridge) -> None:
 
 def _remove_other_uplinks(draft: _Draft, bridge: Bridge) -> None:
     """Beside the uplink that a bridge is to have, others of ours go (the rest of a bond): frames would go round."""
-    uplinks = uplinks_of(draft.desired.ownership)
+    uplinks = draft.desired.ownership.uplinks
     if uplinks.isdisjoint(bridge.ports):
         return
     for name in sorted((draft.bridges[bridge.name].ports.keys() & uplinks) - bridge.ports.keys()):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from xsagent.topology.desired import Desired
-from xsagent.topology.ownership import is_vlan_bridge, uplinks_of
+from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.values import Bridge, ObjectKind
 
 
@@ -41,7 +41,7 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
     ports = [port for bridge in topology.bridges.values() for port in bridge.ports.values()]
     vlan_bridges = [port for port in ports if is_vlan_bridge(port)]
     names = {name for port in ports for name in (port.name, *port.interfaces)}
-    uplinks = uplinks_of(desired.ownership)
+    uplinks = desired.ownership.uplinks
     names |= uplinks if names & uplinks else set()
     names |= {*topology.bridges, *topology.links, *topology.ip_devices, *(key.name for key in topology.absent)}
     names |= desired.virtual_functions | desired.riders.keys()

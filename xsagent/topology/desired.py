@@ -35,10 +35,12 @@ class Ownership:
     Attributes:
         bridges: bridge names of network records that this host's PIFs are on.
         devices: NIC, bond and VLAN device names of this host's PIFs.
+        uplinks: those of NICs and bonds among them.
     """
 
     bridges: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
+    uplinks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

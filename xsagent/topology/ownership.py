@@ -29,17 +29,12 @@ def owns_port(port: Port, ownership: Ownership) -> bool:
     return port.name in ownership.devices or is_vif_port(port)
 
 
-def uplinks_of(ownership: Ownership) -> frozenset[str]:
-    """Devices of NICs and bonds among those that are ours; a VLAN's is its carrier's with the tag."""
-    return frozenset(name for name in ownership.devices if name.rpartition(".")[0] not in ownership.devices)
-
-
 def is_vif_port(port: Port) -> bool:
     """Whether this port belongs to a VIF: one of its interfaces carries xs-vif-uuid."""
     return any(VIF_MARK in interface.external_ids for interface in port.interfaces.values())
 
 
-def has_guests(bridge: Bridge) -> bool:
+def may_have_guests(bridge: Bridge) -> bool:
     """Whether guests' ports may be on a real bridge: it bears a network's mark, or has one."""
     return NETWORK_MARK in bridge.external_ids or any(map(is_vif_port, bridge.ports.values()))
 

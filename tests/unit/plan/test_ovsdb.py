@@ -22,7 +22,10 @@ from xsagent.topology.desired import Desired, Ownership
 from xsagent.topology.values import Bridge, Interface, ObjectKey, ObjectKind, Port, Topology
 
 NETWORK = "e65a64e7-d3e1-5188-9362-812424459b12"
-OURS = Ownership(bridges=frozenset({"xenbr0", "xapi1", "xapi5"}), devices=frozenset({"eth0", "eth1", "bond0"}))
+UPLINKS = frozenset({"eth0", "eth1", "bond0"})
+OURS = Ownership(
+    bridges=frozenset({"xenbr0", "xapi1", "xapi5"}), devices=UPLINKS | {"bond0.5", "eth7.6"}, uplinks=UPLINKS
+)
 
 
 def nic_port(name: str, **fields: object) -> Port:
@@ -118,9 +121,9 @@ def test_what_is_right_is_not_touched() -> None:
 
 
 def test_beside_the_wanted_uplink_no_other_of_ours_stays() -> None:
-    """Nothing else is taken: a NIC of others, a VIF, a VLAN's netdev that carries the dot in its name."""
+    """Nothing else is taken: a NIC of others, a VIF, a VLAN's netdev, also one on a NIC of others."""
     want = desired(bridge("xenbr0", nic_port("eth0")))
-    others = (nic_port("eth7"), vif_port("vif1.0"), nic_port("bond0.5"))
+    others = (nic_port("eth7"), vif_port("vif1.0"), nic_port("bond0.5"), nic_port("eth7.6"))
     have = observed(bridge("xenbr0", nic_port("eth0"), nic_port("eth1"), *others))
 
     assert operations(want, have) == (DeletePort(bridge="xenbr0", name="eth1"),)
