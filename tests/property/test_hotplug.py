@@ -251,6 +251,7 @@ keys = st.builds(
     paths=st.just(PATHS),
     vm_uuid=st.just(VM),
     final_uuid=st.one_of(st.none(), raw),
+    origin_uuid=st.one_of(st.none(), raw),
     private=st.dictionaries(
         st.sampled_from([*PRIVATE_KEYS, *(f"other-config/{key}" for key in OTHER_CONFIG_KEYS)]), raw, max_size=6
     ),

@@ -56,6 +56,8 @@ class VifKeys:
     Attributes:
         vm_uuid: uuid under which the domain runs; empty when the domain has none in xenstore.
         final_uuid: ``final-uuid`` of a VM that is being received; None when absent.
+        origin_uuid: ``origin-uuid`` of a VM that is being sent; None when absent. xenopsd gives the sending domain a
+            temporary uuid where both run on one host, and moves its keys there (VM.rename, domain.ml: move_xstree).
         private: values below PRIVATE by relative path (PRIVATE_KEYS, ``other-config/`` + OTHER_CONFIG_KEYS).
         backend: values of BACKEND_KEYS.
         file: content of xenopsd's VIF file; None when it cannot be read.
@@ -65,6 +67,7 @@ class VifKeys:
     paths: VifPaths
     vm_uuid: str = ""
     final_uuid: bytes | None = None
+    origin_uuid: bytes | None = None
     private: Mapping[str, bytes] = field(default_factory=dict)
     backend: Mapping[str, bytes] = field(default_factory=dict)
     file: bytes | None = None
@@ -119,7 +122,6 @@ class _Reader:
         if locking.mode is LockingMode.LOCKED and not mac:
             raise InputError("it is locked but the toolstack names no MAC for it")
         trunks = self._value("trunks", parse_trunks)
-        final_uuid = None if keys.final_uuid is None else _parse("final-uuid", keys.final_uuid, parse_uuid)
         return Vif(
             id=keys.id,
             paths=keys.paths,
@@ -128,7 +130,7 @@ class _Reader:
             bridge_mac=self._value("bridge-MAC", parse_mac) or DEFAULT_BRIDGE_MAC,
             network_uuid=self._value("network-uuid", parse_uuid) or file.network_uuid or "",
             vif_uuid=self._value("vif-uuid", parse_uuid) or file.vif_uuid or "",
-            vm_uuid=final_uuid or keys.vm_uuid,
+            vm_uuid=self._lasting_uuid() or keys.vm_uuid,
             mtu=self._value("MTU", parse_mtu) or file.mtu,
             trunks=file.trunks if trunks is None else trunks,
             promiscuous=parse_switch(self._other_config("promiscuous")) is True,
@@ -137,6 +139,11 @@ class _Reader:
             offloaded=file.offloaded,
             nicira_iface_id=self._iface_id(),
         )
+
+    def _lasting_uuid(self) -> str | None:
+        """The uuid that the VM has outside a migration; None when there is none under way."""
+        named = {"origin-uuid": self._keys.origin_uuid, "final-uuid": self._keys.final_uuid}
+        return next((_parse(key, raw, parse_uuid) for key, raw in named.items() if raw is not None), None)
 
     def _value(self, key: str, parse: Callable[[str], _T]) -> _T | None:
         """A private key, parsed; None when it is absent."""

@@ -173,10 +173,11 @@ def _read_backend(paths: VifPaths) -> _Reading[BackendState]:
 def _read_keys(vif: VifId) -> _Reading[VifKeys]:
     """Everything, in as few steps and requests as the keys allow."""
     paths, vm_uuid, names = yield from _find_paths(vif)
-    other_config, final = f"{paths.private}/{_OTHER_CONFIG}", f"/vm/{vm_uuid}/final-uuid"
+    other_config = f"{paths.private}/{_OTHER_CONFIG}"
+    final, origin = f"/vm/{vm_uuid}/final-uuid", f"/vm/{vm_uuid}/origin-uuid"
     asked = [f"{paths.private}/{name}" for name in PRIVATE_KEYS if name in names]
     asked += [f"{paths.backend}/{name}" for name in BACKEND_KEYS]
-    asked += [final] if vm_uuid else []
+    asked += [final, origin] if vm_uuid else []
     answer = yield _Ask(directories=[other_config] if _OTHER_CONFIG in names else [], values=asked)
     values = _present(asked, answer)
     wanted = [name for listed in answer.names for name in OTHER_CONFIG_KEYS if name in (listed or ())]
@@ -188,6 +189,7 @@ def _read_keys(vif: VifId) -> _Reading[VifKeys]:
         paths=paths,
         vm_uuid=vm_uuid,
         final_uuid=values.pop(final, None),
+        origin_uuid=values.pop(origin, None),
         private=_below(paths.private, values),
         backend=_below(paths.backend, values),
     )
@@ -260,14 +262,15 @@ def _read_vm_uuid(vif: VifId) -> _Reading[str]:
 
 
 def _read_file(paths: Paths, keys: VifKeys, told_uuid: str) -> bytes | None:
-    """The VIF's file of xenopsd, under the uuid told, the present one or the one after migration.
+    """The VIF's file of xenopsd, under the uuid told, the present one or the one before or after migration.
 
     None when there is none, or when a word could not be part of its path.
     """
     backend = keys.private.get("xenopsd-backend", b"").decode("ascii", "replace")
     if not _BACKEND_NAME.fullmatch(backend):
         return None
-    for uuid in (told_uuid, keys.vm_uuid, (keys.final_uuid or b"").decode("ascii", "replace")):
+    others = [(raw or b"").decode("ascii", "replace") for raw in (keys.origin_uuid, keys.final_uuid)]
+    for uuid in (told_uuid, keys.vm_uuid, *others):
         with contextlib.suppress(OSError, InputError):
             place = f"/var/run/nonpersistent/xenopsd/{backend}/VM/{parse_uuid(uuid)}/vif.{keys.id.devid}"
             with paths.below(place).open("rb") as stream:

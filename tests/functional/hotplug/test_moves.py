@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from dom0 import ALL_IDS, EVERY, FLOWS, KEYS, LOCKED, NETWORK, Dom0, sent
+from dom0 import ALL_IDS, EVERY, FLOWS, KEYS, LOCKED, NETWORK, VIF, VM, Dom0, sent
 from guest_traffic import own_frames
 
 from xsagent.apply.flows import read_flows
+from xsagent.model.vif import Layout
+from xsagent.sources.vif import build_paths
 
 
 def xenopsds(kind: str) -> dict[str, str]:
@@ -140,3 +142,28 @@ def test_flows_of_a_port_that_somebody_deleted_do_not_meet_the_next_one(dom0: Do
     number = int(dom0.vsctl("get", "Interface", "vif1.0", "ofport"))
     assert set(read_flows(dom0.rundir, "xenbr0")) == {number}
     assert "in_port=99" in dom0.sandbox.run(["ovs-ofctl", "dump-flows", "xenbr0", "cookie=2/-1"]).stdout
+
+
+def test_a_vm_that_is_sent_within_its_host_keeps_its_uuid_at_the_port(dom0: Dom0) -> None:
+    """Xenopsd moves the sending domain's keys to a temporary uuid, where `origin-uuid` names the lasting one.
+
+    A resync finds the VIF's keys there, and its file, which follows last, still under the old one.
+    """
+    dom0.vif("vif", "1", "0", "online")
+    assert dom0.ids() == ALL_IDS
+    temporary = f"{VM[:24]}000000000000"
+    there = build_paths(VIF, Layout.UUID, temporary)
+    dom0.write(f"/vm/{temporary}/origin-uuid", VM)
+    dom0.write("/local/domain/1/vm", f"/vm/{temporary}")
+    for name in dom0.store.directory(KEYS.private) or ():
+        dom0.write(f"{there.private}/{name}", dom0.read(f"{KEYS.private}/{name}") or "")
+    dom0.write(f"{there.hotplug}/hotplug", "online")
+    dom0.write(f"/vm/{temporary}/uuid", temporary)
+    dom0.remove(f"/xapi/{VM}")
+    dom0.remove(f"/vm/{VM}")
+    dom0.write(f"{there.private}/MTU", "1300")
+
+    dom0.resync()
+
+    assert dom0.link()["mtu"] == 1300
+    assert dom0.ids() == ALL_IDS

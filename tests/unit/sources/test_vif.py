@@ -104,6 +104,14 @@ def test_the_uuid_after_migration_names_the_vm() -> None:
     assert parse_vif(replace(KEYS, final_uuid=OTHER.encode())).vm_uuid == OTHER
 
 
+def test_a_sent_vm_keeps_the_uuid_it_had() -> None:
+    """`origin-uuid` goes before all: the sending domain of a migration within a host runs under a temporary uuid."""
+    sent = replace(KEYS, origin_uuid=OTHER.encode(), final_uuid=b"22222222-770e-5865-b077-5f56bdead3c7")
+    assert parse_vif(sent).vm_uuid == OTHER
+    with pytest.raises(InputError, match="origin-uuid"):
+        parse_vif(replace(KEYS, origin_uuid=b"../x"))
+
+
 @pytest.mark.parametrize(
     ("form", "mode", "ipv4", "ipv6"),
     [
