@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
 from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back
+from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import Journal, JournalEntries, remove_journal
+from xsagent.apply.locked_ports import LockedPorts
 from xsagent.apply.orphans import end_orphans
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rdnss import learn_servers, wants_router_servers
@@ -21,8 +23,9 @@ from xsagent.apply.room import release_room, room_for
 from xsagent.apply.run_step import StepRunner
 from xsagent.errors import XsagentError
 from xsagent.log import log_reasons
+from xsagent.plan.flushes import robbed_bridges
 from xsagent.plan.follow_up import steps_to_follow
-from xsagent.plan.steps import IfupStep, LinkStep, Plan, StartDhcpStep, Step
+from xsagent.plan.steps import IfupStep, LinkStep, OvsdbStep, Plan, StartDhcpStep, Step
 from xsagent.planning import Host, Operation, make_plan, plan_options
 from xsagent.sources.host_files import read_boot_id
 from xsagent.topology.values import Topology
@@ -63,12 +66,13 @@ def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, 
         room=room_for(plan, host.paths),
     )
     with deadman:
+        runner = host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s)
         run = _Run(
             host=host,
             journal=journal,
             deadman=deadman,
-            runner=host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s),
-            undoer=host.runner(_UNDO_LEASE_S),
+            runner=runner,
+            undoer=replace(runner, dhcp_wait_s=_UNDO_LEASE_S),
         )
         return _keep_or_take_back(run, operation, plan)
 
@@ -89,7 +93,8 @@ class _Run:
 
     Attributes:
         journal, deadman: told of each step before its effect.
-        runner, undoer: have the effects of the plans' steps, and of those of the way back.
+        runner, undoer: have the effects of the plans' steps, and of those of the way back. The guests that the one
+            left unlocked are the other's too.
     """
 
     host: Host
@@ -103,8 +108,14 @@ class _Run:
         return execute(plan, self.runner.run, self._begin, self.host.report)
 
     def roll_back(self, failed: Failed) -> RolledBack | Stuck:
-        """Take back what was begun."""
-        return roll_back(failed, self.undoer.run, self.host.report, self._settle)
+        """Take back what was begun, and lock the guests that this leaves unlocked."""
+        with going_back():
+            ended = roll_back(failed, self.undoer.run, self.host.report, self._settle)
+            return replace(ended, lost=(*ended.lost, *self.relock()))
+
+    def relock(self) -> tuple[str, ...]:
+        """Lock the guests whose flows the steps took away and did not put back; sentences as `relock_rest`."""
+        return _relock(self.host, self.runner.unlocked)
 
     def end(self, done: Executed | RolledBack | Stuck) -> None:
         """Close the journal: emptied when nothing is left to take back, left for the next run otherwise."""
@@ -135,6 +146,7 @@ def _keep_or_take_back(run: _Run, operation: Operation, plan: Plan) -> Outcome:
         if isinstance(done, Executed) and second is not None:
             done = _retire(run, second, done)
         ended = done if isinstance(done, Executed) else run.roll_back(done)
+        unlocked = run.relock() if isinstance(ended, Executed) else ()
     except BaseException as error:
         # whatever it was, the host must not stay half done (legacy-faults F11)
         run.end(run.roll_back(Failed(begun=tuple(run.journal.begun), cause=repr(error))))
@@ -143,7 +155,7 @@ def _keep_or_take_back(run: _Run, operation: Operation, plan: Plan) -> Outcome:
     if not isinstance(ended, Executed):
         return ended
     _learn_name_servers(operation, run.host)
-    return _kept(run, operation, plan, ended)
+    return _kept(run, operation, plan, ended, unlocked)
 
 
 def _run_plan(run: _Run, operation: Operation, plan: Plan) -> Executed | Failed:
@@ -227,8 +239,8 @@ def _check(run: _Run, operation: Operation, done: Executed) -> str | None:
         return f"{operation.name}: the result could not be verified: {error}"
 
 
-def _kept(run: _Run, operation: Operation, plan: Plan, done: Executed) -> Outcome:
-    reason = done.silent_dhcp or run.deadman.unverified
+def _kept(run: _Run, operation: Operation, plan: Plan, done: Executed, unlocked: tuple[str, ...]) -> Outcome:
+    reason = "; ".join(unlocked) or done.silent_dhcp or run.deadman.unverified
     if reason is not None:
         return Unverified(reason=f"{operation.name}: {reason}", warnings=plan.warnings)
     return Applied(warnings=plan.warnings)
@@ -262,16 +274,19 @@ def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
     orphans = end_orphans(host.paths)
     if orphans:
         host.logger.warning("end_orphans", count=orphans)
+    boot, runner = read_boot_id(host.paths), host.runner(_UNDO_LEASE_S)
     ended = recover(
         entries,
-        read_boot_id(host.paths),
+        boot,
         host.observe,
-        host.runner(_UNDO_LEASE_S).run,
+        runner.run,
         host.report,
         lambda desired: answers(desired, lambda: host.observe(desired)),
         plan_options(host.paths, keep_ports=False),
         host.settle,
     )
+    if boot == entries.boot:
+        ended = _with_guests_locked(ended, entries, runner.unlocked, host)
     if entries.begun:
         host.logger.warning("finish_earlier_run", operation=entries.operation, outcome=type(ended).__name__)
     if entries.begun and not isinstance(ended, Applied):
@@ -279,3 +294,21 @@ def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
     if not isinstance(ended, Stuck):
         remove_journal(host.paths.state_dir)
     return ended
+
+
+def _with_guests_locked(
+    ended: Applied | RolledBack | Stuck, entries: JournalEntries, unlocked: LockedPorts, host: Host
+) -> Applied | RolledBack | Stuck:
+    """Lock guests where the dead run may have taken their flows away: it took along what it knew of them."""
+    steps = (step for step in entries.begun if isinstance(step, OvsdbStep))
+    unlocked.silent |= robbed_bridges(operation for step in steps for operation in step.operations)
+    sentences = _relock(host, unlocked)
+    return ended if isinstance(ended, Applied) else replace(ended, lost=(*ended.lost, *sentences))
+
+
+def _relock(host: Host, unlocked: LockedPorts) -> tuple[str, ...]:
+    if unlocked.is_back:
+        return ()
+    from xsagent.hotplug.relock import relock_rest  # noqa: PLC0415 - most runs take no guest's flows away
+
+    return relock_rest(host.paths, host.settings, unlocked)

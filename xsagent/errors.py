@@ -99,6 +99,10 @@ class SwitchRefusedError(XsagentError):
     """The switch took the configuration but reports an error for a port (Interface.error, ofport -1)."""
 
 
+class UnlockedError(XsagentError):
+    """The switch is as the transaction has it, but locking flows that it took from guests could not be put back."""
+
+
 class DeviceAbsentError(XsagentError):
     """A network device that the plan needs is not on this host."""
 

@@ -45,7 +45,8 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "hotplug decides": _FACTS | {"plan"},
     "apply": _GROUND | {"plan", "hotplug decides", "child", "ofctl", "observed", "sources"},
     "planning": _FLOW,
-    "carry_out": _FLOW | {"planning"},
+    # hotplug: a run that leaves guests without their locking flows has them locked by xenstore's word
+    "carry_out": _FLOW | {"planning", "hotplug"},
     "reconfigure": _FLOW | {"planning", "carry_out"},
     "operations": _FLOW | {"planning"},
     "rewrite": _FLOW | {"planning", "reconfigure", "operations"},

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 108, "type: ignore": 2},
-    "tests": {"noqa": 24, "type: ignore": 13},
+    "xsagent": {"noqa": 109, "type: ignore": 2},
+    "tests": {"noqa": 25, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
 

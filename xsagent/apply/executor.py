@@ -18,6 +18,7 @@ from xsagent.errors import (
     DhcpSilentError,
     RouteLostError,
     SwitchDeadError,
+    UnlockedError,
     XsagentError,
 )
 from xsagent.plan.steps import Plan, Step
@@ -119,6 +120,9 @@ def _run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Repor
         except SwitchDeadError as error:
             # the database is as it was; a switch that comes up again reads it
             report("undo_unconfirmed", step, str(error))
+        except UnlockedError as error:
+            # the switch is as it was; who has the guests' flows in hand goes on with them
+            report("undo_unlocked", step, str(error))
         except RouteLostError as error:
             # somebody took away what it needs; were it an error, no later run could ever finish
             report("undo_impossible", step, str(error))
@@ -131,6 +135,7 @@ def _run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Repor
             if step.required:
                 left.append(step)
                 problems.append(str(error))
+    gone = tuple(dict.fromkeys(lost))
     if left:
-        return Stuck(cause=cause, left=tuple(left), problems=tuple(problems))
-    return RolledBack(cause=cause, lost=tuple(dict.fromkeys(lost)))
+        return Stuck(cause=cause, left=tuple(left), problems=tuple(problems), lost=gone)
+    return RolledBack(cause=cause, lost=gone)

@@ -1,7 +1,8 @@
 """Locking flows -> the switch, one ovs-ofctl process a bridge; and what the switch holds of them. Effects.
 
-`hotplug/handle` calls it between the OVSDB transaction and IFF_UP, and to verify. One bundle takes out whatever
-stands for a port and puts in what is wanted, so that there is no moment with half a rule set.
+`hotplug/lock` calls it between the OVSDB transaction and IFF_UP, and to verify; `apply/locked_ports` around a
+transaction that makes the switch forget them. One bundle takes out whatever stands for a port and puts in what is
+wanted, so that there is no moment with half a rule set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bridge's name -> its switch forgets which port each MAC is behind, and looks anew at every flow. Effects.
+"""A bridge's name -> its switch forgets which port each MAC is behind (``fdb/flush``), and decides anew. Effects.
 
 Why: where nothing but a mirror came or went, Open vSwitch (3.1 at least) goes on with what it decided for traffic that
 runs already: it is not mirrored, or still is. It learns again from the next frame of each MAC.

@@ -2,91 +2,119 @@
 
 A locked guest must not be free because a bridge got another fail mode, or because its port moved to a bond's bridge.
 What is put back is what was there, for the number that the port has then; whether that is what xenstore wants is
-hotplug's business. Called by `apply/run_step.py` on the way there and on the way back.
+hotplug's business, as is what could not be put back (`hotplug/relock.py`). Called by `apply/run_step.py`, on the way
+there and on the way back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from xsagent.apply.flows import Flow, read_flows, render_flow, replace_flows
-from xsagent.errors import XsagentError
+from xsagent.errors import CommandError, OvsdbError, OvsdbUnavailableError, XsagentError
 from xsagent.log import Logger
-from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.plan.flushes import flushed_bridges, moved_ports
+from xsagent.observed.port_numbers import read_port_numbers
+from xsagent.plan.flushes import flushed_bridges, moved_ports, robbed_bridges
 from xsagent.plan.steps import OvsdbOperation
-from xsagent.topology.values import Bridge
 
 
 @dataclass(slots=True)
 class LockedPorts:
-    """Ports with locking flows.
+    """Ports with locking flows that a transaction takes away, until they are back.
 
     Attributes:
         flows: by the port's name.
-        left: number by bridge and name of each that moves away.
+        left: numbers by bridge that ports which moved away had there: their flows stay behind.
+        silent: real bridges that did not say which flows they hold.
     """
 
     flows: dict[str, frozenset[Flow]] = field(default_factory=dict)
     left: dict[str, set[int]] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+
+    @property
+    def is_back(self) -> bool:
+        """Whether no guest's flows are missing, as far as one knows."""
+        return not (self.flows or self.silent)
+
+    def add(self, other: LockedPorts) -> None:
+        """What another transaction takes away too; of a port that is in both its flows count."""
+        self.flows |= other.flows
+        self.silent |= other.silent
+        for bridge, numbers in other.left.items():
+            self.left.setdefault(bridge, set()).update(numbers)
 
 
 def read_locked_ports(
     rundir: Path, connection: OvsdbConnection, operations: Collection[OvsdbOperation], logger: Logger
 ) -> LockedPorts:
-    """Find the locked ports whose flows these operations take away; a bridge that does not say has none to keep."""
-    flushed, moved = flushed_bridges(operations), moved_ports(operations)
-    found = LockedPorts()
-    concerned = flushed.union(moved.values())
-    if not concerned:
-        return found
-    bridges = read_ovsdb(connection).bridges
-    for name in sorted(concerned & bridges.keys()):
-        try:
-            flows = read_flows(rundir, name)
-        except XsagentError as error:
-            logger.warning("pass_over_locking_flows", subject=name, reason=str(error))
-            continue
-        for port, ofport in _numbers(bridges[name]).items():
-            if ofport in flows and (name in flushed or port in moved):
-                found.flows[port] = flows[ofport]
-                if port in moved:
-                    found.left.setdefault(name, set()).add(ofport)
-    return found
-
-
-def relock_ports(rundir: Path, connection: OvsdbConnection, locked: LockedPorts, logger: Logger) -> None:
-    """Put the flows back, each port's in one bundle with its bridge's, and take out those that a port left behind.
+    """Find the locked ports whose flows these operations take away.
 
     Raises:
-        CommandError: ovs-ofctl failed; the sentence says on which bridge.
-        OvsdbUnavailableError: the numbers of the ports cannot be read.
+        OvsdbUnavailableError, OvsdbError: their numbers cannot be read.
     """
-    if not locked.flows:
-        return
-    for bridge in read_ovsdb(connection).bridges.values():
-        wanted: dict[int, tuple[str, ...]] = dict.fromkeys(locked.left.get(bridge.name, ()), ())
-        numbers = _numbers(bridge)
-        for port in locked.flows.keys() & numbers.keys():
-            wanted[numbers[port]] = tuple(sorted(_renumbered(flow, numbers[port]) for flow in locked.flows[port]))
-        replace_flows(rundir, bridge.name, wanted)
-        if wanted:
-            logger.info("relock_ports", subject=bridge.name, ports=len(numbers.keys() & locked.flows.keys()))
-
-
-def _numbers(bridge: Bridge) -> Mapping[str, int]:
-    """Port numbers of a bridge's ports of one interface, as a guest's is."""
-    found: dict[str, int] = {}
-    for port in bridge.ports.values():
-        interface = port.interfaces.get(port.name)
-        if interface is not None and interface.ofport is not None and interface.ofport > 0:
-            found[port.name] = interface.ofport
+    flushed, moved = flushed_bridges(operations), moved_ports(operations)
+    found, present = LockedPorts(), {}
+    for bridge in sorted(robbed_bridges(operations)):
+        try:
+            present[bridge] = read_flows(rundir, bridge)
+        except CommandError as error:
+            logger.warning("pass_over_locking_flows", subject=bridge, reason=str(error))
+            found.silent.add(bridge)
+    numbers = read_port_numbers(connection) if any(present.values()) else {}
+    for bridge in present.keys() & numbers.keys():
+        for port, number in numbers[bridge].items():
+            if number in present[bridge] and (bridge in flushed or port in moved):
+                found.flows[port] = present[bridge][number]
+                if port in moved:
+                    found.left.setdefault(bridge, set()).add(number)
     return found
 
 
-def _renumbered(flow: Flow, ofport: int) -> str:
-    """The flow's line for another port number."""
-    return render_flow(frozenset(f"in_port={ofport}" if part.startswith("in_port=") else part for part in flow))
+def relock_ports(rundir: Path, connection: OvsdbConnection, locked: LockedPorts, logger: Logger) -> str | None:
+    """Put the flows back, and take out those that a port left behind: one bundle a bridge, each bridge tried.
+
+    Arguments:
+        locked: what is back is taken out of it, as is a port that is gone.
+
+    Returns:
+        A sentence on the guests whose flows are not back; None when all are. It is logged.
+    """
+    if not (locked.flows or locked.left):
+        return None
+    try:
+        present = read_port_numbers(connection)
+    except (OvsdbUnavailableError, OvsdbError) as error:
+        return _failed(sorted(locked.flows), error, logger)
+    problems: dict[str, str] = {}
+    for bridge, numbers in present.items():
+        here = sorted(locked.flows.keys() & numbers.keys())
+        # a number that was left may be another port's by now, whose flows are not ours to take
+        stale = locked.left.get(bridge, set()).difference(numbers.values())
+        wanted: dict[int, tuple[str, ...]] = dict.fromkeys(stale, ())
+        wanted |= {numbers[port]: _renumbered(locked.flows[port], numbers[port]) for port in here}
+        try:
+            replace_flows(rundir, bridge, wanted)
+        except CommandError as error:
+            problems |= dict.fromkeys(here, _failed(here, error, logger))
+            continue
+        locked.left.pop(bridge, None)
+        if wanted:
+            logger.info("relock_ports", subject=bridge, ports=len(here))
+    locked.flows = {port: flows for port, flows in locked.flows.items() if port in problems}
+    return next(iter(problems.values()), None)
+
+
+def _failed(ports: Sequence[str], error: XsagentError, logger: Logger) -> str:
+    sentence = f"the locking flows of {', '.join(ports) or 'ports that left'} could not be put right: {error}"
+    logger.error("relock_ports_failed", reason=sentence)
+    return sentence
+
+
+def _renumbered(flows: frozenset[Flow], ofport: int) -> tuple[str, ...]:
+    """The lines of a port's flows for another number."""
+    match = f"in_port={ofport}"
+    return tuple(sorted(render_flow(frozenset(match if p.startswith("in_port=") else p for p in f)) for f in flows))

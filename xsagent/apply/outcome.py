@@ -20,7 +20,10 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unverified:
-    """Everything was done, but the gateway or a DHCP server did not answer; there is nothing better to go back to."""
+    """Everything was done, but not all of it was seen to work: gateway, DHCP server, guests' locking flows.
+
+    There is nothing better to go back to.
+    """
 
     reason: str
     warnings: tuple[str, ...] = ()
@@ -32,12 +35,18 @@ class RolledBack:
 
     Attributes:
         conflict: what the plan relied on changed meanwhile: a fresh plan may well work.
-        lost: sentences about what could not come back, since somebody else took away meanwhile what it needs.
+        lost: sentences about what did not come back: what it needs was taken away meanwhile, or a guest is not locked.
     """
 
     cause: str
     conflict: bool = False
     lost: tuple[str, ...] = ()
+
+    def tell(self, thing: str) -> str:
+        """The sentence for a person; `thing` is what was changed: the host, the switch."""
+        if not self.lost:
+            return f"{self.cause}; {thing} is as it was before"
+        return f"{self.cause}; all was taken back but for this: {'; '.join(self.lost)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +56,18 @@ class Stuck:
     Attributes:
         left: the undo steps that remain.
         problems: why each of them failed.
+        lost: as RolledBack.lost.
     """
 
     cause: str
     left: tuple[Step, ...]
     problems: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def tell(self) -> str:
+        """The sentence for a person."""
+        failed = f"{len(self.left)} steps of the way back failed: {self.problems[0]}"
+        return "; ".join((f"{self.cause}; and {failed}; run the command again", *self.lost))
 
 
 Outcome = Applied | Unverified | RolledBack | Stuck

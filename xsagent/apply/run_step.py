@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from xsagent.apply import dhcp, ethtool, ifcfg, netlink, routes
 from xsagent.apply.files import remove_file, replace_file
-from xsagent.apply.locked_ports import read_locked_ports, relock_ports
+from xsagent.apply.locked_ports import LockedPorts, read_locked_ports, relock_ports
 from xsagent.apply.multicast import query_groups
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.released_members import release_members
@@ -20,7 +20,7 @@ from xsagent.apply.resolver import apply_resolver
 from xsagent.apply.safety_flows import replace_safety_flows
 from xsagent.apply.virtual_functions import apply_virtual_functions
 from xsagent.config import Paths, Settings
-from xsagent.errors import NetlinkError
+from xsagent.errors import ConflictError, NetlinkError, UnlockedError
 from xsagent.log import Logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.lacp_off import bonds_without_lacp
@@ -59,6 +59,7 @@ class StepRunner:
 
     Attributes:
         dhcp_wait_s: how long a DHCP client may take before DhcpSilentError, seconds; the client stays.
+        unlocked: guests' locking flows that transactions took away and that are not back; the way back goes on with it.
     """
 
     paths: Paths
@@ -66,6 +67,7 @@ class StepRunner:
     connection: OvsdbConnection
     dhcp_wait_s: float
     logger: Logger
+    unlocked: LockedPorts = field(default_factory=LockedPorts)
 
     def prepare(self, steps: Iterable[Step]) -> None:
         """Load what these steps need, before the first effect: none of them waits for it then.
@@ -105,14 +107,27 @@ class StepRunner:
                 assert_never(step)
 
     def _run_transaction(self, step: OvsdbStep) -> None:
-        rundir = self.paths.ovs_rundir
-        locked = read_locked_ports(rundir, self.connection, step.operations, self.logger)
+        taken = read_locked_ports(self.paths.ovs_rundir, self.connection, step.operations, self.logger)
         try:
             apply_ovsdb(self.connection, step, time.monotonic() + _SWITCH_S)
-        finally:
-            # also after one that failed: it may have been taken over in part, and its undo finds no flows to keep
-            relock_ports(rundir, self.connection, locked, self.logger)
-            release_members(rundir, bonds_without_lacp(step.operations), self.logger)
+        except ConflictError:
+            # nothing was changed
+            raise
+        except BaseException:
+            # it may have been taken over in part; what cannot be put back now is left to the way back
+            self._put_right(step, taken)
+            raise
+        problem = self._put_right(step, taken)
+        if problem is not None:
+            raise UnlockedError(problem)
+
+    def _put_right(self, step: OvsdbStep, taken: LockedPorts) -> str | None:
+        """What the switch does not do by itself after a transaction; a sentence on guests that are not locked."""
+        rundir = self.paths.ovs_rundir
+        self.unlocked.add(taken)
+        problem = relock_ports(rundir, self.connection, self.unlocked, self.logger)
+        release_members(rundir, bonds_without_lacp(step.operations), self.logger)
+        return problem
 
     def _follow_transaction(self, step: SafetyFlowsStep | IgmpQueryStep) -> None:
         match step:

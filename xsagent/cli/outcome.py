@@ -28,12 +28,12 @@ def answer(program: str, outcome: Outcome, *, forced: bool = False) -> int:
             return 0 if forced else 1
         case RolledBack(cause=cause, lost=lost):
             logger.error("end_run", outcome="rolled_back", reason=cause, lost="; ".join(lost))
-            say(program, "; but ".join((f"{cause}; the host is as it was before", *lost)))
-        case Stuck(cause=cause, left=left, problems=problems):
+            say(program, outcome.tell("the host"))
+        case Stuck(cause=cause, left=left, problems=problems, lost=lost):
             for step, problem in zip(left, problems, strict=True):
                 logger.error("undo_left", step=type(step).__name__, subject=getattr(step, "device", ""), reason=problem)
-            logger.error("end_run", outcome="stuck", reason=cause, left=len(left))
-            say(program, f"{cause}; and {len(left)} steps of the way back failed: {problems[0]}; run the command again")
+            logger.error("end_run", outcome="stuck", reason=cause, left=len(left), lost="; ".join(lost))
+            say(program, outcome.tell())
     return 1
 
 

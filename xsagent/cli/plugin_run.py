@@ -15,13 +15,10 @@ from xsagent.apply.manager_port import open_manager_port
 from xsagent.cli.begin import begin
 from xsagent.cli.xenapi_plugin import PluginCall, PluginFailure
 from xsagent.config import Paths, Settings
-from xsagent.errors import InputError, UsageError, XapiError, XapiUnavailableError, XsagentError
-from xsagent.hotplug.attempt import attempt
-from xsagent.hotplug.event import Action, Event, parse_device
-from xsagent.hotplug.peers import Peers
+from xsagent.errors import XapiError, XapiUnavailableError, XsagentError
+from xsagent.hotplug.relock import relock_guests
 from xsagent.log import get_logger
 from xsagent.model.records import Ref
-from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.reconcile.control import FlowsRefusedError
 from xsagent.reconcile.manager import ControlHooks, PoolCountError, emergency_reset, update_manager
 from xsagent.rewrite import rewrite
@@ -106,29 +103,3 @@ def is_networkd_active(paths: Paths) -> bool:
 def _rewrite(paths: Paths, settings: Settings) -> None:
     outcome = rewrite(paths, settings)
     get_logger().info("rewrite", outcome=type(outcome).__name__)
-
-
-def relock_guests(paths: Paths, settings: Settings, bridges: frozenset[str] | None) -> None:
-    """Put the locking flows of every VIF on these bridges in place by what xenstore says now; ports stay put.
-
-    Arguments:
-        bridges: real ones; None for all.
-
-    Raises:
-        XsagentError: OVSDB or xenstored is away; what could be done is done.
-    """
-    with Peers(paths, settings) as peers:
-        present = read_ovsdb(peers.database).bridges
-        names = present.keys() if bridges is None else present.keys() & bridges
-        placed = {port: name for name in names for port in present[name].ports}
-        events = [event for port in sorted(placed) if (event := _repair_event(port)) is not None]
-        for outcome in attempt(peers, events, placed=placed) if events else []:
-            get_logger().info("relock", device=outcome.event.device, result=str(outcome.result), reason=outcome.text)
-
-
-def _repair_event(port: str) -> Event | None:
-    try:
-        kind, vif = parse_device(port)
-    except (InputError, UsageError):
-        return None
-    return Event(vif=vif, kind=kind, action=Action.REPAIR)

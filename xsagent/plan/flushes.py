@@ -2,7 +2,8 @@
 
 The switch drops all flows of a bridge whose fail mode or controllers change (vswitchd/bridge.c,
 bridge_configure_remotes()). A port that changes bridges leaves its flows behind, under a number that another port of
-that bridge may get next. Used by `plan/manager.py`, and by `apply/locked_ports.py`, who puts them back.
+that bridge may get next. Used by `plan/manager.py`, by `apply/locked_ports.py`, who puts them back, and after
+a run that was killed.
 """
 
 from __future__ import annotations
@@ -27,3 +28,9 @@ def flushed_bridges(operations: Iterable[OvsdbOperation]) -> frozenset[str]:
 def moved_ports(operations: Iterable[OvsdbOperation]) -> dict[str, str]:
     """Ports that leave their bridge as the row they are, with the bridge that they leave."""
     return {operation.name: operation.source for operation in operations if isinstance(operation, MovePort)}
+
+
+def robbed_bridges(operations: Iterable[OvsdbOperation]) -> frozenset[str]:
+    """Real bridges that lose flows: all of theirs, or those of ports that leave."""
+    every = tuple(operations)
+    return flushed_bridges(every).union(moved_ports(every).values())

@@ -14,11 +14,14 @@ from typing import Final
 from xsagent.apply.deadman import arm_deadman, compute_window, default_gateways
 from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.files import remove_file
+from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import Journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.room import room_for
+from xsagent.apply.run_step import StepRunner
 from xsagent.config import Paths
 from xsagent.errors import CommandError, ConflictError, InputError, XsagentError
+from xsagent.hotplug.relock import relock_rest
 from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb_control import read_control
 from xsagent.observed.switch_alive import wait_for_switch
@@ -82,10 +85,10 @@ def apply_control(host: Host, desired: DesiredControl, decide: Decide) -> Contro
 
 def _require_done(outcome: Outcome, host: Host) -> None:
     match outcome:
-        case RolledBack(cause=cause):
-            raise ControlRefusedError(f"{cause}; the switch is as it was before")
-        case Stuck(cause=cause, left=left):
-            raise ControlRefusedError(f"{cause}; and {len(left)} steps of the way back failed, run it again")
+        case RolledBack():
+            raise ControlRefusedError(outcome.tell("the switch"))
+        case Stuck():
+            raise ControlRefusedError(outcome.tell())
         case Unverified(reason=reason):
             host.logger.warning("keep_unverified", reason=reason)
         case Applied():
@@ -101,7 +104,11 @@ class _Change:
     observed: SwitchControl
     change: ControlChange
     step: OvsdbStep
+    runner: StepRunner = field(init=False)
     refused_flows: SafetyFlowsStep | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.runner = self.host.runner(0.0)
 
     def run(self) -> Outcome:
         path = self._management_path()
@@ -126,28 +133,34 @@ class _Change:
             if isinstance(done, Executed):
                 ended: Executed | RolledBack | Stuck = done
             else:
-                ended = roll_back(done, self._run_step, self.host.report, journal.give_room)
+                ended = self._roll_back(done, journal)
             if not isinstance(ended, Stuck):
                 journal.commit()
             journal.close()
         if self.refused_flows is not None and isinstance(ended, RolledBack):
-            raise self._flows_refused(self.refused_flows, ended.cause)
-        return self._ended(ended, deadman.unverified)
-
-    @staticmethod
-    def _ended(done: Executed | RolledBack | Stuck, unverified: str | None) -> Outcome:
-        if not isinstance(done, Executed):
-            return done
+            raise self._flows_refused(self.refused_flows, ended)
+        if not isinstance(ended, Executed):
+            return ended
+        unverified = "; ".join(self._relock()) or deadman.unverified
         return Applied() if unverified is None else Unverified(reason=unverified)
 
+    def _roll_back(self, failed: Failed, journal: Journal) -> RolledBack | Stuck:
+        """Take back what was begun, and lock the guests that this leaves unlocked."""
+        with going_back():
+            ended = roll_back(failed, self._run_step, self.host.report, journal.give_room)
+            return replace(ended, lost=(*ended.lost, *self._relock()))
+
+    def _relock(self) -> tuple[str, ...]:
+        return relock_rest(self.host.paths, self.host.settings, self.runner.unlocked)
+
     @staticmethod
-    def _flows_refused(step: SafetyFlowsStep, cause: str) -> FlowsRefusedError:
+    def _flows_refused(step: SafetyFlowsStep, ended: RolledBack) -> FlowsRefusedError:
         flow = step.lines[0] if step.lines else ""
-        return FlowsRefusedError(f"{cause}; the switch is as it was before", bridge=step.bridge, flow=flow)
+        return FlowsRefusedError(ended.tell("the switch"), bridge=step.bridge, flow=flow)
 
     def _run_step(self, step: Step) -> None:
         try:
-            self.host.runner(0.0).run(step)
+            self.runner.run(step)
         except CommandError:
             if isinstance(step, SafetyFlowsStep) and step.lines:
                 self.refused_flows = step

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 if TYPE_CHECKING:
     from dom0 import Dom0
+    from reconfigured_guest import Scene
 
 
 @pytest.fixture
@@ -21,4 +22,13 @@ def dom0() -> Iterator[Dom0]:
     from dom0 import running_dom0  # noqa: PLC0415 - importable from here on
 
     with running_dom0() as running:
+        yield running
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    """A host with management on eth0 and two guests on its bridge, of which one is locked; no daemon, no xenstored."""
+    from reconfigured_guest import running_scene  # noqa: PLC0415 - importable from here on
+
+    with running_scene() as running:
         yield running

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.outcome import RolledBack, Stuck
-from xsagent.errors import ApplyError, ConflictError, DhcpSilentError, NetlinkError, RouteLostError
+from xsagent.errors import (
+    ApplyError,
+    ConflictError,
+    DhcpSilentError,
+    NetlinkError,
+    RouteLostError,
+    UnlockedError,
+)
 from xsagent.plan.steps import FileStep, LinkStep, Plan, StartDhcpStep, Step
 from xsagent.topology.values import DhcpClient
 
@@ -118,6 +125,27 @@ def test_a_route_that_nothing_can_bring_back_is_told_and_does_not_hold_later_run
 
     assert ended == RolledBack(cause="cause", lost=(str(gone),))
     assert recorder.events == ["una"]
+
+
+def test_guests_that_an_undo_leaves_unlocked_do_not_hold_later_runs_up() -> None:
+    """The switch is as it was; who has the guests' flows in hand says what became of them."""
+    recorder = Recorder({"unb": UnlockedError("the locking flows of vif1.0 could not be put right: no")})
+
+    ended = roll_back(Failed(begun=(step("a"), step("b")), cause="cause"), recorder.run, recorder.report)
+
+    assert ended == RolledBack(cause="cause")
+    assert recorder.events == ["una"]
+
+
+def test_what_is_lost_is_told_beside_an_undo_that_fails() -> None:
+    """Stuck or not, a route that is gone is gone."""
+    gone = RouteLostError("the route to 10.0.0.0/8 cannot come back: b is gone")
+    recorder = Recorder({"una": NetlinkError("no"), "unb": gone})
+
+    ended = roll_back(Failed(begun=(step("a"), step("b")), cause="cause"), recorder.run, recorder.report)
+
+    assert isinstance(ended, Stuck)
+    assert ended.lost == (str(gone),)
 
 
 def test_a_journal_that_cannot_be_written_prevents_the_effect() -> None:
