@@ -21,7 +21,6 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.secure_bridge import secure_management_bridge
 from xsagent.plan.settle import settle_undo
 from xsagent.plan.steps import Plan, Step
 from xsagent.topology.concern import concern_of
@@ -129,13 +128,12 @@ MakeHost = Callable[[Paths, Settings, OvsdbConnection], Host]
 def interest_of(desired: Desired) -> Interest:
     """What must be read to compare the host with this desired state."""
     links = desired.topology.links.values()
-    secure = secure_management_bridge(desired)
     return Interest(
         ethtool=frozenset(link.name for link in links if link.features or link.settings),
         sysctls=frozenset(path for link in links for path in link.sysctls),
         files=frozenset(desired.topology.files),
         network_scripts=any(path.startswith(SCRIPTS) for path in desired.topology.files),
-        flows=frozenset() if secure is None else frozenset({secure}),
+        flows=True,
         virtual_functions=desired.virtual_functions,
         switch=concern_of(desired),
         destinations=frozenset(

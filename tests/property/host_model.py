@@ -14,7 +14,7 @@ from typing import Any
 
 from initscripts_model import SCRIPTS, InitscriptsModel
 from kernel_model import new_link
-from switch_model import after_transaction, bond_devices, internal_devices
+from switch_model import after_transaction, bond_devices, carries, internal_devices, live_flows, shown_flows
 
 from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
 from xsagent.topology.values import Bridge, Interface, Resolver, Topology
@@ -64,7 +64,12 @@ class HostModel(InitscriptsModel):
         devices = {name: self.ip_device(name) for name in sorted(names)}
         return Topology(
             bridges={
-                name: replace(bridge, safety_flows=len(self.flows.get(name, ())))
+                name: replace(
+                    bridge,
+                    safety_flows=shown_flows(bridge, self.flows.get(name, ()))
+                    if bridge.fail_mode == "secure"
+                    else None,
+                )
                 for name, bridge in self.bridges.items()
             },
             links=dict(self.links),
@@ -81,6 +86,11 @@ class HostModel(InitscriptsModel):
         """Everything that an undo must bring back, in a form that compares."""
         return {
             "bridges": {name: replace(bridge, safety_flows=None) for name, bridge in self.bridges.items()},
+            "flows": {
+                name: flows
+                for name, bridge in self.bridges.items()
+                if bridge.fail_mode == "secure" and (flows := live_flows(bridge, self.flows.get(name, ())))
+            },
             "links": self.links,
             "addresses": {name: set(items) for name, items in self.addresses.items() if items},
             # a route that came back as onlink leads where it led
@@ -93,6 +103,15 @@ class HostModel(InitscriptsModel):
             "files": {path: text for path, text in self.files.items() if text is not None},
             "resolver": self.resolver,
         }
+
+    def lets_through(self, device: str) -> bool:
+        """Whether the switch carries what an IP device sends and gets; True for what is on no bridge with a NIC."""
+        for name, bridge in self.bridges.items():
+            interfaces = [item for port in bridge.ports.values() for item in port.interfaces]
+            nics = [item for item in interfaces if item.startswith("eth") and item in self.links]
+            if device in bridge.ports and nics:
+                return carries(bridge, device, self.links[device].mac, self.flows.get(name, ()), nics)
+        return True
 
     def run(self, step: Any) -> None:
         """Have the effect of one step."""
@@ -109,6 +128,8 @@ class HostModel(InitscriptsModel):
     def _run_SafetyFlowsStep(self, step: Any) -> None:
         if step.bridge not in self.bridges:
             raise NetlinkError(f"no bridge {step.bridge} to put flows on")
+        if live_flows(self.bridges[step.bridge], step.lines) != set(step.lines):
+            raise NetlinkError(f"a flow names a port that {step.bridge} does not have")
         self.flows[step.bridge] = step.lines
 
     def _run_VirtualFunctionsStep(self, step: Any) -> None:
@@ -159,6 +180,9 @@ class HostModel(InitscriptsModel):
             old_row, new_row = before.get(name), self.bridges.get(name)
             if new_row is None or old_row is None or old_row.fail_mode != new_row.fail_mode:
                 del self.flows[name]
+            else:
+                # a port that leaves and comes back has another number
+                self.flows[name] = tuple(line for line in self.flows[name] if line in live_flows(new_row, [line]))
         for interface in self._interfaces():
             if isinstance(interface.mtu_request, int) and interface.name in self.links:
                 self.set_mtu(interface.name, interface.mtu_request)

@@ -6,7 +6,7 @@ from typing import Any
 
 from strategies import Event, NicState, Scenario
 
-from xsagent.model.records import Bond, Network, Pif, Ref, Vlan
+from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Vlan
 from xsagent.model.snapshot import Snapshot
 
 _NIC = NicState(up=False, mtu=1500, carrier=True, address=False, gro=True)
@@ -110,3 +110,43 @@ NETWORK_THAT_CHANGES_ITS_NIC = Scenario(
     foreign_bridge=False,
 )
 """The NIC that had the network before is on its bridge still."""
+
+
+def _secure_pool() -> Snapshot:
+    """bond0 over eth0 and eth1, and two VLANs that are still on eth0; management is on one of them."""
+    bond, beside, below = Ref("bond"), Ref("vlan-0"), Ref("vlan-1")
+    fields = {"ip_mode": "Static", "ip": "10.5.0.15", "netmask": "255.255.255.0", "gateway": "10.5.0.1"}
+    pifs = (
+        _pif("pif-0-bond", "bond0", bond=bond),
+        _pif("pif-1-nic", "eth0", physical=True, member_of=bond, vlans_on=(beside, below)),
+        _pif("pif-2-nic", "eth1", physical=True, member_of=bond),
+        _pif("pif-3-vlan", "eth0", vlan=1, vlan_record=beside),
+        _pif("pif-4-vlan", "eth0", vlan=5, vlan_record=below, management=True, **fields),
+    )
+    vlans = {
+        ref: Vlan(ref=ref, uuid=ref, carrier=pifs[1].ref, pif=pif.ref, tag=pif.vlan or 0)
+        for ref, pif in zip((beside, below), pifs[3:], strict=True)
+    }
+    return Snapshot(
+        source="xapi",
+        pool=Pool(ref=Ref("pool"), other_config={"vswitch-controller-fail-mode": "secure"}),
+        pifs={pif.ref: pif for pif in pifs},
+        networks=_networks(pifs, "xapi0", "xenbr0", "xenbr1", "xapi1", "xapi5"),
+        bonds={bond: Bond(ref=bond, uuid=bond, pif=pifs[0].ref, members=(pifs[1].ref, pifs[2].ref))},
+        vlans=vlans,
+    )
+
+
+SECURE_VLAN_BESIDE_MANAGEMENT = Scenario(
+    snapshot=_secure_pool(),
+    nics=(_NIC, _NIC),
+    events=(
+        Event(what="up", first=4),
+        Event(what="move vlan", first=0, second=0),
+        Event(what="up", first=3),
+        Event(what="up", first=1),
+        Event(what="up", first=4, becoming_management=True),
+    ),
+    foreign_bridge=False,
+)
+"""Bond.create and back as XAPI does it: management's VLAN moves along with another one, by no word of its own."""

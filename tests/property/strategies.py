@@ -238,7 +238,7 @@ def snapshots(draw: Any) -> Snapshot:
     pool = Pool(
         ref=Ref("pool"),
         igmp_snooping_enabled=draw(st.booleans()),
-        other_config={"vswitch-controller-fail-mode": "secure"} if draw(st.integers(0, 9)) == 0 else {},
+        other_config={"vswitch-controller-fail-mode": "secure"} if draw(st.integers(0, 3)) == 0 else {},
     )
     tables = {entry.name: getattr(records, entry.name) for entry in dataclasses.fields(records)}
     return Snapshot(source="xapi", pool=draw(st.sampled_from([pool, pool, None])), **tables)

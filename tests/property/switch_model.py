@@ -5,7 +5,8 @@ Knows OVSDB's rules and nothing of xsagent's plan/ or desired/: operations are t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,38 @@ def bond_devices(bridges: Mapping[str, Bridge]) -> dict[str, str]:
         for port in bridge.ports.values()
         if port.bond_fake_iface is True and len(port.interfaces) > 1
     }
+
+
+_END = re.compile(r"(in_port|output)[=:]([^,\s]+)")
+
+
+def live_flows(bridge: Bridge, lines: Iterable[str]) -> set[str]:
+    """Flows whose ports the bridge has: one that names a port which is gone carries nothing."""
+    interfaces = {name for port in bridge.ports.values() for name in port.interfaces}
+    return {line for line in lines if {end for _, end in _END.findall(line)} <= {*interfaces, "LOCAL"}}
+
+
+def shown_flows(bridge: Bridge, lines: Iterable[str]) -> tuple[str, ...]:
+    """Flows as the switch shows them: a port that is gone by its number."""
+    live = live_flows(bridge, lines)
+    return tuple(line if line in live else _END.sub(r"\1=9", line) for line in lines)
+
+
+def carries(bridge: Bridge, device: str, mac: object, lines: Iterable[str], nics: Iterable[str]) -> bool:
+    """Whether frames of an IP device get out and answers to it come in, each through one of the NICs at least."""
+    if bridge.fail_mode != "secure":
+        return True
+    port = bridge.ports[device]
+    end = "LOCAL" if device == bridge.name else device
+    to_device = "LOCAL" if device == bridge.name else f"output:{device}"
+    tag = f"dl_vlan={port.tag}" if isinstance(port.tag, int) else ""
+    parts = [set(re.split(r"[,\s]+", line.replace("actions=", ""))) for line in live_flows(bridge, lines)]
+    goes_out = any({f"in_port={end}", f"dl_src={mac}"} <= flow and {"arp", "icmp6"}.isdisjoint(flow) for flow in parts)
+    inbound = [flow for flow in parts if to_device in flow and any("dl_vlan=" in p for p in flow) == bool(tag)]
+    inbound = [flow for flow in inbound if not tag or tag in flow]
+    found = {nic for nic in nics for flow in inbound if {f"in_port={nic}", f"dl_dst={mac}"} <= flow}
+    asked = {nic for nic in nics for flow in inbound if {f"in_port={nic}", "arp", "arp_op=1"} <= flow}
+    return goes_out and bool(found & asked)
 
 
 def _check_relied(relied: Any, bridges: Mapping[str, Bridge]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from host_model import HostModel, parts
-from hypothesis import given
+from hypothesis import example, given
+from pinned import SECURE_VLAN_BESIDE_MANAGEMENT
 from strategies import SCENARIOS, Scenario
 from tally import TALLY
 from walk import Attempt, FaultyRun, Killed, assert_same, assert_undone, hosts, run_plan, settler, undo, walk
@@ -29,6 +30,7 @@ BOOT = "boot-1"
 
 
 @hosts()
+@example(SECURE_VLAN_BESIDE_MANAGEMENT)
 @given(SCENARIOS)
 def test_the_undo_of_any_prefix_brings_back_the_state(scenario: Scenario) -> None:
     """Rule 5: every step has an undo, and they are exact in every combination that can arise."""
@@ -149,7 +151,7 @@ def _recover(entries: JournalEntries, model: HostModel, run: RunStep) -> object:
         return model.observe(frozenset(desired.topology.files))
 
     options = PlanOptions(keep_ports=False, refused_features=model.refused, refused_settings=model.refused_settings)
-    return recover(entries, BOOT, observe, run, _quiet, lambda _: True, options)
+    return recover(entries, BOOT, observe, run, _quiet, lambda _: True, options, settler(model))
 
 
 def _places(attempt: Attempt) -> Iterator[tuple[int, int]]:

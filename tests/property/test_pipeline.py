@@ -11,6 +11,7 @@ from pinned import (
     BOND_THAT_KEEPS_ONE_MEMBER,
     MEMBER_THAT_VANISHES,
     NETWORK_THAT_CHANGES_ITS_NIC,
+    SECURE_VLAN_BESIDE_MANAGEMENT,
     VLAN_DOWN_BY_HAND,
 )
 from strategies import SCENARIOS, Scenario
@@ -81,6 +82,29 @@ def test_a_recorded_member_is_in_its_bond_whether_it_is_there_or_not(scenario: S
         for name, bridge in attempt.desired.topology.bridges.items():
             for port in bridge.ports.values():
                 assert port.interfaces.keys() == after.bridges[name].ports[port.name].interfaces.keys()
+
+
+@hosts()
+@example(SECURE_VLAN_BESIDE_MANAGEMENT)
+@given(SCENARIOS)
+def test_a_secure_bridge_carries_management_after_every_operation(scenario: Scenario) -> None:
+    """Also where management only moves along, or stands by, while another PIF comes up."""
+    for attempt in walk(scenario):
+        after = attempt.start.copy()
+        run_plan(attempt.plan, after)
+        device = management_device(attempt)
+        wanted = attempt.desired.management
+
+        assert wanted is None or after.lets_through(wanted.device), attempt.event
+        if device is not None and attempt.start.lets_through(device):
+            TALLY["management kept reachable"] += 1
+            assert after.lets_through(device), attempt.event
+
+
+def management_device(attempt: Attempt) -> str | None:
+    """The device of the management PIF as the records have it, where it is on a bridge before and after."""
+    pif = attempt.world.snapshot.management_pif()
+    return None if pif is None else attempt.world.snapshot.bridge_of(pif)
 
 
 @hosts()

@@ -14,7 +14,6 @@ from xsagent.apply.outcome import Applied, RolledBack, Stuck
 from xsagent.errors import XsagentError
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.settle import settle_undo
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import Topology
 
@@ -35,18 +34,16 @@ def recover(
         boot: id of the present boot; after a reboot only files are restored.
         reachable: whether the desired gateway answers; asked only when the run was under the deadman.
         options: what the planner is told.
-        settle: reduces the undo of a run that left no word of what it wanted to what is still to do.
+        settle: reduces the undo to what is still to do.
     """
     same_boot = boot == entries.boot
     if same_boot and entries.desired is not None:
         observed = observe(entries.desired)
         if _verifies(entries.desired, observed, options) and (not entries.armed or reachable(entries.desired)):
             return Applied(changed=False)
-        undo = settle_undo(entries.undo_steps(boot), observed.bridges)
-    else:
-        undo = tuple(settle(entries.undo_steps(boot)) if same_boot else entries.undo_steps(boot))
+    undo = entries.undo_steps(boot)
     cause = f"an earlier run ({entries.operation or 'unknown'}) was interrupted"
-    return run_undo(undo, cause, run_step, report)
+    return run_undo(settle(undo) if same_boot else undo, cause, run_step, report)
 
 
 def _verifies(desired: Desired, observed: Topology, options: PlanOptions) -> bool:

@@ -68,6 +68,7 @@ def everything_planned_with(topology: Topology) -> Interest:
         sysctls=frozenset(f"ipv6/conf/{device}/{name}" for device in devices for name in IPV6_SYSCTLS),
         files=frozenset({SYSCONFIG_NETWORK}),
         network_scripts=True,
+        flows=True,
         virtual_functions=frozenset(nics),
     )
 

@@ -201,6 +201,6 @@ def _interest_of_all(wanted: tuple[Wanted, ...]) -> Interest:
         sysctls=frozenset().union(*(one.sysctls for one in interests)),
         files=frozenset().union(*(one.files for one in interests)),
         network_scripts=any(one.network_scripts for one in interests),
-        flows=frozenset().union(*(one.flows for one in interests)),
+        flows=any(one.flows for one in interests),
         virtual_functions=frozenset().union(*(one.virtual_functions for one in interests)),
     )

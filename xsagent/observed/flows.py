@@ -1,22 +1,29 @@
-"""ovs-ofctl -> how many flows with one cookie a bridge holds. Reads only, one child program a bridge.
+"""ovs-ofctl -> the flows with one cookie that a bridge holds. Reads only, one child program a bridge.
 
-Asked only where it decides something: on a secure bridge below management (observed/host.py).
+Asked only where it decides something: on a secure bridge (observed/host.py, reconcile/control.py).
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from xsagent.errors import CommandError
 from xsagent.ofctl import run_ofctl
 
 _DEADLINE_S = 5
+_HEAD = re.compile(r"cookie=\w+, *(?:table=0, *)?")
 
 
-def count_flows(rundir: Path, bridge: str, cookie: int) -> int | None:
-    """Number of flows with this cookie; None when the switch does not say (it is dead, the bridge is new)."""
+def read_flow_lines(rundir: Path, bridge: str, cookie: int) -> tuple[str, ...] | None:
+    """The flows with this cookie, ports by name, without the cookie; None when the switch does not say.
+
+    It does not where it is dead or the bridge is new.
+    """
+    words = ["--names", "--no-stats", "dump-flows"]
     try:
-        done = run_ofctl(rundir, bridge, ["--no-stats", "dump-flows"], [f"cookie={cookie:#x}/-1"], _DEADLINE_S)
+        done = run_ofctl(rundir, bridge, words, [f"cookie={cookie:#x}/-1"], _DEADLINE_S)
     except CommandError:
         return None
-    return sum("actions=" in line for line in done.stdout.splitlines())
+    lines = (line.strip() for line in done.stdout.splitlines())
+    return tuple(sorted(_HEAD.sub("", line, count=1) for line in lines if "actions=" in line))

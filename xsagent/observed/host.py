@@ -19,7 +19,7 @@ from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.resolver import read_resolver
 from xsagent.topology.concern import SwitchConcern, devices_of
-from xsagent.topology.values import SAFETY_COOKIE, Bridge, IpNetwork, Topology
+from xsagent.topology.values import SAFETY_COOKIE, SECURE, Bridge, IpNetwork, Topology
 
 _SCRIPTS: Final = ("ifcfg-*", "route-*", "route6-*")
 
@@ -33,7 +33,7 @@ class Interest:
         sysctls: paths below /proc/sys/net.
         files: absolute paths without root prefix.
         network_scripts: whether all devices' ifcfg and route files matter.
-        flows: real bridges whose safety flows are counted (a child program each, so only where they matter).
+        flows: whether safety flows of secure bridges that `switch` is about matter (a child program for each).
         virtual_functions: NICs whose sriov_numvfs matters.
         switch: ports, interfaces and netdevs that matter; None: all of them.
         destinations: of wanted routes: a netdev that is on such a subnet matters, it would lose it.
@@ -44,7 +44,7 @@ class Interest:
     sysctls: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
     network_scripts: bool = False
-    flows: frozenset[str] = frozenset()
+    flows: bool = False
     virtual_functions: frozenset[str] = frozenset()
     switch: SwitchConcern | None = None
     destinations: frozenset[IpNetwork] = frozenset()
@@ -67,7 +67,7 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
     dump = _dump_kernel(paths, interest, bridges)
     links = read_links(dump, sysfs=paths.sys, proc=paths.proc, ethtool=interest.ethtool, sysctls=interest.sysctls)
     return Topology(
-        bridges=_with_flows(paths, bridges, interest.flows),
+        bridges=_with_flows(paths, bridges, interest),
         links={
             name: replace(link, virtual_functions=read_virtual_functions(paths.sys, name))
             if name in interest.virtual_functions
@@ -80,14 +80,20 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
     )
 
 
-def _with_flows(paths: Paths, bridges: Mapping[str, Bridge], asked: frozenset[str]) -> Mapping[str, Bridge]:
-    """The bridges, those that were asked for with the number of their safety flows."""
-    if asked.isdisjoint(bridges):
+def _with_flows(paths: Paths, bridges: Mapping[str, Bridge], interest: Interest) -> Mapping[str, Bridge]:
+    """The bridges, secure ones with their safety flows where these are asked for."""
+    names = interest.switch.names if interest.switch is not None else bridges.keys()
+    asked = {
+        name
+        for name, bridge in bridges.items()
+        if interest.flows and bridge.fail_mode == SECURE and (bridge.ports or name in names)
+    }
+    if not asked:
         return bridges
-    from xsagent.observed.flows import count_flows  # noqa: PLC0415 - few hosts have a secure bridge below management
+    from xsagent.observed.flows import read_flow_lines  # noqa: PLC0415 - few hosts have a secure bridge
 
     return {
-        name: replace(bridge, safety_flows=count_flows(paths.ovs_rundir, name, SAFETY_COOKIE))
+        name: replace(bridge, safety_flows=read_flow_lines(paths.ovs_rundir, name, SAFETY_COOKIE))
         if name in asked
         else bridge
         for name, bridge in bridges.items()

@@ -35,7 +35,7 @@ from xsagent.plan.remade import (
     widen_riders_again,
     without_devices,
 )
-from xsagent.plan.secure_bridge import build_safety_flows
+from xsagent.plan.secure_bridge import restore_safety_flows, safety_steps
 from xsagent.plan.steps import (
     IfupStep,
     IgmpQueryStep,
@@ -45,7 +45,6 @@ from xsagent.plan.steps import (
     Relied,
     ResolverStep,
     RouteStep,
-    SafetyFlowsStep,
     Step,
     SysctlStep,
     UpdateIssueStep,
@@ -76,7 +75,6 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     cleared = without_left_out(observed, left_out)
     phases = Phases()
     phases.switch += _switch_steps(present, observed, operations, relied, narrowed)
-    phases.switch += _safety_steps(present, observed, phases.switch)
     phases.before += _virtual_function_steps(present, observed)
     phases.after += _query_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
@@ -106,10 +104,12 @@ def _switch_steps(
     relied: tuple[Relied, ...],
     narrowed: Narrowed,
 ) -> list[Step]:
-    if not operations:
-        return []
     bridges = apply_operations(operations, observed.bridges)
-    undo: list[Step] = [OvsdbStep(operations=invert_operations(operations, observed.bridges))]
+    safety = safety_steps(desired, observed, bridges)
+    restored = restore_safety_flows(observed.bridges, bridges, safety)
+    if not operations:
+        return [replace(step, undo=tuple(undo for undo in restored if undo.bridge == step.bridge)) for step in safety]
+    undo: list[Step] = [OvsdbStep(operations=invert_operations(operations, observed.bridges)), *restored]
     lost = lost_devices(observed.bridges, bridges)
     for name in sorted(lost):
         undo += [*restore_link(name, observed), *restore_ip(name, observed)]
@@ -131,30 +131,9 @@ def _switch_steps(
             reason="the switch's configuration",
             required=not only_narrows(operations, narrowed),
             undo=tuple(undo),
-        )
-    ]
-
-
-def _safety_steps(desired: Desired, observed: Topology, switch: list[Step]) -> list[Step]:
-    """Safety flows where they are not whole, and after each transaction on their bridge that may flush them."""
-    wanted = build_safety_flows(desired)
-    if wanted is None:
-        return []
-    present = observed.bridges.get(wanted.bridge)
-    if not switch and present is not None and present.safety_flows == len(wanted.lines):
-        return []
-    # an undo of the transaction flushes them again, or keeps a bridge that had them before
-    undo: tuple[Step, ...] = ()
-    if present is None or not present.safety_flows:
-        undo = (SafetyFlowsStep(bridge=wanted.bridge, lines=(), required=False),)
-    return [
-        SafetyFlowsStep(
-            bridge=wanted.bridge,
-            lines=wanted.lines,
-            management=True,
-            reason="a secure bridge forwards nothing by itself",
-            undo=undo,
-        )
+        ),
+        # taken back with the transaction, which may flush them again
+        *safety,
     ]
 
 

@@ -1,23 +1,29 @@
-"""Desired -> the flows that keep management reachable on a bridge that forwards nothing by itself. Pure.
+"""Management's path x the bridges -> the flows that keep it reachable where a bridge forwards nothing by itself. Pure.
 
 A change of fail_mode or of controllers flushes all flows, so these go in right after the transaction, as one bundle
-(features.md section 11). Matches are those of the peers, with IPv6's neighbour discovery added; ports go by name, since
-numbers are known only to the switch; the cookie is ours, so that they can be counted and replaced without touching a
-controller's.
+(features.md section 11), and after the transaction that takes it back. Matches are those of the peers, with IPv6's
+neighbour discovery added; ports go by name, since numbers are known only to the switch; the cookie is ours, so that
+they can be told from a controller's. Those a controller installs again when it connects again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from xsagent.topology.desired import Desired
-from xsagent.topology.values import Bridge, Port
+from xsagent.plan.steps import SafetyFlowsStep
+from xsagent.topology.desired import Desired, ManagementPath
+from xsagent.topology.values import SECURE, Bridge, Interface, ObjectKey, ObjectKind, Port, Topology
 
-SECURE = "secure"
-_NEIGHBOUR_TYPES = (134, 135, 136)
+_NEIGHBOUR_TYPES: Final = (134, 135, 136)
 """Router advertisement, neighbour solicitation, neighbour advertisement (RFC 4861)."""
-_HEAD = "priority=0,idle_timeout=0"
+_UNTAGGED: Final = "priority=0"
+_TAGGED: Final = "priority=1"
+"""Above those for frames without a tag, which match all frames: both are there while management moves."""
+_LOCAL: Final = "LOCAL"
+_END: Final = re.compile(r"(?:in_port=|output:)([^,\s]+)|actions=(LOCAL)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,56 +34,166 @@ class SafetyFlows:
     lines: tuple[str, ...]
 
 
-def secure_management_bridge(desired: Desired) -> str | None:
-    """The real bridge below management, when it is to be secure; None otherwise."""
-    flows = build_safety_flows(desired)
-    return flows.bridge if flows is not None else None
+def build_safety_flows(management: ManagementPath | None, bridges: Mapping[str, Bridge]) -> SafetyFlows | None:
+    """The flows that management needs on these bridges; None where it is on no secure one, or its MAC is not known.
 
-
-def build_safety_flows(desired: Desired) -> SafetyFlows | None:
-    """The flows that this desired state needs; None where management is on no secure bridge."""
-    if desired.management is None:
+    Args:
+        management: its `ports` are the NICs that lead there; others of the bridge do not count.
+        bridges: as the switch will have them.
+    """
+    if management is None:
         return None
-    device = desired.management.device
-    for bridge in desired.topology.bridges.values():
+    device = management.device
+    for bridge in bridges.values():
         own = bridge.ports.get(device)
         if bridge.fail_mode != SECURE or own is None:
             continue
+        nics = _nics(bridge, management)
         if device == bridge.name and isinstance(bridge.hwaddr, str):
-            return SafetyFlows(bridge=bridge.name, lines=tuple(_untagged(bridge, bridge.hwaddr)))
-        if isinstance(own.tag, int):
-            return SafetyFlows(bridge=bridge.name, lines=tuple(_tagged(bridge, own, own.tag)))
+            return SafetyFlows(bridge=bridge.name, lines=tuple(_untagged(bridge.hwaddr, nics)))
+        mac = next((item.mac for item in own.interfaces.values() if isinstance(item.mac, str)), bridge.hwaddr)
+        if isinstance(own.tag, int) and isinstance(mac, str):
+            return SafetyFlows(bridge=bridge.name, lines=tuple(_tagged(own, own.tag, mac, nics)))
     return None
 
 
-def _untagged(bridge: Bridge, mac: str) -> Iterator[str]:
-    nics = _nics(bridge)
+def _untagged(mac: str, nics: Sequence[str]) -> Iterator[str]:
     out = f"output:{nics[0]}" if len(nics) == 1 else "NORMAL"
-    yield f"{_HEAD},arp,in_port=LOCAL,dl_src={mac},actions={out}"
-    yield f"{_HEAD},in_port=LOCAL,dl_src={mac},actions={out}"
+    yield f"{_UNTAGGED},arp,in_port={_LOCAL},dl_src={mac},actions={out}"
+    yield f"{_UNTAGGED},in_port={_LOCAL},dl_src={mac},actions={out}"
     for nic in nics:
-        yield f"{_HEAD},arp,in_port={nic},arp_op=1,actions=LOCAL"
-        yield f"{_HEAD},in_port={nic},dl_dst={mac},actions=LOCAL"
+        yield f"{_UNTAGGED},arp,in_port={nic},arp_op=1,actions={_LOCAL}"
+        yield f"{_UNTAGGED},in_port={nic},dl_dst={mac},actions={_LOCAL}"
         for kind in _NEIGHBOUR_TYPES:
-            yield f"{_HEAD},icmp6,in_port={nic},icmp_type={kind},actions=LOCAL"
+            yield f"{_UNTAGGED},icmp6,in_port={nic},icmp_type={kind},actions={_LOCAL}"
 
 
-def _tagged(bridge: Bridge, own: Port, tag: int) -> Iterator[str]:
+def _tagged(own: Port, tag: int, mac: str, nics: Sequence[str]) -> Iterator[str]:
     """Management on a VLAN (legacy-faults F09): NORMAL puts the tag on, the way back takes it off."""
-    mac = next((item.mac for item in own.interfaces.values() if isinstance(item.mac, str)), bridge.hwaddr)
-    yield f"{_HEAD},in_port={own.name},dl_src={mac},actions=NORMAL"
+    yield f"{_TAGGED},in_port={own.name},dl_src={mac},actions=NORMAL"
     back = f"actions=strip_vlan,output:{own.name}"
-    for nic in _nics(bridge):
-        yield f"{_HEAD},arp,in_port={nic},dl_vlan={tag},arp_op=1,{back}"
-        yield f"{_HEAD},in_port={nic},dl_vlan={tag},dl_dst={mac},{back}"
+    for nic in nics:
+        yield f"{_TAGGED},arp,in_port={nic},dl_vlan={tag},arp_op=1,{back}"
+        yield f"{_TAGGED},in_port={nic},dl_vlan={tag},dl_dst={mac},{back}"
         for kind in _NEIGHBOUR_TYPES:
-            yield f"{_HEAD},icmp6,in_port={nic},dl_vlan={tag},icmp_type={kind},{back}"
+            yield f"{_TAGGED},icmp6,in_port={nic},dl_vlan={tag},icmp_type={kind},{back}"
 
 
-def _nics(bridge: Bridge) -> list[str]:
+def _nics(bridge: Bridge, management: ManagementPath) -> list[str]:
     return sorted(
         name
-        for port in bridge.ports.values()
-        for name, interface in port.interfaces.items()
-        if interface.type != "internal"
+        for name, interface in _interfaces(bridge).items()
+        if interface.type != "internal" and name in management.ports
     )
+
+
+def _interfaces(bridge: Bridge) -> dict[str, Interface]:
+    return {name: interface for port in bridge.ports.values() for name, interface in port.interfaces.items()}
+
+
+# --- what is there, and what is to be ----------------------------------------------------------------------
+
+
+def safety_steps(desired: Desired, observed: Topology, after: Mapping[str, Bridge]) -> list[SafetyFlowsStep]:
+    """Safety flows where they are not as wanted, and after each transaction on their bridge that may flush them.
+
+    Args:
+        desired: names management's path.
+        observed: its bridges have the flows that are there.
+        after: the bridges that the transaction leads to.
+    """
+    path = desired.management
+    if path is not None:
+        # what the switch has no device for has no number that a flow could name
+        path = replace(path, ports=tuple(name for name in path.ports if name in observed.links))
+    wanted = build_safety_flows(path, after)
+    steps: list[SafetyFlowsStep] = []
+    for name, bridge in sorted(after.items()):
+        present = observed.bridges.get(name)
+        lines = present.safety_flows if present is not None else None
+        own = wanted.lines if wanted is not None and wanted.bridge == name else ()
+        lines_after = (*own, *_kept(lines or (), bridge, desired, observed))
+        if bridge.fail_mode != SECURE or not (lines_after or lines):
+            continue
+        if present != bridge or _parts(lines_after) != _parts(lines or ()):
+            steps.append(
+                SafetyFlowsStep(
+                    bridge=name,
+                    lines=lines_after,
+                    management=True,
+                    reason="a secure bridge forwards nothing by itself",
+                )
+            )
+    return steps
+
+
+def restore_safety_flows(
+    observed: Mapping[str, Bridge], after: Mapping[str, Bridge], steps: Sequence[SafetyFlowsStep]
+) -> list[SafetyFlowsStep]:
+    """What brings back the flows that were there, once the bridges are as they were; the undo of transaction and steps.
+
+    Args:
+        observed, after: the bridges before and after the transaction.
+        steps: of `safety_steps`.
+    """
+    replaced = {step.bridge for step in steps}
+    return [
+        SafetyFlowsStep(bridge=name, lines=tuple(line for line in bridge.safety_flows if not _is_dead(line)))
+        for name, bridge in sorted(observed.items())
+        if bridge.safety_flows is not None and (name in replaced or (bridge.safety_flows and after.get(name) != bridge))
+    ]
+
+
+def lines_that_work(lines: Sequence[str], bridge: Bridge) -> tuple[str, ...]:
+    """The lines whose ports the bridge has: a single other one would have the switch refuse all."""
+    interfaces = {name: item for port in bridge.ports.values() for name, item in port.interfaces.items()}
+    return tuple(
+        line for line in lines if all(_is_there(interfaces.get(name)) for name in _ends(line) if name != _LOCAL)
+    )
+
+
+def _is_there(interface: Interface | None) -> bool:
+    """Whether a flow can name it: a row whose device is not there has no number, one that was just made none yet."""
+    return interface is not None and (interface.ofport is None or interface.ofport > 0)
+
+
+def _kept(lines: Sequence[str], bridge: Bridge, desired: Desired, observed: Topology) -> list[str]:
+    """Flows of another device, which has had management: they stay while it has a configuration (both paths are up)."""
+    before = observed.bridges.get(bridge.name)
+    gone = set[str]() if before is None else _interfaces(before).keys() - _interfaces(bridge).keys()
+    kept: list[str] = []
+    for line in lines:
+        device = _device_of(line, bridge.name)
+        is_own = desired.management is not None and device == desired.management.device
+        if not (is_own or _is_dead(line) or gone.intersection(_ends(line)) or _gives_up(device, desired.topology)):
+            kept.append(line)
+    return kept
+
+
+def _gives_up(device: str, wanted: Topology) -> bool:
+    keys = {ObjectKey(kind=kind, name=device) for kind in (ObjectKind.BRIDGE, ObjectKind.IP_DEVICE)}
+    spoken = wanted.ip_devices.get(device)
+    return bool(keys & wanted.absent) or (
+        spoken is not None and not spoken.routes_only and (spoken.ipv4_mode, spoken.ipv6_mode) == ("none", "none")
+    )
+
+
+def _ends(line: str) -> list[str]:
+    """Ports that a flow comes from and goes to by name, in this order."""
+    return [match[1] or match[2] for match in _END.finditer(line.replace('"', ""))]
+
+
+def _is_dead(line: str) -> bool:
+    """Whether a port of it is gone: the switch shows that one by its number."""
+    return any(end.isdigit() for end in _ends(line))
+
+
+def _device_of(line: str, bridge: str) -> str:
+    """The IP device that a flow is for: of two ends the one that is no NIC."""
+    ends = _ends(line)
+    return bridge if _LOCAL in ends else ends[-1]
+
+
+def _parts(lines: Sequence[str]) -> set[frozenset[str]]:
+    """Flows as their parts: the switch shows them in an order of its own."""
+    return {frozenset(re.split(r"[,\s]+", line.replace('"', ""))) for line in lines}

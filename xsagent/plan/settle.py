@@ -1,7 +1,8 @@
 """Undo steps of a run that died x the bridges as they are -> the undo that is still to do. Pure.
 
 An OVSDB transaction happened wholly or not at all, and the dead run cannot say which: an operation of the undo whose
-work is done already, or whose object never came to be, is left out.
+work is done already, or whose object never came to be, is left out; so is a flow whose port is no longer there, which
+would keep all others out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from xsagent.plan.ovsdb_model import apply_operation, find_interface, find_row
+from xsagent.plan.secure_bridge import lines_that_work
 from xsagent.plan.steps import (
     AddInterface,
     AddPort,
@@ -20,6 +22,7 @@ from xsagent.plan.steps import (
     OvsdbOperation,
     OvsdbStep,
     RemoveInterface,
+    SafetyFlowsStep,
     SetColumns,
     SetKeys,
     SetMirror,
@@ -29,28 +32,24 @@ from xsagent.topology.values import Bridge
 
 
 def settle_undo(undo: Sequence[Step], bridges: Mapping[str, Bridge]) -> tuple[Step, ...]:
-    """The undo steps, their OVSDB operations reduced to those that still apply."""
+    """The undo steps, their OVSDB operations and flows reduced to those that apply after the steps before them."""
     settled: list[Step] = []
-    for step in undo:
-        if not isinstance(step, OvsdbStep):
-            settled.append(step)
-            continue
-        operations = _settle_operations(step.operations, bridges)
-        if operations:
-            settled.append(replace(step, operations=operations, relied=()))
-    return tuple(settled)
-
-
-def _settle_operations(
-    operations: Sequence[OvsdbOperation], bridges: Mapping[str, Bridge]
-) -> tuple[OvsdbOperation, ...]:
-    kept: list[OvsdbOperation] = []
     present = dict(bridges)
-    for operation in operations:
-        if _applies(operation, present):
-            kept.append(operation)
-            present = apply_operation(operation, present)
-    return tuple(kept)
+    for step in undo:
+        if isinstance(step, OvsdbStep):
+            operations: list[OvsdbOperation] = []
+            for operation in step.operations:
+                if _applies(operation, present):
+                    operations.append(operation)
+                    present = apply_operation(operation, present)
+            if operations:
+                settled.append(replace(step, operations=tuple(operations), relied=()))
+        elif isinstance(step, SafetyFlowsStep):
+            if step.bridge in present:
+                settled.append(replace(step, lines=lines_that_work(step.lines, present[step.bridge])))
+        else:
+            settled.append(step)
+    return tuple(settled)
 
 
 def _applies(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> bool:

@@ -22,18 +22,19 @@ from xsagent.apply.run_step import StepRunner
 from xsagent.config import Paths
 from xsagent.errors import CommandError, ConflictError, InputError, XsagentError
 from xsagent.hotplug.relock import relock_rest
+from xsagent.observed.flows import read_flow_lines
 from xsagent.observed.host import Interest, observe_host
 from xsagent.observed.ovsdb_control import read_control
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.plan.manager import ControlChange
 from xsagent.plan.manager_ca import BOOTSTRAPPED_CA, KEPT_CA, ca_steps, is_kept_ca_done
-from xsagent.plan.secure_bridge import SECURE, build_safety_flows
+from xsagent.plan.secure_bridge import build_safety_flows
 from xsagent.plan.steps import FileStep, OvsdbStep, Plan, SafetyFlowsStep, SetColumns, Step
 from xsagent.planning import Host
 from xsagent.sources.host_files import is_high_availability_running, read_boot_id, read_mac
 from xsagent.topology.control import DesiredControl, ManagerState, SwitchControl
 from xsagent.topology.desired import Desired, ManagementPath
-from xsagent.topology.values import Bridge, Topology
+from xsagent.topology.values import SAFETY_COOKIE, SECURE, Bridge, Topology
 
 _READ_S: Final = 20.0
 _CONFLICTS: Final = 5
@@ -115,7 +116,8 @@ class _Change:
         present = observe_host(self.host.paths, None, Interest(), time.monotonic() + _READ_S) if path else Topology()
         deadman_desired = self._with_gateways(path, present)
         deadman = arm_deadman(deadman_desired, present, self.host.paths, self._window(present))
-        plan = Plan(steps=(*_ca_steps(self.host.paths, self.change), self.step, *self._safety_steps(path)))
+        step = self._with_flows_back(path)
+        plan = Plan(steps=(*_ca_steps(self.host.paths, self.change), step, *self._safety_steps(path)))
         journal = Journal(
             directory=self.host.paths.state_dir,
             boot=read_boot_id(self.host.paths),
@@ -186,6 +188,15 @@ class _Change:
         high_availability = is_high_availability_running(self.host.paths)
         return compute_window(self.host.settings.deadman_s, dhcp=dhcp, high_availability=high_availability)
 
+    def _with_flows_back(self, bridge: Bridge | None) -> OvsdbStep:
+        """The transaction, with an undo that puts back the safety flows which it and its inverse flush."""
+        if bridge is None or bridge.fail_mode != SECURE:
+            return self.step
+        lines = read_flow_lines(self.host.paths.ovs_rundir, bridge.name, SAFETY_COOKIE)
+        if not lines:
+            return self.step
+        return replace(self.step, undo=(*self.step.undo, SafetyFlowsStep(bridge=bridge.name, lines=lines)))
+
     def _safety_steps(self, bridge: Bridge | None) -> tuple[SafetyFlowsStep, ...]:
         """The flows that let management through, where its bridge is secure after the change."""
         if bridge is None or _fail_mode_after(bridge, self.step) != SECURE:
@@ -200,8 +211,8 @@ class _Change:
         own = ports[device]
         ports[device] = replace(own, interfaces={name: replace(i, mac=mac) for name, i in own.interfaces.items()})
         shown = replace(bridge, ports=ports, fail_mode=SECURE, hwaddr=mac)
-        path = ManagementPath(device=device)
-        flows = build_safety_flows(Desired(topology=Topology(bridges={bridge.name: shown}), management=path))
+        nics = tuple(name for port in ports.values() for name in port.interfaces)
+        flows = build_safety_flows(ManagementPath(device=device, ports=nics), {bridge.name: shown})
         if flows is None:
             self.host.logger.warning("pass_over_safety_flows", subject=bridge.name, reason="its MAC is not known")
             return ()

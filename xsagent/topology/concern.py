@@ -46,7 +46,7 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
     names |= {*topology.bridges, *topology.links, *topology.ip_devices, *(key.name for key in topology.absent)}
     names |= desired.virtual_functions | desired.riders.keys()
     if desired.management is not None:
-        names.add(desired.management.device)
+        names |= {desired.management.device, *desired.management.ports}
     dropped = {key.name for key in topology.absent if key.kind is ObjectKind.BRIDGE}
     return SwitchConcern(
         names=frozenset(names),

@@ -106,7 +106,7 @@ class Bridge:
         ports: by name; includes the bridge's own internal port and VLAN bridges' ports. A desired Bridge lists
             the ports it speaks about; others' stay.
         controllers: targets of its Controller rows (observed only).
-        safety_flows: number of flows with our safety cookie (observed only; None: not read).
+        safety_flows: flows with our safety cookie, as the switch shows them (observed only; None: not read).
         extra: as Interface.extra; rows referred to (Controller, Mirror, NetFlow ...) nested under their column.
     """
 
@@ -119,7 +119,7 @@ class Bridge:
     other_config: Keys = field(default_factory=dict)
     external_ids: Keys = field(default_factory=dict)
     controllers: tuple[str, ...] = ()
-    safety_flows: int | None = None
+    safety_flows: tuple[str, ...] | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -160,6 +160,8 @@ class Link:
     virtual_functions: int | None = None
 
 
+SECURE: Final = "secure"
+"""Bridge.fail_mode: without a controller it forwards nothing by itself."""
 SAFETY_COOKIE: Final = 0x7873
 """Cookie of the flows that keep management reachable on a secure bridge (features.md section 11)."""
 

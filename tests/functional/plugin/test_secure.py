@@ -138,6 +138,30 @@ def test_a_whole_reset_is_taken_back(host: PluginHost) -> None:
     assert host.path(CACERT).read_text() == trusted
 
 
+def test_safety_flows_that_were_there_come_back_with_what_is_taken_back(host: PluginHost) -> None:
+    """The transaction flushes them on the way there, and again on the way back."""
+    host.set_network("xenbr0", **SECURE)
+    host.update()
+    before = safety_flows(host)
+    host.vsctl("set-controller", "xenbr0", "tcp:127.0.0.1:6653")
+    host.sandbox.run(["ovs-ofctl", "add-flows", "xenbr0", "-"], input_text="\n".join(before))
+    marker = host.path("refused")
+    once = f'case "$*" in *add-flows*) [ -e {marker} ] || {{ touch {marker}; exit 1; }};; esac\n'
+    replace_ofctl(host, once + 'exec /usr/bin/ovs-ofctl "$@"\n')
+
+    assert host.answer("emergency_reset")["Status"] == "Failure"
+
+    assert host.vsctl("get-controller", "xenbr0") == "tcp:127.0.0.1:6653"
+    assert safety_flows(host) == before
+    assert ping(host)
+
+
+def safety_flows(host: PluginHost) -> list[str]:
+    """The flows with our cookie on management's bridge."""
+    done = host.sandbox.run(["/usr/bin/ovs-ofctl", "--no-stats", "dump-flows", "xenbr0", "cookie=0x7873/-1"])
+    return sorted(line.strip() for line in done.stdout.splitlines() if "actions=" in line)
+
+
 def test_a_database_that_changes_meanwhile_is_planned_for_anew(host: PluginHost) -> None:
     """A bridge that came after the look is reset with the others: nothing is done on what is no longer so."""
     host.update_marks()

@@ -133,3 +133,33 @@ def test_xapi_makes_a_bond_and_destroys_it_under_vlans_and_guests(management: st
         assert vsctl(host.sandbox, "get", "Port", plain.vif, "_uuid") == row
         assert reaches(tagged, 100)
         assert_up(host)
+
+
+@pytest.mark.parametrize("management", sorted(PLACES))
+def test_a_secure_pool_is_heard_after_each_call_of_a_bond_s_making_and_destroying(management: str) -> None:
+    """Management is below the VLAN that is moved first, moves along with it, and then by a call of its own."""
+    place = PLACES[management]
+    records = records_for(place)
+    records.pool["other_config"]["vswitch-controller-fail-mode"] = "secure"
+    with XapiHost(records, segments=SEGMENTS) as host:
+        trunk = Trunk(host.sandbox, UNTAGGED)
+        for tag in (100, 200):
+            trunk.carry(tag, f"{GATEWAYS[tag]}/24")
+        for pif in records.classes["PIF"].values():
+            host.up(pif, "--no-deadman")
+        far = host.sandbox.far("other") if place.gateway == ELSEWHERE else trunk.far
+
+        def assert_heard(said: str) -> None:
+            far.run(["ip", "neighbour", "flush", "all"])
+            assert far.run([*PING, place.address], check=False).returncode == 0, said
+            ours = [name for name in bridges(host.sandbox) if vsctl(host.sandbox, "br-to-parent", name) == name]
+            assert {vsctl(host.sandbox, "get-fail-mode", name) for name in ours} == {"secure"}, said
+
+        assert_heard("at the start")
+        xapi = XapiBonds(host, {}, assert_heard)
+
+        xapi.create("bond0", ["eth0", "eth1"], "xapi0")
+        assert addresses(host.sandbox, place.meanwhile) == [f"{place.address}/24"]
+
+        xapi.destroy("bond0")
+        assert addresses(host.sandbox, place.before) == [f"{place.address}/24"]

@@ -1,0 +1,155 @@
+"""In a pool whose bridges are secure management stays reachable, whatever else comes up, and after a change undone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from host_records import HostRecords, Record, static
+from host_state import addresses, bridges, refuse, vsctl
+from trunk import UNTAGGED, Trunk
+from xapi_host import XapiHost
+
+from xsagent.sandbox.root_prefix import record_ref
+from xsagent.sandbox.spec import shared_segment
+
+SECURE = {"vswitch-controller-fail-mode": "secure"}
+OLD, OTHER = "192.0.2.10", "203.0.113.10"
+WINDOW = {"XSAGENT_DEADMAN_S": "3"}
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A host of the pool, with the far host behind a switch that carries VLANs."""
+
+    host: XapiHost
+    trunk: Trunk
+
+    def hears(self, address: str = OLD) -> bool:
+        """Whether the far host gets an answer, asked for by ARP anew."""
+        self.trunk.far.run(["ip", "neighbour", "flush", "all"])
+        return self.trunk.far.run(["ping", "-c1", "-w3", address], check=False).returncode == 0
+
+    def flows(self, bridge: str = "xenbr0") -> set[str]:
+        """The bridge's flows, ports by name."""
+        done = self.host.sandbox.run(["ovs-ofctl", "--names", "--no-stats", "dump-flows", bridge])
+        return {line.strip() for line in done.stdout.splitlines() if "actions" in line}
+
+    def refuses(self, name: str, *options: str) -> str:
+        """Have XAPI bring up a PIF, which must fail; the sentence."""
+        session = self.host.restart_xapi().control("open_session", originator="xapi")
+        words = ("--session", session, "--pif", record_ref(f"pif {name}"), "up", *options)
+        return refuse(self.host.sandbox, *words, env=WINDOW)
+
+
+@contextlib.contextmanager
+def managed(records: HostRecords, management: Record, *, vlan: int = UNTAGGED) -> Iterator[Pool]:
+    """Two NICs on one wire; management is up and the far host, on its VLAN, hears it."""
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        pool = Pool(host, Trunk(host.sandbox, vlan))
+        host.up(management)
+        assert pool.hears()
+        yield pool
+
+
+def secure_records() -> tuple[HostRecords, Record]:
+    """A secure pool, with management on eth0."""
+    records = HostRecords()
+    records.pool["other_config"].update(SECURE)
+    management = records.nic("eth0", management=True, **static(OLD))
+    records.nic("eth1")
+    return records, management
+
+
+def to_bond(records: HostRecords) -> str:
+    """Management is to be on a bond, behind a gateway that nobody has."""
+    records.bond("bond0", ["eth0", "eth1"], "xapi0", mode="active-backup", **static(OLD, gateway="192.0.2.99"))
+    return "bond0"
+
+
+def to_vlan(records: HostRecords) -> str:
+    """Management is to be on a VLAN that the far switch does not carry, with the address that it has."""
+    records.vlan("eth0", 999, "xapi999", **static(OLD))
+    return "eth0.999"
+
+
+def to_other_nic(records: HostRecords) -> str:
+    """Management is to be on the other NIC, behind a gateway that nobody has."""
+    records.classes["PIF"][record_ref("pif eth1")].update(static(OLD, gateway="192.0.2.99"))
+    return "eth1"
+
+
+@pytest.mark.parametrize("move", [to_bond, to_vlan, to_other_nic])
+def test_a_move_that_is_taken_back_leaves_management_reachable(move: Callable[[HostRecords], str]) -> None:
+    """The undo brings the flows back with the bridge: the old ones, and nothing of the new path."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        before = pool.flows()
+
+        said = pool.refuses(move(records), "--management")
+
+        assert "the old configuration is back; the host is as it was before" in said
+        assert "xenbr0" in bridges(pool.host.sandbox)
+        assert "xapi0" not in bridges(pool.host.sandbox)
+        assert addresses(pool.host.sandbox, "xenbr0") == [f"{OLD}/24"]
+        assert pool.flows() == before
+        assert pool.hears()
+
+
+def test_the_old_path_carries_beside_the_new_one_while_it_is_configured() -> None:
+    """Management moves to a VLAN of its NIC with another address: both answer, until XAPI takes the old one down."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        pool.trunk.carry(200, "203.0.113.1/24")
+        new = records.vlan("eth0", 200, "xapi200", **static(OTHER, gateway="203.0.113.1"))
+
+        pool.host.up(new, "--management")
+
+        assert pool.hears()
+        assert pool.hears(OTHER)
+        management["management"], new["management"] = False, True
+        settled = pool.flows()
+        pool.host.up(new)
+        assert pool.flows() == settled
+
+        management.update(static(""), ip_configuration_mode="None")
+        pool.host.up(management)
+        assert pool.hears(OTHER)
+        assert pool.flows() == {flow for flow in settled if "xapi200" in flow}
+
+
+def test_the_old_path_s_flows_go_with_its_address() -> None:
+    """Management moves to a VLAN of its NIC, on which the gateway is too, and takes its address along."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        pool.trunk.carry(200, "192.0.2.1/24")
+        new = records.vlan("eth0", 200, "xapi200", **static(OLD))
+
+        pool.host.up(new, "--management")
+
+        pool.trunk.far.run(["ip", "address", "flush", "dev", pool.trunk.far.interface])
+        assert pool.hears()
+        assert all("xapi200" in flow for flow in pool.flows())
+
+
+def test_another_vlan_that_makes_management_s_bridge_secure_leaves_it_reachable() -> None:
+    """The pool's key is set, its plugin has not run, and XAPI plugs VLAN 100: management is on VLAN 200 beside it."""
+    records = HostRecords()
+    records.nic("eth0")
+    records.nic("eth1")
+    beside = records.vlan("eth0", 100, "xapi100")
+    management = records.vlan("eth0", 200, "xapi200", management=True, **static(OLD))
+    with managed(records, management, vlan=200) as pool:
+        records.pool["other_config"].update(SECURE)
+
+        pool.host.up(beside, "--no-deadman")
+
+        assert vsctl(pool.host.sandbox, "get-fail-mode", "xenbr0") == "secure"
+        assert pool.hears()
+        # flows that are not management's are mended too, however many they are
+        pool.host.sandbox.run(["ovs-ofctl", "mod-flows", "xenbr0", "dl_vlan=200,in_port=eth0,actions=drop"])
+        assert not pool.hears()
+        pool.host.up(management)
+        assert pool.hears()
