@@ -300,8 +300,9 @@ def _with_guests_locked(
     ended: Applied | RolledBack | Stuck, entries: JournalEntries, unlocked: LockedPorts, host: Host
 ) -> Applied | RolledBack | Stuck:
     """Lock guests where the dead run may have taken their flows away: it took along what it knew of them."""
-    steps = (step for step in entries.begun if isinstance(step, OvsdbStep))
-    unlocked.silent |= robbed_bridges(operation for step in steps for operation in step.operations)
+    for step in entries.begun:
+        if isinstance(step, OvsdbStep):
+            unlocked.silent |= robbed_bridges(step)
     sentences = _relock(host, unlocked)
     return ended if isinstance(ended, Applied) else replace(ended, lost=(*ended.lost, *sentences))
 

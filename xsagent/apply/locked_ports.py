@@ -1,6 +1,7 @@
 """Guests' locking flows over a transaction that takes them away: read before it, put back after it. Effects.
 
-A locked guest must not be free because a bridge got another fail mode, or because its port moved to a bond's bridge.
+A locked guest must not be free because a bridge got another fail mode, because its port moved to a bond's bridge, or
+because the way back made the bridge anew that had gone with it.
 What is put back is what was there, for the number that the port has then; whether that is what xenstore wants is
 hotplug's business, as is what could not be put back (`hotplug/relock.py`). Called by `apply/run_step.py`, on the way
 there and on the way back.
@@ -8,7 +9,7 @@ there and on the way back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from xsagent.errors import CommandError, OvsdbError, OvsdbUnavailableError, Xsag
 from xsagent.log import Logger
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.port_numbers import read_port_numbers
-from xsagent.plan.flushes import flushed_bridges, moved_ports, robbed_bridges
-from xsagent.plan.steps import OvsdbOperation
+from xsagent.plan.flushes import deleted_guests, flushed_bridges, moved_ports, robbed_bridges
+from xsagent.plan.steps import OvsdbStep
 
 
 @dataclass(slots=True)
@@ -27,11 +28,13 @@ class LockedPorts:
 
     Attributes:
         flows: by the port's name.
-        left: numbers by bridge that ports which moved away had there: their flows stay behind.
+        deleted: the same of VIFs' ports that are gone: the way back may make them anew.
+        left: numbers by bridge that ports which moved away or are gone had there: their flows stay behind.
         silent: real bridges that did not say which flows they hold.
     """
 
     flows: dict[str, frozenset[Flow]] = field(default_factory=dict)
+    deleted: dict[str, frozenset[Flow]] = field(default_factory=dict)
     left: dict[str, set[int]] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
 
@@ -43,22 +46,21 @@ class LockedPorts:
     def add(self, other: LockedPorts) -> None:
         """What another transaction takes away too; of a port that is in both its flows count."""
         self.flows |= other.flows
+        self.deleted |= other.deleted
         self.silent |= other.silent
         for bridge, numbers in other.left.items():
             self.left.setdefault(bridge, set()).update(numbers)
 
 
-def read_locked_ports(
-    rundir: Path, connection: OvsdbConnection, operations: Collection[OvsdbOperation], logger: Logger
-) -> LockedPorts:
-    """Find the locked ports whose flows these operations take away.
+def read_locked_ports(rundir: Path, connection: OvsdbConnection, step: OvsdbStep, logger: Logger) -> LockedPorts:
+    """Find the locked ports whose flows a step takes away.
 
     Raises:
         OvsdbUnavailableError, OvsdbError: their numbers cannot be read.
     """
-    flushed, moved = flushed_bridges(operations), moved_ports(operations)
+    flushed, moved, deleted = flushed_bridges(step.operations), moved_ports(step.operations), deleted_guests(step)
     found, present = LockedPorts(), {}
-    for bridge in sorted(robbed_bridges(operations)):
+    for bridge in sorted(robbed_bridges(step)):
         try:
             present[bridge] = read_flows(rundir, bridge)
         except CommandError as error:
@@ -67,9 +69,10 @@ def read_locked_ports(
     numbers = read_port_numbers(connection) if any(present.values()) else {}
     for bridge in present.keys() & numbers.keys():
         for port, number in numbers[bridge].items():
-            if number in present[bridge] and (bridge in flushed or port in moved):
-                found.flows[port] = present[bridge][number]
-                if port in moved:
+            leaves = port in moved or port in deleted
+            if number in present[bridge] and (bridge in flushed or leaves):
+                (found.deleted if port in deleted else found.flows)[port] = present[bridge][number]
+                if leaves:
                     found.left.setdefault(bridge, set()).add(number)
     return found
 
@@ -78,12 +81,13 @@ def relock_ports(rundir: Path, connection: OvsdbConnection, locked: LockedPorts,
     """Put the flows back, and take out those that a port left behind: one bundle a bridge, each bridge tried.
 
     Arguments:
-        locked: what is back is taken out of it, as is a port that is gone.
+        locked: what is back is taken out of it, as is a port that somebody else took away.
 
     Returns:
         A sentence on the guests whose flows are not back; None when all are. It is logged.
     """
-    if not (locked.flows or locked.left):
+    known, seen = locked.deleted | locked.flows, set[str]()
+    if not (known or locked.left):
         return None
     try:
         present = read_port_numbers(connection)
@@ -91,11 +95,12 @@ def relock_ports(rundir: Path, connection: OvsdbConnection, locked: LockedPorts,
         return _failed(sorted(locked.flows), error, logger)
     problems: dict[str, str] = {}
     for bridge, numbers in present.items():
-        here = sorted(locked.flows.keys() & numbers.keys())
+        here = sorted(known.keys() & numbers.keys())
+        seen.update(here)
         # a number that was left may be another port's by now, whose flows are not ours to take
         stale = locked.left.get(bridge, set()).difference(numbers.values())
         wanted: dict[int, tuple[str, ...]] = dict.fromkeys(stale, ())
-        wanted |= {numbers[port]: _renumbered(locked.flows[port], numbers[port]) for port in here}
+        wanted |= {numbers[port]: _renumbered(known[port], numbers[port]) for port in here}
         try:
             replace_flows(rundir, bridge, wanted)
         except CommandError as error:
@@ -104,7 +109,8 @@ def relock_ports(rundir: Path, connection: OvsdbConnection, locked: LockedPorts,
         locked.left.pop(bridge, None)
         if wanted:
             logger.info("relock_ports", subject=bridge, ports=len(here))
-    locked.flows = {port: flows for port, flows in locked.flows.items() if port in problems}
+    locked.flows = {port: known[port] for port in problems}
+    locked.deleted = {port: flows for port, flows in locked.deleted.items() if port not in seen}
     return next(iter(problems.values()), None)
 
 

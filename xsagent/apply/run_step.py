@@ -107,7 +107,7 @@ class StepRunner:
                 assert_never(step)
 
     def _run_transaction(self, step: OvsdbStep) -> None:
-        taken = read_locked_ports(self.paths.ovs_rundir, self.connection, step.operations, self.logger)
+        taken = read_locked_ports(self.paths.ovs_rundir, self.connection, step, self.logger)
         try:
             apply_ovsdb(self.connection, step, time.monotonic() + _SWITCH_S)
         except ConflictError:

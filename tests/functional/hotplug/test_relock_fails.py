@@ -18,8 +18,11 @@ from xsagent.apply.run_step import StepRunner
 from xsagent.config import Paths, Settings
 from xsagent.errors import ConflictError, SwitchRefusedError, UnlockedError
 from xsagent.log import get_logger
+from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.plan.steps import AddPort, OvsdbOperation, OvsdbStep, Relied, SetColumns
+from xsagent.observed.port_numbers import read_port_numbers
+from xsagent.plan.ovsdb_model import invert_operations
+from xsagent.plan.steps import AddPort, DeleteBridge, DeletePort, OvsdbOperation, OvsdbStep, Relied, SetColumns
 from xsagent.sandbox.xenstored import xenstored_service
 from xsagent.sources.xenstore import open_xenstore
 from xsagent.topology.values import Interface, Port
@@ -136,7 +139,7 @@ def runner(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """Runs steps on a switch with bridges a and b, each with a port 1 (``onea``, ``oneb``) that has a flow of ours."""
     for name in "ab":
         words = f"add-br {name} -- set Bridge {name} datapath_type=netdev -- add-port {name} one{name}"
-        words += f" -- set Interface one{name} type=internal ofport_request=1"
+        words += f" -- set Interface one{name} type=internal ofport_request=1 external_ids:xs-vif-uuid=u"
         sandbox.run(["ovs-vsctl", "--timeout=20", *words.split()])
         replace_flows(sandbox.root / "run/openvswitch", name, {1: [lock(1)]})
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
@@ -195,6 +198,22 @@ def test_after_a_conflict_no_flow_is_written(runner: StepRunner, tmp_path: Path)
 
     assert not (tmp_path / "ovs-ofctl.calls").exists()
     assert runner.unlocked == LockedPorts()
+
+
+def test_a_guest_whose_bridge_the_way_back_makes_anew_is_locked_there(runner: StepRunner) -> None:
+    """A session's `down` takes the bridge with its guests; then something fails."""
+    bridges = read_ovsdb(runner.connection).bridges
+    operations: tuple[OvsdbOperation, ...] = (DeleteBridge(name="a"), DeletePort(bridge="b", name="oneb"))
+    undo = OvsdbStep(operations=invert_operations(operations, bridges))
+
+    runner.run(OvsdbStep(operations=operations, undo=(undo,)))
+
+    assert read_flows(runner.paths.ovs_rundir, "b") == {}
+    assert runner.unlocked.is_back
+    runner.run(undo)
+    assert {name: len(flows) for name, flows in locked(runner).items()} == {"a": 1, "b": 1}
+    for name in "ab":
+        assert locked(runner)[name] == {read_port_numbers(runner.connection)[name][f"one{name}"]}
 
 
 def test_a_number_that_was_left_is_cleared_only_while_no_port_has_it(runner: StepRunner) -> None:

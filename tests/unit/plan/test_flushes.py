@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from xsagent.plan.flushes import flushed_bridges, moved_ports, robbed_bridges
-from xsagent.plan.steps import MovePort, OvsdbOperation, SetColumns, SetKeys
+from xsagent.plan.flushes import deleted_guests, flushed_bridges, moved_ports, robbed_bridges
+from xsagent.plan.steps import (
+    AddPort,
+    CreateBridge,
+    DeleteBridge,
+    DeletePort,
+    MovePort,
+    OvsdbOperation,
+    OvsdbStep,
+    SetColumns,
+    SetKeys,
+)
+from xsagent.topology.values import Bridge, Interface, Port
 
 MOVE = MovePort(name="vif1.0", source="xenbr0", target="xapi1")
 FAIL_MODE = SetColumns(table="Bridge", record="xenbr2", columns={"fail_mode": "secure"})
@@ -38,7 +49,27 @@ def test_a_port_that_moves_leaves_its_flows_where_it_was() -> None:
     assert moved_ports([FAIL_MODE, MOVE]) == {"vif1.0": "xenbr0"}
 
 
+def vif(name: str) -> Port:
+    """A VIF's port."""
+    return Port(name=name, interfaces={name: Interface(name=name, external_ids={"xs-vif-uuid": "u"})})
+
+
+def step(*operations: OvsdbOperation, undo: tuple[OvsdbOperation, ...] = ()) -> OvsdbStep:
+    """A transaction with its undo."""
+    return OvsdbStep(operations=operations, undo=(OvsdbStep(operations=undo),))
+
+
+def test_a_guest_that_goes_comes_back_with_the_undo_and_without_its_flows() -> None:
+    """With its bridge or alone; a NIC's port has no flows of ours."""
+    bridge = Bridge(name="xapi5", ports={"vif5.0": vif("vif5.0"), "eth0": Port(name="eth0", interfaces={})})
+    undo = (CreateBridge(bridge=bridge), AddPort(bridge="xenbr0", port=vif("vif6.0")))
+    gone = step(DeletePort(bridge="xenbr0", name="vif6.0"), DeleteBridge(name="xapi5"), undo=undo)
+
+    assert deleted_guests(gone) == {"vif5.0": "xapi5", "vif6.0": "xenbr0"}
+    assert robbed_bridges(gone) == {"xapi5", "xenbr0"}
+
+
 def test_bridges_lose_flows_by_either() -> None:
     """And no others."""
-    assert robbed_bridges(iter([FAIL_MODE, MOVE])) == {"xenbr0", "xenbr2"}
-    assert robbed_bridges([]) == frozenset()
+    assert robbed_bridges(step(FAIL_MODE, MOVE)) == {"xenbr0", "xenbr2"}
+    assert robbed_bridges(step()) == frozenset()
