@@ -53,7 +53,7 @@ def build_bond_port(scene: Scene, draft: Draft, pif: Pif, bridge: str, mtu: int 
     members = bond_members(scene, pif)
     _warn_of_count(scene, draft, pif, members)
     for member in members:
-        draft.put_link(nic_link(member, pif.properties, mtu, draft.notes))
+        draft.put_link(nic_link(scene, member, pif, mtu, draft.notes))
     if len(members) == 1:
         draft.put_port(bridge, nic_port(members[0], mtu))
         return

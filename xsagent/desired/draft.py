@@ -110,6 +110,7 @@ def _merged(first: Link, second: Link) -> Link:
         mac=first.mac if second.mac is KEEP else second.mac,
         expected_mac=second.expected_mac or first.expected_mac,
         mtu=_larger(first.mtu, second.mtu),
+        mtu_is_least=all(link.mtu_is_least for link in (first, second) if link.mtu is not KEEP),
         up=first.up if second.up is KEEP else second.up,
         features={**first.features, **second.features},
         settings={**first.settings, **second.settings},

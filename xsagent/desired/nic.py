@@ -5,11 +5,10 @@ Used by build.py for a PIF of its own, by bond.py for members, by vlan.py for a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from xsagent.desired.ethtool import link_settings, nic_features
 from xsagent.desired.kind import label, refusal
 from xsagent.desired.notes import Notes
+from xsagent.desired.scene import Scene
 from xsagent.errors import InputError
 from xsagent.model.records import Pif
 from xsagent.model.values import parse_device_name, parse_mac
@@ -33,11 +32,12 @@ def pif_mac(pif: Pif, notes: Notes) -> str | None:
         return None
 
 
-def nic_link(pif: Pif, properties: Mapping[str, str], mtu: int | Keep, notes: Notes) -> Link:
+def nic_link(scene: Scene, pif: Pif, carrier: Pif, mtu: int | Keep, notes: Notes) -> Link:
     """The NIC as a netdev that is up.
 
     Arguments:
-        properties: PIF.properties that give the default of gro; the bond's for a member.
+        carrier: the bond of a member, else the PIF itself: its properties give the default of gro. One that is only on
+            the way is made no narrower, whatever rides on it: its own `up` does that, and to all of it.
         mtu: bytes.
     """
     name = nic_name(pif)
@@ -46,7 +46,8 @@ def nic_link(pif: Pif, properties: Mapping[str, str], mtu: int | Keep, notes: No
         expected_mac=pif_mac(pif, notes),
         up=True,
         mtu=mtu,
-        features=nic_features(pif.other_config, properties, name, notes),
+        mtu_is_least=carrier.ref not in scene.raised,
+        features=nic_features(pif.other_config, carrier.properties, name, notes),
         settings=link_settings(pif.other_config, name, notes),
     )
 

@@ -57,7 +57,8 @@ def _build_vlan(scene: Scene, draft: Draft, pif: Pif) -> None:
     tag = scene.vlan_tag(pif)
     if not bridge:
         build_vlan_netdev(scene, draft, pif, carrier)
-        draft.put_link(nic_link(carrier, carrier.properties, carrier_mtu(scene, carrier, draft.notes), draft.notes))
+        mtu = carrier_mtu(scene, carrier, draft.notes)
+        draft.put_link(nic_link(scene, carrier, carrier, mtu, draft.notes))
         return
     parent = scene.bridge_name(carrier)
     if not parent:
@@ -88,7 +89,7 @@ def _build_datapath(scene: Scene, draft: Draft, pif: Pif) -> None:
 
 def _build_nic(scene: Scene, draft: Draft, pif: Pif, bridge: str) -> None:
     mtu = carrier_mtu(scene, pif, draft.notes)
-    draft.put_link(nic_link(pif, pif.properties, mtu, draft.notes))
+    draft.put_link(nic_link(scene, pif, pif, mtu, draft.notes))
     if bridge:
         draft.put_port(bridge, nic_port(pif, mtu))
         drop_nic_address(scene, draft, pif)

@@ -12,7 +12,7 @@ from xsagent.doctor.lookup import nic_ports, pif_of_device, upper_devices
 from xsagent.doctor.mend import command, up
 from xsagent.plan.widths import within_carriers
 from xsagent.topology.ownership import NETWORK_MARK, is_vif_port
-from xsagent.topology.values import Bridge, Interface, IpAddress
+from xsagent.topology.values import Bridge, Interface, IpAddress, Link
 
 _OVERHEAD: Final = {"gre": 42, "vxlan": 50, "geneve": 50, "stt": 76, "ip6gre": 62, "erspan": 50}
 """Bytes that a tunnel puts before each frame, IPv4 outside (features.md section 8)."""
@@ -44,14 +44,16 @@ def _against_records(facts: Facts) -> Iterator[Finding]:
             continue
         _, narrowed, _ = within_carriers(wanted.desired, facts.topology, facts.plan_options)
         for link in wanted.desired.topology.links.values():
-            if link.name in said:  # a VLAN's ``up`` configures its carrier too
-                continue
-            said.add(link.name)
             present = mtu_of(facts, link.name)
-            if isinstance(link.mtu, int) and present is not None and present != link.mtu:
-                yield _differs(
-                    facts, wanted, link.name, present, link.mtu, is_narrowed=present == narrowed.get(link.name)
-                )
+            if not isinstance(link.mtu, int) or present is None or _is_as_wanted(link, present) or link.name in said:
+                continue
+            said.add(link.name)  # a VLAN's ``up`` configures its carrier too
+            is_narrowed = present == narrowed.get(link.name)
+            yield _differs(facts, wanted, link.name, present, link.mtu, is_narrowed=is_narrowed)
+
+
+def _is_as_wanted(link: Link, present: int) -> bool:
+    return present == link.mtu or (link.mtu_is_least and isinstance(link.mtu, int) and present > link.mtu)
 
 
 def _differs(facts: Facts, wanted: Wanted, device: str, present: int, mtu: int, *, is_narrowed: bool) -> Finding:

@@ -28,7 +28,7 @@ def within_carriers(
 
     Of `riders` only those are left that are on what the operation speaks about.
     """
-    topology = desired.topology
+    topology = _no_narrower(desired.topology, observed)
     above = {name: (_wanted(topology, name), below) for name, below in _carriers(topology).items()}
     riding = {name: (desired.riders[name], below) for name, below in _carriers_of_riders(desired, observed).items()}
     widths: dict[str, int] = {}
@@ -43,7 +43,7 @@ def within_carriers(
             narrowed[name] = width
             warnings.append(f"{name} gets MTU {width}, not {wanted}: {', '.join(sorted(below))} below it is no wider")
     for name in narrowed.keys() & above.keys():
-        topology = _narrowed(topology, name, narrowed[name])
+        topology = _with_width(topology, name, narrowed[name])
     riders = {name: widths[name] for name in riding.keys() & widths.keys()}
     topology = replace(topology, files={**_files(riders, observed), **topology.files})
     return replace(desired, topology=topology, riders=riders), narrowed, tuple(warnings)
@@ -106,23 +106,37 @@ def _width(carriers: Iterable[str], topology: Topology, observed: Topology, opti
     return min(widths, default=None)
 
 
-def _narrowed(topology: Topology, name: str, width: int) -> Topology:
-    """Link, request and file alike: an ifup would widen it again."""
+def _no_narrower(topology: Topology, observed: Topology) -> Topology:
+    """Of the NICs that are to have some width at least, those that have more are left alone in that."""
+    for link in topology.links.values():
+        present = observed.links.get(link.name)
+        if present is None or not link.mtu_is_least or not isinstance(link.mtu, int):
+            continue
+        if isinstance(present.mtu, int) and present.mtu > link.mtu:
+            topology = _with_width(topology, link.name, KEEP)
+    return topology
+
+
+def _with_width(topology: Topology, name: str, width: int | Keep) -> Topology:
+    """Link, request and file alike: an ifup would set another again."""
     links, files = dict(topology.links), dict(topology.files)
     if name in links:
         links[name] = replace(links[name], mtu=width)
-    if (text := files.get(ifcfg_path(name))) is not None:
+    if isinstance(width, int) and (text := files.get(ifcfg_path(name))) is not None:
         files[ifcfg_path(name)] = with_mtu(text, width)
     bridges = {other.name: _with_request(other, name, width) for other in topology.bridges.values()}
     return replace(topology, links=links, files=files, bridges=bridges)
 
 
-def _with_request(bridge: Bridge, name: str, width: int) -> Bridge:
-    port = bridge.ports.get(name)
-    if port is None:
-        return bridge
-    interfaces = {key: replace(item, mtu_request=width) for key, item in port.interfaces.items()}
-    return replace(bridge, ports={**bridge.ports, name: replace(port, interfaces=interfaces)})
+def _with_request(bridge: Bridge, name: str, width: int | Keep) -> Bridge:
+    ports = {
+        port.name: replace(
+            port, interfaces={**port.interfaces, name: replace(port.interfaces[name], mtu_request=width)}
+        )
+        for port in bridge.ports.values()
+        if name in port.interfaces
+    }
+    return replace(bridge, ports={**bridge.ports, **ports})
 
 
 def _carriers_of_riders(desired: Desired, observed: Topology) -> dict[str, frozenset[str]]:

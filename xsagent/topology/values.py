@@ -131,6 +131,7 @@ class Link:
         mac: current MAC, lower case. Desired: KEEP nearly always.
         expected_mac: desired only: the MAC that the record gives this NIC (features.md section 3, last row).
         mtu: bytes.
+        mtu_is_least: desired only: a NIC that is wider stays so.
         up: IFF_UP, never carrier.
         carrier: observed only; None when the kernel does not say (link down).
         kind: IFLA_INFO_KIND (``veth``, ``bond``, ``vlan``, ``openvswitch`` ...); empty for a plain NIC.
@@ -148,6 +149,7 @@ class Link:
     mac: str | Keep = KEEP
     expected_mac: str | None = None
     mtu: int | Keep = KEEP
+    mtu_is_least: bool = False
     up: bool | Keep = KEEP
     carrier: bool | None = None
     kind: str | Keep = KEEP

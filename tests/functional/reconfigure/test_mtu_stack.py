@@ -88,6 +88,29 @@ def test_a_vlan_is_no_wider_than_a_carrier_that_stays_and_is_widened_with_it() -
         assert transactions(host.sandbox) == before
 
 
+def test_what_a_vlan_rides_on_is_not_narrowed_below_another_on_the_way() -> None:
+    """Nor is that one touched, whose network is narrower now: the carrier's own up narrows all that it carries."""
+    records = HostRecords()
+    records.nic("eth1", management=True, **static("192.0.2.10"))
+    nic = records.nic("eth0")
+    wide, narrow = (records.vlan("eth0", tag, f"xapi{tag}") for tag in (100, 200))
+    records.network_of(wide)["MTU"] = "9000"
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        host.up(wide)
+        assert widths(host, "eth0", "xapi100") == all_of(9000, "eth0", "xapi100")
+        records.network_of(wide)["MTU"] = "1500"
+
+        host.up(narrow)
+
+        assert widths(host, "eth0", "xapi100", "xapi200") == {**all_of(9000, "eth0", "xapi100"), "xapi200": 1500}
+        assert vsctl(host.sandbox, "get", "Interface", "eth0", "mtu_request") == "9000"
+        before = transactions(host.sandbox)
+        host.up(narrow)
+        assert transactions(host.sandbox) == before
+        host.up(nic)
+        assert widths(host, "eth0", "xapi100", "xapi200") == all_of(1500, "eth0", "xapi100", "xapi200")
+
+
 def test_with_ifcfg_a_vlan_that_its_carrier_widened_stays_so() -> None:
     """Its file says so too: its own up restarts nothing, and an ifup narrows nothing."""
     records, bond, vlan = vlan_on_bond("1500", "9000")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from records_builder import IFCFG, Records, management, warnings
+from records_builder import HOST, IFCFG, NETLINK, Records, management, warnings
 
+from xsagent.desired.build import build_boot_desired
 from xsagent.desired.mtu import build_network_mtus
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import KEEP
@@ -175,3 +176,21 @@ def test_a_carrier_that_is_brought_up_says_how_wide_its_vlans_are() -> None:
     records.change_network(wide, mtu="9000")
     assert records.up(nic).riders == {"xapi5": 9000, "eth1.6": 1500}
     assert records.up(plain).riders == {}
+
+
+def test_only_the_up_of_a_carrier_itself_makes_it_narrower() -> None:
+    """A bond's members are its own; and what is raised together with its carrier is no reason to leave that wide."""
+    records = Records()
+    members = [records.nic(number) for number in (1, 2)]
+    bond = records.bond(*members)
+    vlan, other = records.vlan(bond, 5), records.vlan(records.nic(3, bridge=""), 6, bridge="")
+
+    def at_least(desired: Desired) -> set[str]:
+        return {link.name for link in desired.topology.links.values() if link.mtu_is_least}
+
+    assert at_least(records.up(vlan)) == {"eth1", "eth2"}
+    assert at_least(records.up(other)) == {"eth3"}
+    assert at_least(records.up(bond)) == set()
+    records.change(bond, **management())
+    records.change(vlan, currently_attached=True)
+    assert at_least(build_boot_desired(records.snapshot(), HOST, NETLINK)) == set()

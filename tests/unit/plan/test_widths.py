@@ -177,6 +177,31 @@ def test_the_file_of_what_rides_on_a_carrier_follows_too() -> None:
     assert (step.path, step.text, step.undo) == (FILE, "MTU=9000\n", (FileStep(path=FILE, text="MTU=1500\n"),))
 
 
+def on_the_way(mtu: int) -> Desired:
+    """A VLAN with 1500 bytes is brought up, over a bond whose members are to have this width at least."""
+    links = {name: Link(name=name, mtu=mtu, mtu_is_least=True, up=True) for name in ("eth0", "eth1")}
+    links["xapi5"] = Link(name="xapi5", mtu=1500, up=True)
+    ports = {port.name: port for port in (uplink("eth0", "eth1", mtu=mtu), internal("xapi5", 1500, 5))}
+    return Desired(topology=Topology(bridges={"xenbr0": Bridge(name="xenbr0", ports=ports)}, links=links))
+
+
+def test_a_carrier_that_is_only_on_the_way_is_widened_and_never_narrowed() -> None:
+    """Others may ride on it that want what it has; row and link stay as they are."""
+    wide = {name: Link(name=name, mtu=mtu, up=True) for name, mtu in (("eth0", 9000), ("eth1", 4000), ("xapi5", 1500))}
+    ports = (uplink("eth0", "eth1", mtu=9000), internal("xapi5", 1500, 5))
+    there = Topology(bridges={"xenbr0": bridge(*ports)}, links=wide)
+
+    fitted, _, warnings = fit(on_the_way(1500), there)
+
+    asked = fitted.topology.bridges["xenbr0"].ports["bond0"].interfaces
+    assert {name: item.mtu_request for name, item in asked.items()} == {"eth0": KEEP, "eth1": KEEP}
+    assert warnings == ()
+    steps = build_plan(on_the_way(1500), there, PlanOptions()).steps
+    assert not [step for step in steps if isinstance(step, LinkStep)]
+    steps = build_plan(on_the_way(5000), there, PlanOptions()).steps
+    assert [(step.device, step.mtu) for step in steps if isinstance(step, LinkStep)] == [("eth1", 5000)]
+
+
 def test_nothing_is_done_where_all_are_as_wide_as_wanted() -> None:
     """A second run."""
     assert build_plan(riding(1500, 1500), host(1500), PlanOptions()).steps == ()
