@@ -234,7 +234,7 @@ def _check(run: _Run, operation: Operation, done: Executed) -> str | None:
         silent = done.silent_dhcp or (
             f"the lease of {lost[0]} was lost again; its client keeps asking" if lost else None
         )
-        return run.deadman.verify(silent, lambda: run.host.observe(operation.desired))
+        return run.deadman.verify(silent, lambda: run.host.observe(run.deadman.desired))
     except (XsagentError, OSError) as error:
         return f"{operation.name}: the result could not be verified: {error}"
 

@@ -122,6 +122,10 @@ class InUseError(XsagentError):
     """The object carries others' traffic or management, and the caller did not ask to go on regardless."""
 
 
+class ManagementLostError(InUseError):
+    """It would leave the management interface without its device, or without any address."""
+
+
 class LockHeldError(XsagentError):
     """Another reconfigure holds the lock."""
 

@@ -18,6 +18,10 @@ _CONFIGURATION = ("ip_configuration_mode", "IP", "netmask", "gateway", "DNS")
 _NO_CONFIGURATION = {"ip_configuration_mode": "None", "IP": "", "netmask": "", "gateway": "", "DNS": ""}
 
 
+class PifConfigurationError(Exception):
+    """XAPI's word for an interface-reconfigure that failed: what it was about to do next it does not do."""
+
+
 class XapiBonds:
     """XAPI at work on bonds.
 
@@ -57,7 +61,9 @@ class XapiBonds:
         done = reconfigure(self.host.sandbox, "--no-syslog", *words, env={"XSAGENT_DEADMAN_S": "5"})
         pif = self.pifs[ref]
         said = " ".join([action, pif["device"], pif["VLAN"], *options])
-        assert (done.returncode, done.stdout) == (0, ""), f"{said}: {done.stderr}"
+        if done.returncode:
+            raise PifConfigurationError(f"{said}: {done.stderr}")
+        assert done.stdout == "", f"{said}: {done.stdout}"
         self.after_call(said)
 
     # --- Bond.create, Bond.destroy -----------------------------------------------------------------------
@@ -125,15 +131,22 @@ class XapiBonds:
             pif["management"] = ref == target
 
     def _move_vlan(self, carrier: str, old: str) -> None:
-        """The VLAN's PIF is destroyed and made anew on the other carrier, on the same network."""
+        """The VLAN's PIF is destroyed and made anew on the other carrier, on the same network.
+
+        Where the carrier has the tag already, VIFs and IP configuration go to that PIF.
+        """
         before: Record = self.pifs[old]
         bridge = self.records.network_of(before)["bridge"]
         was_plugged = before["currently_attached"]
         if was_plugged and not before["management"]:
             self.down(old)
-        device, tag = self.pifs[carrier]["device"], int(before["VLAN"])
-        self.records.vlan(device, tag, bridge)["MAC"] = "fe:ff:ff:ff:ff:ff"
-        new = record_ref(f"pif {device}.{tag}")
+        new = self._vlan_with_tag(carrier, before["VLAN"])
+        if new is None:
+            device, tag = self.pifs[carrier]["device"], int(before["VLAN"])
+            self.records.vlan(device, tag, bridge)["MAC"] = "fe:ff:ff:ff:ff:ff"
+            new = record_ref(f"pif {device}.{tag}")
+        else:
+            self._move_vifs(bridge, self.records.network_of(self.pifs[new])["bridge"])
         self._move_configuration(old, new)
         self._forget(old)
         if not was_plugged:
@@ -143,6 +156,10 @@ class XapiBonds:
         else:
             self.up(new)
         self._move_vifs(bridge, bridge)
+
+    def _vlan_with_tag(self, carrier: str, tag: str) -> str | None:
+        vlans = map(self._vlan, self.pifs[carrier]["VLAN_slave_of"])
+        return next((vlan for vlan in vlans if self.pifs[vlan]["VLAN"] == tag), None)
 
     def _forget(self, ref: str) -> None:
         pif = self.pifs.pop(ref)

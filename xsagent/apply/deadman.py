@@ -88,7 +88,11 @@ class Deadman:
         if silent_dhcp is not None:
             return self._judge(silent_dhcp, keep=self._had_dhcp())
         management = self.desired.management
-        if not self.probe or management is None or not (management.gateways or management.dhcp):
+        if management is None:
+            return None
+        if not (management.gateways or management.dhcp):
+            return self._lost_address(management.device, observe)
+        if not self.probe:
             return None
         window = self.window_s if self.armed else _FIRST_LOOK_S
         end = time.monotonic() + window
@@ -108,6 +112,13 @@ class Deadman:
             sentence = f"no DHCP server or router gave {management.device} an address within {window:.0f} s"
             return self._judge(sentence, keep=self._had_dhcp())
         return self._judge(f"gateway {missing} does not answer on {management.device} within {window:.0f} s")
+
+    def _lost_address(self, device: str, observe: Observe) -> str | None:
+        """What `verify` answers where no gateway is meant to be: the device is there, with an address if it had one."""
+        before = self.observed.ip_devices.get(device)
+        if before is None or not _is_given_address(before) or _has_address(device, observe):
+            return None
+        return f"{device}, the management interface, has no address any more; the old configuration is back"
 
     def _judge(self, sentence: str, *, keep: bool = False) -> str | None:
         """What `verify` answers about a path that does not work: only an armed deadman knows of a better one."""
@@ -209,7 +220,11 @@ def _learnt_gateways(device: str, observe: Observe) -> tuple[IpAddress, ...]:
 def _has_address(device: str, observe: Observe) -> bool:
     """Whether it has one that it was given: the kernel puts a link-local address on whatever is up."""
     present = observe().ip_devices.get(device)
-    return present is not None and any(item.origin is not Origin.LINK_LOCAL for item in present.addresses)
+    return present is not None and _is_given_address(present)
+
+
+def _is_given_address(device: IpDevice) -> bool:
+    return any(item.origin is not Origin.LINK_LOCAL for item in device.addresses)
 
 
 def compute_window(deadman_s: int | None, *, dhcp: bool, high_availability: bool, updelay_s: float = 0.0) -> float:

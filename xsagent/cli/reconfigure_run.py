@@ -21,8 +21,9 @@ from xsagent.cli.begin import begin
 from xsagent.cli.outcome import answer, say, warn
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings
+from xsagent.desired.kind import label
 from xsagent.desired.request import Origin
-from xsagent.errors import XsagentError
+from xsagent.errors import ManagementLostError, XsagentError
 from xsagent.log import get_logger
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
@@ -102,12 +103,23 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         word = _read_word(options, host)
         operation = _decide(options, host, word)
         before = read_management_addresses(operation) if options.pif_uuid is not None else None
-        outcome = apply_operation(operation, host)
+        outcome = _apply(operation, host)
         _keep_in_step(outcome, operation, word, host)
         _let_tunnels_in(word, host)
         if before is not None and read_management_addresses(operation) != before:
             signal_networking_change(host)
         return answer(_PROGRAM, outcome, forced=options.force is not None)
+
+
+def _apply(operation: Operation, host: Host) -> Outcome:
+    """Apply an operation; a configuration that would end management stays out of the cache: a boot would follow it."""
+    try:
+        return apply_operation(operation, host)
+    except ManagementLostError as error:
+        host.remember(operation.configuration)
+        if operation.configuration is None:
+            raise
+        raise ManagementLostError(f"{label(operation.configuration.pif)}: {error}") from error
 
 
 def _give_up(earlier: Stuck, host: Host) -> None:

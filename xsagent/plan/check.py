@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xsagent.errors import DeviceAbsentError, InUseError
+from xsagent.errors import DeviceAbsentError, InUseError, ManagementLostError
 from xsagent.plan.options import PlanOptions
 from xsagent.topology.desired import Desired, Ownership
 from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, owns_port, ports_of_vlan_bridge
-from xsagent.topology.values import Bridge, IpDevice, Link, ObjectKind, Port, Topology
+from xsagent.topology.values import KEEP, Bridge, IpDevice, Link, ObjectKind, Origin, Port, Topology
 
 
 def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tuple[Desired, tuple[str, ...]]:
@@ -85,6 +85,32 @@ def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str
             continue
         devices[name] = topology.ip_devices[name]
     return replace(desired, topology=replace(topology, ip_devices=devices)), tuple(warnings)
+
+
+def check_management(desired: Desired, observed: Topology, going: frozenset[str]) -> None:
+    """The management interface keeps its device, and is not to be left without any address.
+
+    Arguments:
+        going: as `usable_ip_devices`.
+
+    Raises:
+        ManagementLostError: it would not; as XAPI's PIF_IS_MANAGEMENT_INTERFACE.
+    """
+    name = desired.management.device if desired.management is not None else ""
+    if name in going:
+        raise ManagementLostError(
+            f"{name} is the management interface, and the switch would have no such device afterwards; "
+            "nothing was changed"
+        )
+    wanted, present = desired.topology.ip_devices.get(name), observed.ip_devices.get(name)
+    if wanted is None or present is None or {wanted.ipv4_mode, wanted.ipv6_mode} - {"none", KEEP}:
+        return
+    had = [str(item.interface) for item in present.addresses if item.origin is not Origin.LINK_LOCAL]
+    if had:
+        raise ManagementLostError(
+            f"{name} is the management interface, and its record has no IP mode, so that it would lose "
+            f"{', '.join(had)}; nothing was changed (xe pif-reconfigure-ip gives it one)"
+        )
 
 
 def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str]:

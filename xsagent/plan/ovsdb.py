@@ -224,11 +224,17 @@ def _ensure_port(draft: _Draft, bridge: str, port: Port) -> None:
 
 
 def _remove_stale_vlan_bridges(draft: _Draft, parent: str, wanted: Port) -> None:
-    """Another VLAN bridge for the same carrier and tag goes; its riders have the tag and so are on the wanted one."""
+    """Another VLAN bridge for the same carrier and tag goes; its riders have the tag and so are on the wanted one.
+
+    Management's stays beside it until management moves: XAPI's Bond.create moves VLANs of one tag one after the other.
+    """
     bridges = draft.desired.topology.bridges.values()
+    management = draft.desired.management.device if draft.desired.management is not None else ""
     for port in list(draft.bridges[parent].ports.values()):
         # the tag first: this is asked for each VLAN of a boot, about every port that is there by then
         if port.tag != wanted.tag or not is_vlan_bridge(port) or any(port.name in bridge.ports for bridge in bridges):
+            continue
+        if port.name == management:
             continue
         if not owns_port(port, draft.desired.ownership):
             raise ForeignObjectError(

@@ -99,3 +99,23 @@ def test_no_lease_is_no_reason_to_undo_where_ifup_had_one_before() -> None:
 
     assert deadman.verify(None, lambda: BARE) is None
     assert deadman.unverified == "no DHCP server or router gave xenbr0 an address within 0 s"
+
+
+def test_an_address_that_is_gone_is_a_failure_where_there_is_no_gateway_to_ask() -> None:
+    """Without deadman and without a gateway too: nothing else would tell that the host is off the network."""
+    desired = Desired(topology=Topology(), management=ManagementPath(device="xenbr0"))
+    before = with_address("192.0.2.10/24", Origin.STATIC)
+    deadman = Deadman(desired=desired, observed=before, paths=Paths(), probe=False)
+
+    assert deadman.verify(None, lambda: with_address("192.0.2.11/24", Origin.STATIC)) is None
+    assert deadman.verify(None, lambda: BARE) == (
+        "xenbr0, the management interface, has no address any more; the old configuration is back"
+    )
+    assert deadman.verify(None, Topology) is not None
+
+
+def test_a_management_interface_that_never_had_an_address_has_none_to_lose() -> None:
+    """Its first configuration may be on its way."""
+    desired = Desired(topology=Topology(), management=ManagementPath(device="xenbr0"))
+
+    assert Deadman(desired=desired, observed=BARE, paths=Paths()).verify(None, lambda: BARE) is None

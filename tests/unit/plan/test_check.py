@@ -6,11 +6,11 @@ import ipaddress
 
 import pytest
 
-from xsagent.errors import DeviceAbsentError
+from xsagent.errors import DeviceAbsentError, ManagementLostError
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import OvsdbStep, StartDhcpStep, StopDhcpStep, UpdateIssueStep
-from xsagent.topology.desired import Desired
+from xsagent.topology.desired import Desired, ManagementPath
 from xsagent.topology.values import (
     Address,
     Bridge,
@@ -84,3 +84,33 @@ def test_a_nic_without_sriov_is_a_warning() -> None:
 
     assert plan.steps == ()
     assert plan.warnings == ("the kernel shows no SR-IOV on eth2, so it gets no virtual functions",)
+
+
+MANAGEMENT = ManagementPath(device="xenbr0")
+
+
+def test_management_is_not_left_without_any_address() -> None:
+    """As XAPI's PIF_IS_MANAGEMENT_INTERFACE; XAPI makes such a record where a bond joins two VLANs of one tag."""
+    address = Address(interface=ipaddress.ip_interface("192.0.2.10/24"))
+    observed = Topology(
+        links={"xenbr0": Link(name="xenbr0", up=True)},
+        ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(address,))},
+    )
+    bare = IpDevice(device="xenbr0", ipv4_mode="none", ipv6_mode="none")
+    desired = Desired(topology=Topology(ip_devices={"xenbr0": bare}), management=MANAGEMENT)
+
+    with pytest.raises(ManagementLostError, match=r"would lose 192\.0\.2\.10/24; nothing was changed"):
+        build_plan(desired, observed, PlanOptions())
+
+    assert build_plan(Desired(topology=desired.topology), observed, PlanOptions()).steps != ()
+    assert build_plan(desired, Topology(links=observed.links), PlanOptions()).steps == ()
+
+
+def test_management_keeps_its_device() -> None:
+    """Whatever a plan takes away: not that one."""
+    bridge = Bridge(name="xenbr0", ports={"xenbr0": internal_port("xenbr0")}, external_ids={"xs-network-uuids": "a"})
+    observed = Topology(bridges={"xenbr0": bridge}, links={"xenbr0": Link(name="xenbr0", up=True)})
+    gone = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.BRIDGE, name="xenbr0")}))
+
+    with pytest.raises(ManagementLostError, match="xenbr0 is the management interface"):
+        build_plan(Desired(topology=gone, management=MANAGEMENT), observed, PlanOptions())
