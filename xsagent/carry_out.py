@@ -187,7 +187,7 @@ def _follow_up(run: _Run, operation: Operation, done: Executed) -> Executed | Fa
         With all that was begun, by the plan before too.
     """
     try:
-        plan = steps_to_follow(make_plan(operation, run.host))
+        plan = steps_to_follow(make_plan(operation, run.host), operation.desired.topology.ip_devices)
     except XsagentError as error:
         return Failed(begun=done.begun, cause=str(error))
     for warning in plan.warnings:

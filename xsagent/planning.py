@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from xsagent.apply.refusals import read_refusals
@@ -139,6 +139,17 @@ def interest_of(desired: Desired) -> Interest:
         destinations=frozenset(
             route.destination for device in desired.topology.ip_devices.values() for route in device.routes
         ),
+        addresses=frozenset(
+            address.interface.ip
+            for device in desired.topology.ip_devices.values()
+            for address in device.addresses
+            if not address.interface.ip.is_link_local
+        ),
+        leased=frozenset(
+            device.device
+            for device in desired.topology.ip_devices.values()
+            if "dhcp" in {device.ipv4_mode, device.ipv6_mode}
+        ),
         macs={link.name: link.expected_mac for link in links if link.expected_mac is not None},
     )
 
@@ -149,7 +160,8 @@ def make_plan(operation: Operation, host: Host, observed: Topology | None = None
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm.
     """
-    options = plan_options(host.paths, keep_ports=operation.keep_ports)
+    shared = operation.retirement.topology.ip_devices if operation.retirement is not None else ()
+    options = replace(plan_options(host.paths, keep_ports=operation.keep_ports), shared=frozenset(shared))
     return build_plan(operation.desired, observed or host.observe(operation.desired), options)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from concerned import only_concerned, only_concerned_devices
+from concerned import only_concerned, only_concerned_devices, with_holders
 from hypothesis import given
 from strategies import SCENARIOS, Scenario
 from tally import TALLY
@@ -28,10 +28,11 @@ def test_what_an_operation_looks_at_gives_the_same_plan_as_the_whole_host(scenar
     """
     for attempt in walk(scenario):
         whole = attempt.start.observe(frozenset(attempt.desired.topology.files))
-        concern = concern_of(attempt.desired)
+        interest = interest_of(attempt.desired)
+        concern = with_holders(concern_of(attempt.desired), interest, whole)
         part = only_concerned(whole.bridges, concern)
         left_out = interfaces(whole.bridges) - interfaces(part)
-        host = only_concerned_devices(replace(whole, bridges=part), concern, interest_of(attempt.desired).destinations)
+        host = only_concerned_devices(replace(whole, bridges=part), concern, interest.destinations)
         TALLY["ports left out"] += len(left_out)
         TALLY["netdevs left out"] += len(whole.links) - len(host.links)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xsagent.topology.concern import SwitchConcern, devices_of
-from xsagent.topology.values import Bridge, IpNetwork, Port, Topology
+from xsagent.observed.host import Interest
+from xsagent.topology.concern import SwitchConcern, devices_of, left_bridges
+from xsagent.topology.values import Bridge, IpNetwork, Origin, Port, Topology
 
 _RTPROT_KERNEL = 2
 
@@ -37,9 +38,21 @@ def only_concerned_devices(
     )
 
 
+def with_holders(concern: SwitchConcern | None, interest: Interest, host: Topology) -> SwitchConcern | None:
+    """What is looked at, with devices that have an address of one that is."""
+    if concern is None:
+        return None
+    held = {
+        name: {item.interface.ip for item in device.addresses if item.origin is not Origin.LINK_LOCAL}
+        for name, device in host.ip_devices.items()
+    }
+    wanted = interest.addresses.union(*(held.get(name, set()) for name in interest.leased))
+    return replace(concern, names=concern.names | {name for name, own in held.items() if own & wanted})
+
+
 def only_concerned(bridges: Mapping[str, Bridge], concern: SwitchConcern | None) -> dict[str, Bridge]:
     """The bridges with those ports alone that are concerned; all ports where a whole bridge may go."""
-    if concern is None or concern.bridges & bridges.keys():
+    if concern is None or concern.bridges & bridges.keys() or left_bridges(concern.uplinks, concern.staying, bridges):
         return dict(bridges)
     tags = set(concern.tags)
     ports = [port for bridge in bridges.values() for port in bridge.ports.values()]

@@ -17,6 +17,7 @@ from xsagent.apply.guardian import Guardian, StartGuardian, exec_guardian
 from xsagent.apply.probe import probe_gateway
 from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, NetlinkError
+from xsagent.observed.netlink import read_device_towards
 from xsagent.plan.steps import Step
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import IpAddress, IpDevice, Keep, Origin, Topology
@@ -205,8 +206,12 @@ def _await_gateway(
 
 
 def _probe(device: str, gateway: IpAddress, deadline_s: float) -> bool:
+    """Whether a gateway answers on a device, and also where the kernel would send to it: another one on its subnet."""
     try:
-        return probe_gateway(device, gateway, deadline_s=deadline_s)
+        if not probe_gateway(device, gateway, deadline_s=deadline_s):
+            return False
+        through = "" if gateway.is_link_local else read_device_towards(gateway)
+        return through in {"", device} or probe_gateway(through, gateway, deadline_s=deadline_s)
     except (DeviceAbsentError, NetlinkError):
         # a device that is gone or down is a path that does not work
         return False

@@ -20,4 +20,5 @@ def ownership_of(snapshot: Snapshot) -> Ownership:
     ours = [pif for pif in snapshot.pifs.values() if pif.device and pif.managed and not snapshot.is_tunnel_access(pif)]
     uplinks = frozenset(pif.device for pif in ours if not is_tagged(pif))
     vlans = frozenset(f"{pif.device}.{pif.vlan}" for pif in ours if is_tagged(pif))
-    return Ownership(bridges=frozenset(bridges), devices=uplinks | vlans, uplinks=uplinks)
+    internal = {network.bridge for network in snapshot.networks.values()} - bridges - {""}
+    return Ownership(bridges=frozenset(bridges), devices=uplinks | vlans, uplinks=uplinks, internal=frozenset(internal))

@@ -14,12 +14,12 @@ from xsagent.config import Paths
 from xsagent.observed.dhcp_clients import configured_clients
 from xsagent.observed.ip_devices import read_ip_devices
 from xsagent.observed.links import read_links, read_virtual_functions, vlan_netdevs
-from xsagent.observed.netlink import KernelDump, dump_kernel
+from xsagent.observed.netlink import KernelDump, dump_kernel, read_holders
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.resolver import read_resolver
 from xsagent.topology.concern import SwitchConcern, devices_of
-from xsagent.topology.values import SAFETY_COOKIE, SECURE, Bridge, IpNetwork, Topology
+from xsagent.topology.values import SAFETY_COOKIE, SECURE, Bridge, IpAddress, IpNetwork, Topology
 
 _SCRIPTS: Final = ("ifcfg-*", "route-*", "route6-*")
 
@@ -37,6 +37,8 @@ class Interest:
         virtual_functions: NICs whose sriov_numvfs matters.
         switch: ports, interfaces and netdevs that matter; None: all of them.
         destinations: of wanted routes: a netdev that is on such a subnet matters, it would lose it.
+        addresses: wanted ones: a netdev that has one of them matters.
+        leased: devices whose leases matter alike: a netdev that has the same address matters.
         macs: by NIC the MAC that it must have; where one has another, every netdev matters: who has it?
     """
 
@@ -48,6 +50,8 @@ class Interest:
     virtual_functions: frozenset[str] = frozenset()
     switch: SwitchConcern | None = None
     destinations: frozenset[IpNetwork] = frozenset()
+    addresses: frozenset[IpAddress] = frozenset()
+    leased: frozenset[str] = frozenset()
     macs: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -61,6 +65,7 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
     Raises:
         OvsdbUnavailableError, NetlinkError: a part could not be read; nothing was changed.
     """
+    interest = _with_holders(interest)
     bridges: Mapping[str, Bridge] = {}
     if connection is not None:
         bridges = read_ovsdb(connection, deadline, interest.switch).bridges
@@ -78,6 +83,14 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
         resolver=read_resolver(paths.resolv_conf, paths.root),
         files={path: _read_text(paths, path) for path in sorted(interest.files | _scripts(paths, interest))},
     )
+
+
+def _with_holders(interest: Interest) -> Interest:
+    """The interest, in netdevs too that have an address which is wanted elsewhere."""
+    if interest.switch is None or not (interest.addresses or interest.leased):
+        return interest
+    names = interest.switch.names | read_holders(interest.addresses, interest.leased)
+    return replace(interest, switch=replace(interest.switch, names=names))
 
 
 def _with_flows(paths: Paths, bridges: Mapping[str, Bridge], interest: Interest) -> Mapping[str, Bridge]:

@@ -16,7 +16,7 @@ from typing import Final
 
 from xsagent.errors import NetlinkError
 from xsagent.observed.rtnetlink import Attributes, Message, attribute, dump, get, open_rtnetlink, parse_attributes
-from xsagent.topology.values import IpAddress, IpInterface, IpNetwork, Route
+from xsagent.topology.values import IPV4, IpAddress, IpInterface, IpNetwork, Route
 
 IFF_UP: Final = 0x1
 _MAIN_TABLE: Final = 254
@@ -163,6 +163,45 @@ def dump_kernel(
 def _is_set(row: RouteRow) -> bool:
     """Whether somebody set the route; the kernel has one for each address by itself."""
     return row.route.protocol != _RTPROT_KERNEL
+
+
+def read_holders(addresses: Collection[IpAddress], devices: Collection[str]) -> frozenset[str]:
+    """Read which netdevs have one of these addresses, or one that one of these devices has.
+
+    Raises NetlinkError when the kernel does not answer.
+    """
+    rows = _read_all_addresses()
+    indexes = {index for index, name in socket.if_nameindex() if name in devices}
+    wanted = {*addresses, *(row.interface.ip for row in rows if row.ifindex in indexes)}
+    holders = {row.ifindex for row in rows if row.interface.ip in wanted and not row.interface.ip.is_link_local}
+    return frozenset(name for index, name in socket.if_nameindex() if index in holders)
+
+
+def _read_all_addresses() -> list[AddressRow]:
+    try:
+        with open_rtnetlink() as kernel:
+            return _dump_addresses(kernel, 0)
+    except OSError as error:
+        raise NetlinkError(f"cannot read addresses from the kernel: {error}") from error
+
+
+def read_device_towards(address: IpAddress) -> str:
+    """Read which netdev the kernel would send to an address through; empty where it knows no way.
+
+    Raises NetlinkError when the kernel does not answer.
+    """
+    family = socket.AF_INET if address.version == IPV4 else socket.AF_INET6
+    header = _RTMSG.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
+    try:
+        with open_rtnetlink() as kernel:
+            found = get(
+                kernel, _RTM_GETROUTE, header, attribute(_RTA_DST, address.packed), wanted=frozenset({_RTA_OIF})
+            )
+        return "" if found is None else socket.if_indextoname(_number(found.attributes.get(_RTA_OIF)))
+    except OSError as error:
+        if error.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENXIO}:
+            return ""
+        raise NetlinkError(f"cannot ask the kernel for its way to {address}: {error}") from error
 
 
 def read_addresses_of(device: str) -> tuple[AddressRow, ...]:

@@ -18,7 +18,7 @@ from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, rows_o
 from xsagent.observed.ovsdb_json import Row, Schema, text_map, uuid_of
 from xsagent.observed.ovsdb_part import MOST_NAMES, missing_parts
 from xsagent.observed.ovsdb_rows import RowReader, TableRows, configuration_columns
-from xsagent.topology.concern import SwitchConcern
+from xsagent.topology.concern import SwitchConcern, left_bridges
 from xsagent.topology.values import Bridge, Json
 
 READ_DEADLINE_S: Final = 10.0
@@ -106,8 +106,15 @@ def _read_part(
             return None
         missing = missing_parts(schema, concern, tables, asked)
         if not missing:
-            return tables
+            return None if _leaves_bridge(schema, concern, tables) else tables
         asked |= missing
+
+
+def _leaves_bridge(schema: Schema, concern: SwitchConcern, tables: Mapping[str, TableRows]) -> bool:
+    """Whether a bridge may go because its uplink does: then each of its ports counts."""
+    reader = RowReader(schema, tables, partial=True)
+    switches = tables["Open_vSwitch"].values()
+    return any(left_bridges(concern.uplinks, concern.staying, reader.bridges(switch)) for switch in switches)
 
 
 def _read_tables(connection: OvsdbConnection, selects: list[Operation], deadline: float) -> Mapping[str, TableRows]:

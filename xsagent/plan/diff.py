@@ -19,7 +19,7 @@ from xsagent.plan.ip import (
     remove_ip_device,
     stop_clients,
 )
-from xsagent.plan.leftovers import without_leftovers
+from xsagent.plan.leftovers import give_up_addresses, without_leftovers
 from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
@@ -63,9 +63,10 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     Raises:
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm; nothing was changed.
     """
-    desired, narrowed, tight = within_carriers(without_leftovers(desired, observed), observed, options)
+    desired, given_up = without_leftovers(desired, observed, options.shared)
+    desired, narrowed, tight = within_carriers(desired, observed, options)
     present, warnings = check_host(desired, observed, options)
-    warnings += tight
+    warnings += given_up + tight
     # with members that are not there: the switch takes them in when they appear
     operations, relied = diff_ovsdb(desired, observed)
     bridges = apply_operations(operations, observed.bridges)
@@ -80,6 +81,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     phases.after += _query_steps(present, observed)
     _plan_links(present, observed, lost, options, phases)
     phases.retire += take_away(left_out, without_devices(observed, lost))
+    phases.retire += give_up_addresses(present, without_devices(observed, lost), options.shared)
     passed_over += _plan_ip(present, cleared, lost, phases)
     made = lost_devices(bridges, observed.bridges)
     phases.addresses = [goes_with_device(step, made) for step in phases.addresses]

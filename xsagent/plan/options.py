@@ -20,12 +20,14 @@ class PlanOptions:
         refused_features: by device, offloads that its driver refused, with the value refused.
         refused_settings: by device, link settings that its driver refused, with the value refused; its MTU as
             MTU_SETTING.
+        shared: devices that share an address with one of this plan until the next plan retires it there.
         carrier_wait_s: seconds to wait for the carrier of NICs that have just come up below a bond.
     """
 
     keep_ports: bool = True
     refused_features: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     refused_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
     carrier_wait_s: float = 5.0
 
     def refuses_mtu(self, device: str, mtu: int) -> bool:

@@ -6,11 +6,11 @@ one VLAN more beside 500 others costs what it costs beside none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from xsagent.topology.desired import Desired
-from xsagent.topology.ownership import is_vlan_bridge
+from xsagent.topology.ownership import NETWORK_MARK, is_vlan_bridge
 from xsagent.topology.values import Bridge, ObjectKind
 
 
@@ -23,11 +23,14 @@ class SwitchConcern:
             port, a VLAN bridge with the ports of its tag.
         tags: of VLANs: every port with such a tag.
         bridges: bridges of which, where one is a real one, each port counts: it may go, and take them along.
+        uplinks, staying: as `left_bridges`: each port of such a bridge counts.
     """
 
     names: frozenset[str] = frozenset()
     tags: frozenset[int] = frozenset()
     bridges: frozenset[str] = frozenset()
+    uplinks: Mapping[str, str] = field(default_factory=dict)
+    staying: frozenset[str] = frozenset()
 
 
 def concern_of(desired: Desired) -> SwitchConcern | None:
@@ -52,7 +55,42 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
         names=frozenset(names),
         tags=frozenset(port.tag for port in vlan_bridges if isinstance(port.tag, int)),
         bridges=frozenset(dropped | {port.name for port in vlan_bridges}),
+        uplinks=uplink_targets(desired),
+        staying=staying_bridges(desired),
     )
+
+
+def uplink_targets(desired: Desired) -> dict[str, str]:
+    """NICs that are to be in a bridge, alone or in a bond, each with its bridge."""
+    return {
+        name: bridge.name
+        for bridge in desired.topology.bridges.values()
+        for port in bridge.ports.values()
+        for name, interface in port.interfaces.items()
+        if interface.type == ""
+    }
+
+
+def staying_bridges(desired: Desired) -> frozenset[str]:
+    """Bridges that stay though their uplink leaves them: others' word decides of those that a record names."""
+    topology, ownership = desired.topology, desired.ownership
+    spoken_about = topology.bridges.keys() | {key.name for key in topology.absent if key.kind is ObjectKind.BRIDGE}
+    return frozenset(spoken_about | ownership.bridges | ownership.internal)
+
+
+def left_bridges(uplinks: Mapping[str, str], staying: Collection[str], bridges: Mapping[str, Bridge]) -> dict[str, str]:
+    """Bridges with a network's mark that no record names and whose uplink goes elsewhere, each with that bridge.
+
+    A bond of which a member stays there is an uplink still.
+    """
+    found: dict[str, str] = {}
+    for bridge in bridges.values():
+        if bridge.name in staying or NETWORK_MARK not in bridge.external_ids:
+            continue
+        for port in bridge.ports.values():
+            if port.interfaces and port.interfaces.keys() <= uplinks.keys():
+                found[bridge.name] = uplinks[min(port.interfaces)]
+    return found
 
 
 def devices_of(concern: SwitchConcern, bridges: Mapping[str, Bridge]) -> frozenset[str]:

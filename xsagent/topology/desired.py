@@ -36,11 +36,13 @@ class Ownership:
         bridges: bridge names of network records that this host's PIFs are on.
         devices: NIC, bond and VLAN device names of this host's PIFs.
         uplinks: those of NICs and bonds among them.
+        internal: bridge names of network records that none of this host's PIFs is on.
     """
 
     bridges: frozenset[str] = frozenset()
     devices: frozenset[str] = frozenset()
     uplinks: frozenset[str] = frozenset()
+    internal: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

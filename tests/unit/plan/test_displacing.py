@@ -88,7 +88,7 @@ def test_a_route_that_a_lease_shows_to_be_in_the_place_of_a_subnet_goes_in_the_s
 
     assert removed(after) == [("xenbr1", (TO_SUBNET,), False)]
     assert not any(step.required for step in after.steps)
-    assert [type(step) for step in steps_to_follow(after).steps] == [RouteStep]
+    assert [type(step) for step in steps_to_follow(after, SPOKEN_ABOUT).steps] == [RouteStep]
     assert after.steps[0].undo == (RouteStep(device="xenbr1", add=(TO_SUBNET,), required=False, restores=True),)
     cleared = host(replace(present, routes=(ROUTE,)), LEASED)
     assert plan(cleared, WANTED, BY_DHCP).steps == ()
@@ -105,6 +105,9 @@ def test_a_route_of_ours_gives_way_to_the_subnet_of_an_address_that_comes() -> N
 
     assert gone(158) == [("xenbr1", (TO_SUBNET,), False)]
     assert gone(3) == []
+
+
+SPOKEN_ABOUT = (WANTED.device, BY_DHCP.device)
 
 
 def steps_of(made: Plan) -> list[Step]:
@@ -135,7 +138,7 @@ def test_a_line_that_a_lease_shows_to_be_wrong_goes_without_ifdown() -> None:
     assert removed(made) == [("xenbr1", (by_ifup[1],), False)]
     (written,) = [step for step in made.steps if isinstance(step, FileStep)]
     assert (written.text, written.required) == ("172.16.0.0/16 dev xenbr1\n", False)
-    assert set(steps_to_follow(made).steps) == set(steps_of(made))
+    assert set(steps_to_follow(made, SPOKEN_ABOUT).steps) == set(steps_of(made))
 
 
 def test_a_file_for_ipv6_routes_that_loses_its_last_line_goes() -> None:

@@ -174,9 +174,9 @@ def test_management_that_moves_to_a_new_device_is_restored_before_what_moves_alo
     """It was up where it comes from, so the transaction broke it (rule 1)."""
     observed = host(bridge("xenbr0", internal("xapi5", tag=5)), device="xapi5")
     before = host(bridge("xenbr0"), device="xenbr0")
-    observed = replace(
-        observed, links={**observed.links, **before.links}, ip_devices={**observed.ip_devices, **before.ip_devices}
-    )
+    other = Address(interface=ipaddress.ip_interface("198.51.100.5/24"))
+    devices = {"xapi5": IpDevice(device="xapi5", addresses=(other,)), **before.ip_devices}
+    observed = replace(observed, links={**observed.links, **before.links}, ip_devices=devices)
     own = Port(name="xapi9", interfaces={"xapi9": Interface(name="xapi9", type="internal")})
     wanted = Topology(
         bridges={"xapi9": Bridge(name="xapi9", ports={"xapi9": own})},
