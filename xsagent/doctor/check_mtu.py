@@ -83,18 +83,20 @@ def _chain(facts: Facts, bridge: Bridge) -> Iterator[Finding]:
     for device in (*upper_devices(bridge), *vifs):
         size = mtu_of(facts, device)
         if size is not None and size > sizes[lowest]:
+            mend = _shorten(facts, device, lowest, size, sizes[lowest])
             yield Finding(
                 id="mtu-chain",
                 severity=Severity.WARNING,
                 subject=device,
                 problem=f"its MTU is {size}, that of {lowest} below it is {sizes[lowest]}",
                 reason="its larger packets are dropped without a word",
-                mend=_shorten(facts, device, lowest, size, sizes[lowest]),
+                mend=mend,
+                by_hand="" if mend else "give its network an MTU in XAPI that the wire has, and plug the VIF again",
             )
 
 
 def _shorten(facts: Facts, device: str, below: str, size: int, room: int) -> tuple[str, ...]:
-    """Raise what is below where its record wants that; else lower what is above."""
+    """Raise what is below where its record wants that; else lower what is above, unless the toolstack wants it so."""
     pif = pif_of_device(facts, below)
     for wanted in facts.wanted:
         link = wanted.desired.topology.links.get(below) if wanted.desired is not None else None
@@ -102,6 +104,8 @@ def _shorten(facts: Facts, device: str, below: str, size: int, room: int) -> tup
             return (up(facts, wanted.pif),)
     if device in facts.topology.bridges:
         return (command("ovs-vsctl", "set", "Interface", device, f"mtu_request={room}"),)
+    if any(one.device == device and one.vif is not None and one.vif.mtu == size for one in facts.vifs):
+        return ()  # the toolstack's word: hotplug sets it again
     return (command("ip", "link", "set", "dev", device, "mtu", str(room)),)
 
 

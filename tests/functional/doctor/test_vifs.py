@@ -187,6 +187,20 @@ def test_a_vif_with_a_larger_mtu_than_its_wire(guests: Patient) -> None:
     assert guests.mends("mtu-chain")["mend"] == ["ip link set dev vif7.0 mtu 1500"]
 
 
+def test_a_vif_that_the_toolstack_wants_wider_than_its_wire(guests: Patient) -> None:
+    """Hotplug would set it again, so no command of this host mends it."""
+    key = f"{guests.sandbox.xenopsd.find(LOCKED.id).private}/MTU"
+    set_key(guests, key, "9000")
+    guests.run("ip", "link", "set", "vif7.0", "mtu", "9000")
+
+    finding = guests.finding("mtu-chain")
+    set_key(guests, key, str(LOCKED.mtu))
+
+    assert finding["mend"] == []
+    assert "an MTU in XAPI that the wire has" in finding["by_hand"]
+    guests.mends("mtu-chain")
+
+
 def test_a_port_whose_guest_is_gone(guests: Patient) -> None:
     """The name may come again with another guest behind it."""
     guests.vsctl("add-port", "xenbr0", "vif99.0", "--", "set", "Interface", "vif99.0", "external_ids:xs-vif-uuid=x")
