@@ -304,7 +304,9 @@ def _with_guests_locked(
         if isinstance(step, OvsdbStep):
             unlocked.silent |= robbed_bridges(step)
     sentences = _relock(host, unlocked)
-    return ended if isinstance(ended, Applied) else replace(ended, lost=(*ended.lost, *sentences))
+    if isinstance(ended, Applied):
+        return replace(ended, warnings=(*ended.warnings, *sentences))
+    return replace(ended, lost=(*ended.lost, *sentences))
 
 
 def _relock(host: Host, unlocked: LockedPorts) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from xsagent.apply.interruption import signals_end_the_run
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Stuck
 from xsagent.cli.begin import begin
-from xsagent.cli.outcome import answer, say, warn
+from xsagent.cli.outcome import answer, say, tell_earlier, warn
 from xsagent.config import Paths, Settings
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import Asked, build_internal_operation, read_for_admin
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         earlier = finish_earlier_run(host)
         if isinstance(earlier, Stuck):
             return answer(_PROGRAM, earlier)
+        tell_earlier(_PROGRAM, earlier)
         return answer(_PROGRAM, apply_operation(_decide(arguments, host), host))
 
 

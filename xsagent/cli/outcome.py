@@ -37,6 +37,13 @@ def answer(program: str, outcome: Outcome, *, forced: bool = False) -> int:
     return 1
 
 
+def tell_earlier(program: str, earlier: Applied | RolledBack | None) -> None:
+    """Tell the user what finishing an earlier run could not do; the log has it already."""
+    if earlier is not None:
+        for sentence in earlier.warnings if isinstance(earlier, Applied) else earlier.lost:
+            say(program, f"of an earlier run: {sentence}")
+
+
 def warn(warnings: tuple[str, ...]) -> None:
     """Log what the records or the plan made odd."""
     for warning in warnings:

@@ -18,7 +18,7 @@ from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rolled_back import forget_rolled_back
 from xsagent.cli.begin import begin
-from xsagent.cli.outcome import answer, say, warn
+from xsagent.cli.outcome import answer, say, tell_earlier, warn
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings
 from xsagent.desired.kind import label
@@ -100,6 +100,8 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
             if options.force is None:
                 return answer(_PROGRAM, earlier)
             _give_up(earlier, host)
+        else:
+            tell_earlier(_PROGRAM, earlier)
         word = _read_word(options, host)
         operation = _decide(options, host, word)
         before = read_management_addresses(operation) if options.pif_uuid is not None else None

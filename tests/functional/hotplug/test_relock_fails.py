@@ -131,6 +131,18 @@ def test_a_run_that_is_killed_before_it_locks_its_guests_is_made_up_for(told: Sc
     told.check_locked("xenbr0")
 
 
+def test_a_guest_that_a_killed_run_left_unlocked_is_named_by_the_next(scene: Scene) -> None:
+    """Nobody has its flows, and xenstored does not say what is wanted."""
+    scene.want_fail_mode("secure")
+    break_ofctl(scene.host.sandbox.bin, "--bundle", "kill -9 $PPID; exit 1", times=1)
+    scene.host.run("up", scene.nic, XSAGENT_DEADMAN_S="0")
+
+    done = scene.host.run("up", scene.nic)
+
+    assert f"interface-reconfigure: of an earlier run: {UNLOCKED}" in done.stderr
+    assert done.returncode == 0, "what was asked is so"
+
+
 # --- by single steps -------------------------------------------------------------------------------------
 
 
