@@ -113,7 +113,7 @@ class Attempt:
         for_all(self._open(), self._observe_and_decide)
         if not all(map(_is_quiet, self._decided())):
             for_all(self._decided(), self._require_switch)
-        for_each([work for work in self._decided() if is_leaving(work)], self._unproxy)
+        for_each([work for work in self._decided() if work.has(Verdict.DETACH) or is_leaving(work)], self._unproxy)
         for_all([work for work in self._decided() if is_leaving(work)], self._quiet)
         unlock_leaving(self._works, self._rundir)
         for_all([work for work in self._on_host() if not _is_quiet(work)], self._prepare)
@@ -221,7 +221,7 @@ class Attempt:
             self._switch_lives = True
 
     def _unproxy(self, work: Work) -> None:
-        """The rules of its PVS proxy go before its port; whoever takes them out keeps no other device waiting."""
+        """The rules of its PVS proxy go before its port; who takes them out keeps no other device waiting."""
         if not self._peers.pvs.remove(work):
             raise HotplugPendingError(
                 f"VIF {work.event.vif}: the rules of its PVS proxy are being taken out; its port is left until then"

@@ -32,8 +32,8 @@ class PvsProxies:
 
     def __init__(self, paths: Paths, hotplug_s: float) -> None:
         self._paths = paths
+        # one call that hangs must leave a removal, which waits for it, some of its time
         self._deadline_s = min(_DEADLINE_S, hotplug_s / 2)
-        """One call that hangs must leave a removal, which waits for it, some of its time."""
         self._chains = Chains("pvs")
         self._added: dict[str, tuple[str, int]] = {}
         self._removals: dict[str, Future[None]] = {}
@@ -53,10 +53,11 @@ class PvsProxies:
         self._call("add", work, work.pvs_helper)
 
     def remove(self, work: Work) -> bool:
-        """Have the rules of a device taken out whose port is to leave; whether that has ended. Ask until it has."""
+        """Have the rules of a device taken out whose port leaves or is gone; whether that has ended. Ask until then."""
         device = work.event.device
         self._added.pop(device, None)
         if work.pvs_helper is None:
+            self._removals.pop(device, None)
             return True
         if device not in self._removals:
             self._removals[device] = self._call("remove", work, work.pvs_helper)

@@ -57,6 +57,18 @@ def test_it_is_called_when_the_port_is_there_and_before_it_goes(dom0: Dom0) -> N
     assert (dom0.bridge_of(), dom0.read(f"{KEYS.hotplug}/hotplug")) == ("", None)
 
 
+def test_rules_outlive_no_device_whose_port_somebody_took_away(dom0: Dom0) -> None:
+    """They are not the port's: the helper finds them by what it noted when it put them in."""
+    record = write_helper(dom0, "exit 0")
+    dom0.vif("vif", "1", "0", "online", XSAGENT_HOTPLUG_S="30")
+    called(record)
+    dom0.vsctl("del-port", "vif1.0")
+
+    dom0.vif("vif", "1", "0", "remove", XSAGENT_HOTPLUG_S="30")
+
+    assert [line.split()[:3] for line in called(record)] == [["remove", "vif", "vif1.0"]]
+
+
 def test_a_tap_has_its_own_rules(dom0: Dom0) -> None:
     """By its own name and number, with the VIF's directories."""
     record = write_helper(dom0, "exit 0")
