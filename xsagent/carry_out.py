@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay
+from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay, silent_gateways
 from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back
 from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import Journal, JournalEntries, remove_journal
@@ -28,6 +28,7 @@ from xsagent.plan.follow_up import steps_to_follow
 from xsagent.plan.steps import IfupStep, LinkStep, OvsdbStep, Plan, StartDhcpStep, Step
 from xsagent.planning import Host, Operation, make_plan, plan_options
 from xsagent.sources.host_files import read_boot_id
+from xsagent.topology.desired import Desired
 from xsagent.topology.values import Topology
 
 _VERIFY_S = 10.0
@@ -108,10 +109,11 @@ class _Run:
         return execute(plan, self.runner.run, self._begin, self.host.report)
 
     def roll_back(self, failed: Failed) -> RolledBack | Stuck:
-        """Take back what was begun, and lock the guests that this leaves unlocked."""
+        """Take back what was begun, lock the guests that this leaves unlocked, and see whether the gateway answers."""
         with going_back():
             ended = roll_back(failed, self.undoer.run, self.host.report, self._settle)
-            return replace(ended, lost=(*ended.lost, *self.relock()))
+            silent = self.deadman.look_back(lambda: self.host.observe(self.deadman.desired))
+            return replace(ended, lost=(*ended.lost, *silent, *self.relock()))
 
     def relock(self) -> tuple[str, ...]:
         """Lock the guests whose flows the steps took away and did not put back; sentences as `relock_rest`."""
@@ -287,8 +289,10 @@ def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
     )
     if boot == entries.boot:
         ended = _with_guests_locked(ended, entries, runner.unlocked, host)
+        ended = _with_gateway_asked(ended, entries, host)
     if entries.begun:
-        host.logger.warning("finish_earlier_run", operation=entries.operation, outcome=type(ended).__name__)
+        lost = "" if isinstance(ended, Applied) else "; ".join(ended.lost)
+        host.logger.warning("finish_earlier_run", operation=entries.operation, outcome=type(ended).__name__, lost=lost)
     if entries.begun and not isinstance(ended, Applied):
         host.remember(entries.configuration)
     if not isinstance(ended, Stuck):
@@ -307,6 +311,16 @@ def _with_guests_locked(
     if isinstance(ended, Applied):
         return replace(ended, warnings=(*ended.warnings, *sentences))
     return replace(ended, lost=(*ended.lost, *sentences))
+
+
+def _with_gateway_asked(
+    ended: Applied | RolledBack | Stuck, entries: JournalEntries, host: Host
+) -> Applied | RolledBack | Stuck:
+    """As the run itself would have done it after its way back."""
+    if isinstance(ended, Applied) or not (entries.armed and entries.begun):
+        return ended
+    desired = entries.desired or Desired(topology=Topology())
+    return replace(ended, lost=(*ended.lost, *silent_gateways(lambda: host.observe(desired))))
 
 
 def _relock(host: Host, unlocked: LockedPorts) -> tuple[str, ...]:

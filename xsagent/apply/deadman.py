@@ -16,7 +16,7 @@ from xsagent.apply.bond_settling import await_settled, changed_bonds
 from xsagent.apply.guardian import Guardian, StartGuardian, exec_guardian
 from xsagent.apply.probe import probe_gateway
 from xsagent.config import Paths
-from xsagent.errors import DeviceAbsentError, NetlinkError
+from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
 from xsagent.observed.netlink import read_device_towards
 from xsagent.plan.steps import Step
 from xsagent.topology.desired import Desired
@@ -28,6 +28,9 @@ _LONGEST_UNDER_HA_S = 20.0
 _BOND_MEMBERS = 2
 _FIRST_LOOK_S = 5.0
 """How long to look for the gateway where there is nothing to go back to."""
+_BACK_S = 10.0
+"""How long a gateway that answered before may take to answer again once all was taken back."""
+_ADVICE: Final = "`xsagent doctor` on the console says what is wrong, the next `up` of management mends what differs"
 _LEASE: Final = "a lease"
 """In place of the gateway that stays silent, where nobody has named one."""
 
@@ -121,6 +124,10 @@ class Deadman:
             return None
         return f"{device}, the management interface, has no address any more; the old configuration is back"
 
+    def look_back(self, observe: Observe) -> tuple[str, ...]:
+        """After the way back: what `silent_gateways` says, where one answered before."""
+        return silent_gateways(observe) if self.armed else ()
+
     def _judge(self, sentence: str, *, keep: bool = False) -> str | None:
         """What `verify` answers about a path that does not work: only an armed deadman knows of a better one."""
         if self.armed and not keep:
@@ -178,6 +185,29 @@ def default_gateways(device: IpDevice) -> tuple[IpAddress, ...]:
     return tuple(
         route.gateway for route in device.routes if route.gateway is not None and route.destination.prefixlen == 0
     )
+
+
+def silent_gateways(observe: Observe) -> tuple[str, ...]:
+    """After the way back of a run before which a gateway answered: a sentence where none does, within _BACK_S.
+
+    Nothing is left to take back then, and no later run is kept from its work.
+
+    Arguments:
+        observe: reads the host as it is now.
+    """
+    end = time.monotonic() + _BACK_S
+    while True:
+        try:
+            gateways = _present_gateways(observe())
+        except (XsagentError, OSError) as error:
+            return (f"nobody can say whether the gateway answers again: {error}",)
+        if any(_probe(device, gateway, 1.0) for device, gateway in gateways):
+            return ()
+        if time.monotonic() >= end:
+            break
+        time.sleep(0.1)
+    silent = " and ".join(f"gateway {gateway} does not answer on {device}" for device, gateway in gateways)
+    return (f"{silent or 'there is no default gateway'}, as one did before; {_ADVICE}",)
 
 
 def answers(desired: Desired, observe: Observe) -> bool:

@@ -35,7 +35,8 @@ class RolledBack:
 
     Attributes:
         conflict: what the plan relied on changed meanwhile: a fresh plan may well work.
-        lost: sentences about what did not come back: what it needs was taken away meanwhile, or a guest is not locked.
+        lost: sentences about what did not come back: what it needs was taken away meanwhile, a guest is not locked, or
+            the gateway does not answer as it did before.
     """
 
     cause: str

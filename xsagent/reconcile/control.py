@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xsagent.apply.deadman import arm_deadman, compute_window, default_gateways
+from xsagent.apply.deadman import Deadman, arm_deadman, compute_window, default_gateways
 from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.files import remove_file
 from xsagent.apply.interruption import going_back
@@ -113,7 +113,7 @@ class _Change:
 
     def run(self) -> Outcome:
         path = self._management_path()
-        present = observe_host(self.host.paths, None, Interest(), time.monotonic() + _READ_S) if path else Topology()
+        present = self._observe() if path else Topology()
         deadman_desired = self._with_gateways(path, present)
         deadman = arm_deadman(deadman_desired, present, self.host.paths, self._window(present))
         step = self._with_flows_back(path)
@@ -135,7 +135,7 @@ class _Change:
             if isinstance(done, Executed):
                 ended: Executed | RolledBack | Stuck = done
             else:
-                ended = self._roll_back(done, journal)
+                ended = self._roll_back(done, journal, deadman)
             if not isinstance(ended, Stuck):
                 journal.commit()
             journal.close()
@@ -146,11 +146,15 @@ class _Change:
         unverified = "; ".join(self._relock()) or deadman.unverified
         return Applied() if unverified is None else Unverified(reason=unverified)
 
-    def _roll_back(self, failed: Failed, journal: Journal) -> RolledBack | Stuck:
-        """Take back what was begun, and lock the guests that this leaves unlocked."""
+    def _roll_back(self, failed: Failed, journal: Journal, deadman: Deadman) -> RolledBack | Stuck:
+        """Take back what was begun, lock the guests that this leaves unlocked, and see whether the gateway answers."""
         with going_back():
             ended = roll_back(failed, self._run_step, self.host.report, journal.give_room)
-            return replace(ended, lost=(*ended.lost, *self._relock()))
+            return replace(ended, lost=(*ended.lost, *deadman.look_back(self._observe), *self._relock()))
+
+    def _observe(self) -> Topology:
+        """Links and addresses; the bridges are known."""
+        return observe_host(self.host.paths, None, Interest(), time.monotonic() + _READ_S)
 
     def _relock(self) -> tuple[str, ...]:
         return relock_rest(self.host.paths, self.host.settings, self.runner.unlocked)
