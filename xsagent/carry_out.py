@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay, silent_gateways
-from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back
+from xsagent.apply.executor import Executed, Failed, devices_of, execute, joined, roll_back
 from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import Journal, JournalEntries, remove_journal
 from xsagent.apply.locked_ports import LockedPorts
@@ -169,8 +169,7 @@ def _run_plan(run: _Run, operation: Operation, plan: Plan) -> Executed | Failed:
         done = _follow_up(run, again, done)
     if isinstance(done, Failed):
         return done
-    cause = _check(run, again, done)
-    return done if cause is None else Failed(begun=done.begun, cause=cause)
+    return _check(run, again, done) or done
 
 
 def _may_tell_more(done: Executed, host: Host) -> bool:
@@ -224,21 +223,26 @@ def _learn_name_servers(operation: Operation, host: Host) -> None:
     host.logger.info("learn_name_servers", subject=device, servers=" ".join(found.servers) if found else "")
 
 
-def _check(run: _Run, operation: Operation, done: Executed) -> str | None:
+def _check(run: _Run, operation: Operation, done: Executed) -> Failed | None:
     """Why the change must be taken back; None when it may stay. A check that cannot be made counts as a failure."""
+    left: list[Step] = []
     try:
         left = _await_result(operation, run.host, done)
-        # a start that has nothing to take back is of a client that runs as wanted, and asks on
-        lost = [step.device for step in left if isinstance(step, StartDhcpStep) and not step.undo]
-        if len(lost) < len(left):
-            kinds = ", ".join(sorted({type(step).__name__.removesuffix("Step") for step in left}))
-            return f"{operation.name}: the host is not what was set ({kinds}: {left[0].reason})"
-        silent = done.silent_dhcp or (
-            f"the lease of {lost[0]} was lost again; its client keeps asking" if lost else None
-        )
-        return run.deadman.verify(silent, lambda: run.host.observe(run.deadman.desired))
+        cause = _fault(run, operation, done, left)
     except (XsagentError, OSError) as error:
-        return f"{operation.name}: the result could not be verified: {error}"
+        cause = f"{operation.name}: the result could not be verified: {error}"
+    return None if cause is None else Failed(begun=done.begun, cause=cause, devices=devices_of(left))
+
+
+def _fault(run: _Run, operation: Operation, done: Executed, left: Sequence[Step]) -> str | None:
+    """What is wrong where these steps are still to do; None when nothing is."""
+    # a start that has nothing to take back is of a client that runs as wanted, and asks on
+    lost = [step.device for step in left if isinstance(step, StartDhcpStep) and not step.undo]
+    if len(lost) < len(left):
+        kinds = ", ".join(sorted({type(step).__name__.removesuffix("Step") for step in left}))
+        return f"{operation.name}: the host is not what was set ({kinds}: {left[0].reason})"
+    silent = done.silent_dhcp or (f"the lease of {lost[0]} was lost again; its client keeps asking" if lost else None)
+    return run.deadman.verify(silent, lambda: run.host.observe(run.deadman.desired))
 
 
 def _kept(run: _Run, operation: Operation, plan: Plan, done: Executed, unlocked: tuple[str, ...]) -> Outcome:

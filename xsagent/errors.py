@@ -8,6 +8,7 @@ plugin, daemon work item, hook, loop top) turn it into an exit code, a protocol 
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -96,7 +97,15 @@ class SwitchDeadError(XsagentError):
 
 
 class SwitchRefusedError(XsagentError):
-    """The switch took the configuration but reports an error for a port (Interface.error, ofport -1)."""
+    """The switch took the configuration but reports an error for a port (Interface.error, ofport -1).
+
+    Attributes:
+        ports: all that it refuses, where they are known.
+    """
+
+    def __init__(self, sentence: str, ports: Iterable[str] = ()) -> None:
+        super().__init__(sentence)
+        self.ports = frozenset(ports)
 
 
 class UnlockedError(XsagentError):

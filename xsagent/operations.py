@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from xsagent.apply.cache import write_dbcache
 from xsagent.apply.rolled_back import read_rolled_back
 from xsagent.config import Paths, Settings
-from xsagent.desired.build import build_boot_desired, build_desired
+from xsagent.desired.boot import BootDesired, build_boot_desired
+from xsagent.desired.build import build_desired
 from xsagent.desired.internal import build_internal_desired, check_internal_bridge
 from xsagent.desired.request import Action, BuildOptions, HostFacts, Origin, Request
 from xsagent.desired.retire import build_retirement
@@ -89,13 +90,20 @@ def build_operation(
 
 
 def build_boot_operation(
-    snapshot: Snapshot, connection: OvsdbConnection, paths: Paths, settings: Settings
-) -> Operation:
-    """The operation of `--force-interface all`: the boot set, management first, in one plan (features.md 23)."""
-    facts = gather_facts(paths, connection)
-    return Operation(
+    snapshot: Snapshot, host: Host, left_out: Mapping[Ref, str], postponed: Collection[Ref]
+) -> tuple[BootDesired, Operation]:
+    """The operation of `--force-interface all`: the boot set, management first, in one plan (features.md 23).
+
+    Args:
+        snapshot, host: the records, and the host as it is now.
+        left_out, postponed: as for `build_boot_desired`.
+    """
+    settings = host.settings
+    facts, options = gather_facts(host.paths, host.connection), build_options(host.paths, settings)
+    boot = build_boot_desired(snapshot, facts, options, left_out, postponed)
+    return boot, Operation(
         name="up all",
-        desired=build_boot_desired(snapshot, facts, build_options(paths, settings)),
+        desired=boot.desired,
         dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
         probe=settings.deadman_s != 0,
     )

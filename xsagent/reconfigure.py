@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from xsagent.apply.journal import read_journal
+from xsagent.apply.journal import read_journal, remove_journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck
 from xsagent.errors import VerifyError
 from xsagent.log import log_reasons
@@ -64,3 +64,11 @@ def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
     from xsagent.carry_out import finish  # noqa: PLC0415 - runs hardly ever die
 
     return finish(entries, host)
+
+
+def give_up(stuck: Stuck, host: Host) -> None:
+    """Drop what is left of a way back: at boot, and for who forces it, a host with a network counts for more."""
+    for step in stuck.left:
+        host.logger.error("leave_undo", step=type(step).__name__, subject=getattr(step, "device", ""))
+    host.logger.error("give_up_earlier_run", reason=stuck.cause, left=len(stuck.left))
+    remove_journal(host.paths.state_dir)

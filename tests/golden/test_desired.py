@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from xsagent.desired.build import build_boot_desired, build_desired
+from xsagent.desired.boot import build_boot_desired
+from xsagent.desired.build import build_desired
 from xsagent.desired.internal import build_internal_desired
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.errors import XsagentError
@@ -49,7 +50,7 @@ def _desire(case: Path) -> Desired:
     host, options = _host(form.pop("host", {})), BuildOptions(**form.pop("options", {}))
     snapshot = _snapshot(case, form.pop("source", "xapi"))
     if entry == "boot":
-        return build_boot_desired(snapshot, host, options)
+        return build_boot_desired(snapshot, host, options).desired
     if entry == "internal":
         return build_internal_desired(snapshot, Ref(form["network"]), action, host, options)
     pif = snapshot.pif_by_uuid(form.pop("pif"))

@@ -10,7 +10,8 @@ import dataclasses
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from xsagent.desired.build import build_boot_desired, build_desired
+from xsagent.desired.boot import build_boot_desired
+from xsagent.desired.build import build_desired
 from xsagent.desired.internal import build_internal_desired
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.desired.resolve import build_aliases
@@ -217,9 +218,12 @@ def test_any_records_give_a_desired_state_or_one_sentence(
 @given(_snapshots(), _HOSTS, _OPTIONS)
 def test_a_boot_always_has_a_desired_state(snapshot: Snapshot, host: HostFacts, options: BuildOptions) -> None:
     """What cannot come up is left out, whatever it is."""
-    desired = build_boot_desired(snapshot, host, options)
-    assert build_boot_desired(_reversed(snapshot), host, options) == desired
-    _check_consistent(desired)
+    boot = build_boot_desired(snapshot, host, options)
+    again = build_boot_desired(_reversed(snapshot), host, options)
+    assert (again.desired, again.members, again.left_out) == (boot.desired, boot.members, boot.left_out)
+    _check_consistent(boot.desired)
+    for member in boot.members:
+        _check_consistent(boot.part(member))
 
 
 @given(_snapshots(), _REQUESTS, _HOSTS, _OPTIONS)

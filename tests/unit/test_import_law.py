@@ -21,7 +21,7 @@ _GROUND = _FACTS | {"config", "log", "unix_socket"}
 _PURE = frozenset({"desired", "plan"})
 _FLOW = _GROUND | _PURE | {"child", "sources", "observed", "apply"}
 _ENTRIES = frozenset(
-    {"planning", "reconfigure", "operations", "rescue", "rewrite", "hotplug", "hotplug decides", "firewall"}
+    {"planning", "reconfigure", "operations", "rescue", "rewrite", "up_all", "hotplug", "hotplug decides", "firewall"}
 )
 
 LAYERS: Mapping[str, frozenset[str]] = {
@@ -51,6 +51,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "operations": _FLOW | {"planning"},
     "rewrite": _FLOW | {"planning", "reconfigure", "operations"},
     "rescue": _FLOW,
+    "up_all": _FLOW | {"planning", "reconfigure", "operations"},
     "firewall": _FLOW,
     "boot": _FLOW | {"firewall"},
     "hotplug": _FLOW | {"hotplug decides"},

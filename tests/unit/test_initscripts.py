@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_online_means_that_management_was_configured() -> None:
     }
     assert unit("management-interface.service").get("Service", "Type") == "oneshot"
     assert "--force-interface all up" in unit("management-interface.service").get("Service", "ExecStart")
+
+
+@pytest.mark.parametrize(("result", "called"), [("success", False), ("exit-code", True)])
+def test_what_follows_the_boot_set_does_so_after_a_failure_too(tmp_path: Path, result: str, called: bool) -> None:
+    """One PIF that is not up fails the unit, and systemd runs no ExecStartPost then; all others forward."""
+    service = unit("management-interface.service")["Service"]
+    after = [line.removeprefix("-") for line in service["ExecStartPost"].split("\n")]
+    command = shlex.split(service["ExecStopPost"].removeprefix("-").replace("$$", "$"))
+    assert all(call in command[-1] for call in after)
+
+    script = command[-1].replace("/usr/bin/xsagent", f"echo >>{tmp_path}/calls")
+    subprocess.run([*command[:-1], script], env={"SERVICE_RESULT": result}, check=True, timeout=10)
+
+    assert (tmp_path / "calls").exists() == called
 
 
 def test_a_database_that_crashed_takes_no_switch_with_it() -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 109, "type: ignore": 2},
+    "xsagent": {"noqa": 111, "type: ignore": 2},
     "tests": {"noqa": 25, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""

@@ -6,7 +6,7 @@ tests). Comes after `plan/`; the flow verifies afterwards, and calls `roll_back`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from xsagent.apply.interruption import going_back
@@ -18,6 +18,7 @@ from xsagent.errors import (
     DhcpSilentError,
     RouteLostError,
     SwitchDeadError,
+    SwitchRefusedError,
     UnlockedError,
     XsagentError,
 )
@@ -52,12 +53,13 @@ class Failed:
 
     Attributes:
         begun: the steps, with the one that failed: its effect may have happened in part.
-        conflict: as RolledBack.conflict.
+        conflict, devices: as those of RolledBack.
     """
 
     begun: tuple[Step, ...]
     cause: str
     conflict: bool = False
+    devices: frozenset[str] = frozenset()
 
 
 def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report) -> Executed | Failed:
@@ -82,9 +84,19 @@ def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report
             silent = str(error)
         except (XsagentError, OSError) as error:
             if step.required or isinstance(error, ApplyError):
-                return Failed(begun=tuple(begun), cause=str(error), conflict=isinstance(error, ConflictError))
+                return Failed(
+                    begun=tuple(begun),
+                    cause=str(error),
+                    conflict=isinstance(error, ConflictError),
+                    devices=error.ports if isinstance(error, SwitchRefusedError) else devices_of([step]),
+                )
             report("pass_over", step, str(error))
     return Executed(begun=tuple(begun), silent_dhcp=silent)
+
+
+def devices_of(steps: Iterable[Step]) -> frozenset[str]:
+    """The netdevs that steps are about; a transaction and a file are about none."""
+    return frozenset(step.device for step in steps if hasattr(step, "device"))
 
 
 def joined(done: Executed, more: Executed | Failed) -> Executed | Failed:
@@ -97,7 +109,9 @@ def roll_back(failed: Failed, run_step: RunStep, report: Report, settle: Settle 
     """Take back steps that were begun, the last first; a failing undo does not stop the others."""
     undo = tuple(step for done in reversed(failed.begun) for step in done.undo)
     ended = run_undo(settle(undo), failed.cause, run_step, report)
-    return replace(ended, conflict=failed.conflict) if isinstance(ended, RolledBack) else ended
+    if isinstance(ended, Stuck):
+        return ended
+    return replace(ended, conflict=failed.conflict, devices=failed.devices)
 
 
 def run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:

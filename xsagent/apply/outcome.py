@@ -35,12 +35,14 @@ class RolledBack:
 
     Attributes:
         conflict: what the plan relied on changed meanwhile: a fresh plan may well work.
+        devices: netdevs and ports that the cause is about, where that is known.
         lost: sentences about what did not come back: what it needs was taken away meanwhile, a guest is not locked, or
             the gateway does not answer as it did before.
     """
 
     cause: str
     conflict: bool = False
+    devices: frozenset[str] = frozenset()
     lost: tuple[str, ...] = ()
 
     def tell(self, thing: str) -> str:

@@ -159,7 +159,7 @@ def _await_switch(connection: OvsdbConnection, number: int, ports: Sequence[str]
     ]
     selects = [_select_report(port) for port in ports]
     try:
-        results = connection.transact([*waits, *selects], deadline + _ANSWER_GRACE_S)
+        results = connection.transact([*waits, *selects], deadline + _ANSWER_GRACE_S)[len(waits) :]
     except TransactionRefusedError as refused:
         if refused.word != _TIMED_OUT:
             raise
@@ -167,25 +167,33 @@ def _await_switch(connection: OvsdbConnection, number: int, ports: Sequence[str]
             raise SwitchDeadError(
                 "ovs-vswitchd did not take over the new configuration in time; the database holds it"
             ) from refused
-        port = ports[refused.index - 1]
-        raise SwitchRefusedError(f"the switch gave port {port} no number in time; the database holds it") from refused
-    reports = [rows_of(result) for result in results[len(waits) :]]
-    return {port: _accepted(port, rows) for port, rows in zip(ports, reports, strict=True)}
+        results = connection.transact(selects, deadline + _ANSWER_GRACE_S)
+    return _accepted({port: rows_of(result) for port, result in zip(ports, results, strict=True)})
 
 
-def _accepted(port: str, rows: Sequence[Row]) -> int:
-    """The port's number.
+def _accepted(reports: Mapping[str, Sequence[Row]]) -> Mapping[str, int]:
+    """Each port's number.
 
     Raises:
-        SwitchRefusedError: the switch reports an error instead.
+        SwitchRefusedError: the switch reports an error instead for one, or has no number for it.
     """
-    report = rows[0] if rows else {}
-    number, error = _number(report, "ofport"), report.get("error")
-    if isinstance(error, str) and error:
-        raise SwitchRefusedError(f"the switch refuses port {port}: {error}; the database holds the port")
-    if number is None or number < 0:
-        raise SwitchRefusedError(f"the switch refuses port {port} without a reason; the database holds the port")
-    return number
+    numbers: dict[str, int] = {}
+    problems: dict[str, str] = {}
+    for port, rows in reports.items():
+        report = rows[0] if rows else {}
+        number, error = _number(report, "ofport"), report.get("error")
+        if isinstance(error, str) and error:
+            problems[port] = f"the switch refuses port {port}: {error}"
+        elif number is None:
+            problems[port] = f"the switch gave port {port} no number in time"
+        elif number < 0:
+            problems[port] = f"the switch refuses port {port} without a reason"
+        else:
+            numbers[port] = number
+    if problems:
+        first = next(iter(problems.values()))
+        raise SwitchRefusedError(f"{first}; the database holds the port", problems)
+    return numbers
 
 
 def _wait(table: str, where: list[Json], column: str, deadline: float) -> Operation:

@@ -13,7 +13,6 @@ from typing import Final
 
 from xsagent.apply.cache import write_dbcache
 from xsagent.apply.interruption import signals_end_the_run
-from xsagent.apply.journal import remove_journal
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
 from xsagent.apply.rolled_back import forget_rolled_back
@@ -23,14 +22,13 @@ from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
 from xsagent.config import Paths, Settings
 from xsagent.desired.kind import label
 from xsagent.desired.request import Origin
-from xsagent.errors import ManagementLostError, XsagentError
+from xsagent.errors import DeviceAbsentError, ManagementLostError, XsagentError
 from xsagent.log import get_logger
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import (
     Asked,
-    build_boot_operation,
     build_operation,
     read_for_admin,
     read_from_xapi,
@@ -40,7 +38,7 @@ from xsagent.operations import (
 )
 from xsagent.plan.steps import Plan
 from xsagent.planning import Host, MakeHost, Operation, make_plan
-from xsagent.reconfigure import apply_operation, finish_earlier_run
+from xsagent.reconfigure import apply_operation, finish_earlier_run, give_up
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
 
@@ -99,11 +97,13 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         if isinstance(earlier, Stuck):
             if options.force is None:
                 return answer(_PROGRAM, earlier)
-            _give_up(earlier, host)
+            give_up(earlier, host)
         else:
             tell_earlier(_PROGRAM, earlier)
         word = _read_word(options, host)
-        operation = _decide(options, host, word)
+        if word.pif is None:
+            return _up_all(word, host)
+        operation = _decide(options, host, word, word.pif)
         before = read_management_addresses(operation) if options.pif_uuid is not None else None
         outcome = _apply(operation, host)
         _keep_in_step(outcome, operation, word, host)
@@ -124,12 +124,18 @@ def _apply(operation: Operation, host: Host) -> Outcome:
         raise ManagementLostError(f"{label(operation.configuration.pif)}: {error}") from error
 
 
-def _give_up(earlier: Stuck, host: Host) -> None:
-    """At boot, and for who forces it, a host with a network counts for more than the rest of an old way back."""
-    for step in earlier.left:
-        host.logger.error("leave_undo", step=type(step).__name__, subject=getattr(step, "device", ""))
-    host.logger.error("give_up_earlier_run", reason=earlier.cause, left=len(earlier.left))
-    remove_journal(host.paths.state_dir)
+def _up_all(word: _Word, host: Host) -> int:
+    """Bring up the boot set, and say last what of it is not up (features.md section 23)."""
+    from xsagent.up_all import up_all  # noqa: PLC0415 - only a boot needs it
+
+    boot = up_all(word.snapshot, host)
+    _let_tunnels_in(word, host)
+    code = answer(_PROGRAM, boot.outcome, forced=True)
+    problems = "; ".join(text for text in (word.lost, boot.as_sentence()) if text)
+    if not problems:
+        return code
+    say(_PROGRAM, problems)
+    return 1
 
 
 def _print_plan(desired: Desired, plan: Plan) -> None:
@@ -141,7 +147,12 @@ def _print_plan(desired: Desired, plan: Plan) -> None:
 def _plan(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
     with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
         host = Host(paths, settings, connection)
-        operation = _decide(options, host, _read_word(options, host))
+        word = _read_word(options, host)
+        if word.pif is None:
+            from xsagent.up_all import plan_all  # noqa: PLC0415 - as in _up_all
+
+            return plan_all(word.snapshot, host)
+        operation = _decide(options, host, word, word.pif)
         return operation.desired, make_plan(operation, host)
 
 
@@ -152,11 +163,13 @@ class _Word:
     Attributes:
         pif: None for the whole boot set.
         cached: it came from the cache, which is then not written again.
+        lost: why management cannot come up, where its NIC is gone for good; empty otherwise.
     """
 
     snapshot: Snapshot
     pif: Pif | None
     cached: bool
+    lost: str = ""
 
 
 def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
@@ -171,9 +184,15 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
         from xsagent.rescue import rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
         from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
 
-        snapshot = rescue_management(host.paths, read_boot_state(host.paths))
+        snapshot, lost = read_boot_state(host.paths), ""
+        try:
+            snapshot = rescue_management(host.paths, snapshot)
+        except DeviceAbsentError as error:
+            if options.force != ALL_INTERFACES:
+                raise
+            lost = error.cause
         pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)
-        return _Word(snapshot=snapshot, pif=pif, cached=True)
+        return _Word(snapshot=snapshot, pif=pif, cached=True, lost=lost)
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
@@ -181,9 +200,7 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 
-def _decide(options: ReconfigureOptions, host: Host, word: _Word) -> Operation:
-    if word.pif is None:
-        return build_boot_operation(word.snapshot, host.connection, host.paths, host.settings)
+def _decide(options: ReconfigureOptions, host: Host, word: _Word, pif: Pif) -> Operation:
     asked = Asked(
         action="up" if options.action == "up" else "down",
         origin=_origin(options),
@@ -191,7 +208,7 @@ def _decide(options: ReconfigureOptions, host: Host, word: _Word) -> Operation:
         even_if_in_use=options.even_if_in_use,
         deadman=options.deadman,
     )
-    return build_operation(asked, word.snapshot, word.pif, host.connection, host.paths, host.settings)
+    return build_operation(asked, word.snapshot, pif, host.connection, host.paths, host.settings)
 
 
 def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Host) -> None:

@@ -31,6 +31,7 @@ _LAZY: Final = (
     "xsagent.rescue",
     "xsagent.rewrite",
     "xsagent.sources.boot",
+    "xsagent.up_all",
 )
 """Modules that a reconfigure, or hotplug, imports when it comes to need them."""
 

@@ -1,14 +1,13 @@
-"""Snapshot + what was asked -> Desired: the ways into `desired/`. Pure.
+"""Snapshot + what was asked -> Desired: the way into `desired/` for one PIF. Pure.
 
-`build_desired` for one PIF, `build_boot_desired` for everything that a boot brings up. The flow passes the result to
-plan/, and logs its reasons.
+The flow passes the result to plan/, and logs its reasons. Everything that a boot brings up: `boot.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 
-from xsagent.desired.boot_set import boot_set, without_repeated_addresses
+from xsagent.desired.boot_set import without_repeated_addresses
 from xsagent.desired.dns_gateway import Roles, choose_roles
 from xsagent.desired.down import build_down
 from xsagent.desired.draft import Draft
@@ -20,8 +19,7 @@ from xsagent.desired.raise_pif import check_managed, raise_pif
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.desired.roles_move import build_other_holders, build_role_file
 from xsagent.desired.scene import Scene, ambiguous_bridges
-from xsagent.errors import InputError, InUseError
-from xsagent.model.records import Pif, Ref
+from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
 from xsagent.topology.desired import Desired
 
@@ -40,9 +38,9 @@ def build_desired(snapshot: Snapshot, request: Request, host: HostFacts, options
     check_managed(pif)
     scene = _scene(snapshot, request, host, options, pif)
     draft = Draft()
-    if _is_network_booted(snapshot, host, pif):
+    if is_network_booted(snapshot, host, pif):
         draft.notes.decide("skip_network_boot", label(pif), "the host booted over this NIC; it is left as it is")
-        return _finish(scene, draft, Roles())
+        return finish_desired(scene, draft, Roles())
     roles = choose_roles(scene, draft.notes)
     if request.action == "up":
         scene = _without_managements_address(scene, draft.notes, pif)
@@ -50,39 +48,7 @@ def build_desired(snapshot: Snapshot, request: Request, host: HostFacts, options
     else:
         build_down(scene, draft, pif)
     build_other_holders(scene, draft, roles)
-    return _finish(scene, draft, roles)
-
-
-def build_boot_desired(snapshot: Snapshot, host: HostFacts, options: BuildOptions) -> Desired:
-    """What a boot wants: the boot set, management first, in one (features.md section 23).
-
-    A member that cannot be brought up is reported and left out; the rest is wanted all the same.
-    """
-    notes = Notes()
-    members = [pif for pif in boot_set(snapshot, host, notes) if not _is_network_booted(snapshot, host, pif)]
-    snapshot = without_repeated_addresses(snapshot, members, notes)
-    members = [snapshot.pifs[pif.ref] for pif in members]
-    failed: set[Ref] = set()
-    while True:
-        scene = _boot_scene(snapshot, host, options, members, failed)
-        draft = Draft(notes=notes)
-        roles = choose_roles(scene, notes)
-        now_failed = _raise_members(scene, draft, members, roles)
-        if not now_failed:
-            return _finish(scene, draft, roles)
-        failed |= now_failed
-        members = [pif for pif in members if pif.ref not in failed]
-
-
-def _raise_members(scene: Scene, draft: Draft, members: list[Pif], roles: Roles) -> set[Ref]:
-    failed: set[Ref] = set()
-    for pif in members:
-        try:
-            raise_pif(scene, draft, pif, roles)
-        except (InputError, InUseError) as error:
-            draft.notes.warn("leave_out_of_boot", label(pif), error.cause)
-            failed.add(pif.ref)
-    return failed
+    return finish_desired(scene, draft, roles)
 
 
 def _scene(snapshot: Snapshot, request: Request, host: HostFacts, options: BuildOptions, pif: Pif) -> Scene:
@@ -102,21 +68,6 @@ def _scene(snapshot: Snapshot, request: Request, host: HostFacts, options: Build
     return with_management(scene, pif if becoming else None)
 
 
-def _boot_scene(
-    snapshot: Snapshot, host: HostFacts, options: BuildOptions, members: list[Pif], failed: set[Ref]
-) -> Scene:
-    scene = Scene(
-        snapshot=snapshot,
-        host=host,
-        options=options,
-        raised=frozenset(pif.ref for pif in members),
-        lowered=frozenset(failed),
-        origin="force",
-        ambiguous_bridges=ambiguous_bridges(snapshot),
-    )
-    return with_management(scene, None)
-
-
 def _without_managements_address(scene: Scene, notes: Notes, pif: Pif) -> Scene:
     """The scene in which the raised PIF has not the address that management has already (pains.md 1)."""
     management = scene.management
@@ -125,7 +76,7 @@ def _without_managements_address(scene: Scene, notes: Notes, pif: Pif) -> Scene:
     return dataclasses.replace(scene, snapshot=without_repeated_addresses(scene.snapshot, (management, pif), notes))
 
 
-def _is_network_booted(snapshot: Snapshot, host: HostFacts, pif: Pif) -> bool:
+def is_network_booted(snapshot: Snapshot, host: HostFacts, pif: Pif) -> bool:
     """Whether the PIF is, or rides on, the NIC that the host booted over."""
     if host.network_boot_mac is None:
         return False
@@ -135,7 +86,8 @@ def _is_network_booted(snapshot: Snapshot, host: HostFacts, pif: Pif) -> bool:
     return host.network_boot_mac.lower() in {one.mac.lower() for one in below}
 
 
-def _finish(scene: Scene, draft: Draft, roles: Roles) -> Desired:
+def finish_desired(scene: Scene, draft: Draft, roles: Roles) -> Desired:
+    """The draft as one value, with what the planner must know beside it."""
     build_role_file(scene, draft, roles)
     topology = draft.as_topology()
     gone = {key.name for key in topology.absent}

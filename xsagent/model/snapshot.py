@@ -143,7 +143,8 @@ class Snapshot:
 
     def management_pif(self) -> Pif | None:
         """The PIF whose record says management; the first by device where several do."""
-        chosen = sorted((pif for pif in self.pifs.values() if pif.management), key=lambda p: (p.device, p.vlan))
+        chosen = [pif for pif in self.pifs.values() if pif.management]
+        chosen.sort(key=lambda pif: (pif.device, pif.vlan, pif.uuid))
         return chosen[0] if chosen else None
 
     def is_tunnel_access(self, pif: Pif) -> bool:

@@ -63,9 +63,10 @@ def test_a_failed_step_ends_the_run_and_everything_begun_goes_last_first() -> No
 
     failed = execute(plan, recorder.run, recorder.begin, recorder.report)
 
-    assert failed == Failed(begun=plan.steps[:3], cause="no")
+    about = frozenset({"c"})
+    assert failed == Failed(begun=plan.steps[:3], cause="no", devices=about)
     assert recorder.events[-1] == "begin c"
-    assert roll_back(failed, recorder.run, recorder.report) == RolledBack(cause="no")
+    assert roll_back(failed, recorder.run, recorder.report) == RolledBack(cause="no", devices=about)
     assert recorder.events[-4:] == ["begin c", "unc", "unb", "una"]
 
 
@@ -83,7 +84,10 @@ def test_being_told_to_end_stops_even_at_a_best_effort_step() -> None:
     recorder = Recorder({"b": ApplyError("told to end")})
     plan = Plan(steps=(step("a"), step("b", required=False)))
 
-    assert execute(plan, recorder.run, recorder.begin, recorder.report) == Failed(begun=plan.steps, cause="told to end")
+    ended = execute(plan, recorder.run, recorder.begin, recorder.report)
+
+    assert isinstance(ended, Failed)
+    assert (ended.begun, ended.cause) == (plan.steps, "told to end")
 
 
 def test_a_silent_dhcp_server_is_reported_and_nothing_is_taken_back() -> None:
@@ -103,7 +107,9 @@ def test_a_conflict_that_was_taken_back_says_that_a_fresh_plan_may_work() -> Non
     failed = execute(Plan(steps=(step("a"), step("b"))), recorder.run, recorder.begin, recorder.report)
 
     assert isinstance(failed, Failed)
-    assert roll_back(failed, recorder.run, recorder.report) == RolledBack(cause="a port came", conflict=True)
+    ended = roll_back(failed, recorder.run, recorder.report)
+    assert isinstance(ended, RolledBack)
+    assert (ended.cause, ended.conflict) == ("a port came", True)
 
 
 def test_an_undo_that_fails_is_named_and_the_others_still_run() -> None:

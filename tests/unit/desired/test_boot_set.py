@@ -6,8 +6,8 @@ import dataclasses
 
 from records_builder import HOST, IFCFG, NETLINK, Records, static, warnings
 
+from xsagent.desired.boot import build_boot_desired
 from xsagent.desired.boot_set import boot_set
-from xsagent.desired.build import build_boot_desired
 from xsagent.desired.notes import Notes
 from xsagent.desired.request import HostFacts
 from xsagent.model.records import Ref
@@ -23,7 +23,7 @@ def _names(records: Records, host: HostFacts = HOST) -> list[str]:
 
 
 def _boot(records: Records, host: HostFacts = HOST) -> Desired:
-    return build_boot_desired(records.snapshot(), host, NETLINK)
+    return build_boot_desired(records.snapshot(), host, NETLINK).desired
 
 
 def test_management_comes_first_then_what_the_inventory_names_then_the_rest() -> None:
@@ -73,7 +73,7 @@ def test_with_ifcfg_each_device_has_its_files_and_management_the_roles() -> None
     records = _cache()
     records.nic(0, management=True, ip_mode="DHCP")
     records.nic(1, **static())
-    files = build_boot_desired(records.snapshot(), HOST, IFCFG).topology.files
+    files = build_boot_desired(records.snapshot(), HOST, IFCFG).desired.topology.files
     assert "/etc/sysconfig/network-scripts/ifcfg-xenbr1" in files
     assert (files["/etc/sysconfig/network"] or "").endswith("DNSDEV=xenbr0\nGATEWAYDEV=xenbr0\n")
 

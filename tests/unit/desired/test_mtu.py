@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from records_builder import HOST, IFCFG, NETLINK, Records, management, warnings
 
-from xsagent.desired.build import build_boot_desired
+from xsagent.desired.boot import build_boot_desired
 from xsagent.desired.mtu import build_network_mtus
 from xsagent.topology.desired import Desired
 from xsagent.topology.values import KEEP
@@ -193,4 +193,4 @@ def test_only_the_up_of_a_carrier_itself_makes_it_narrower() -> None:
     assert at_least(records.up(bond)) == set()
     records.change(bond, **management())
     records.change(vlan, currently_attached=True)
-    assert at_least(build_boot_desired(records.snapshot(), HOST, NETLINK)) == set()
+    assert at_least(build_boot_desired(records.snapshot(), HOST, NETLINK).desired) == set()
