@@ -1,7 +1,8 @@
 """Management's NICs are gone, other hardware is there: which NIC stands in, and the records that say so. Pure.
 
 Only at boot and with ``--force`` (pains.md 2, DESIGN.md section 5): a disk in another machine, a swapped NIC. The
-stand-in is chosen by the slot that the gone NIC had, else because it is the only candidate; never by a guess.
+stand-in is chosen by the gone NIC's MAC, by the slot that it had, else because it is the only candidate; never by a
+guess.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from xsagent.desired.kind import label
 from xsagent.errors import InputError
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
@@ -43,22 +45,35 @@ class Rescue:
     reason: str
 
 
-def missing_management_nic(snapshot: Snapshot, management_bridge: str, devices: Collection[str]) -> Pif | None:
-    """The PIF of the NIC that management needs, when none of its NICs is there; None when one is, or none is known.
+def missing_management_nics(
+    snapshot: Snapshot, management_bridge: str, nics: Collection[PresentNic], devices: Collection[str]
+) -> tuple[Pif, ...]:
+    """The PIFs of the NICs that management needs, when none of them is there, the one to replace first; else none.
+
+    A NIC whose name another one bears, while it is there under a name of its own, is not there either.
 
     Arguments:
         management_bridge: MANAGEMENT_INTERFACE of the inventory, for records that do not say which PIF it is.
+        nics: NICs that are there.
         devices: netdevs that are there.
     """
     pif = snapshot.management_pif() or _on_bridge(snapshot, management_bridge)
     if pif is None:
-        return None
+        return ()
     base = snapshot.carrier_of(pif) or pif
     bond = snapshot.bond_of(base)
-    nics = snapshot.members_of(bond) if bond is not None else (base,)
-    if not nics or any(nic.device in devices or not _is_device_name(nic.device) for nic in nics):
-        return None
-    return next((nic for nic in nics if bond is not None and nic.ref == bond.primary_member), nics[0])
+    if bond is None and _is_renamed(base, nics):
+        return (base,)
+    needed = snapshot.members_of(bond) if bond is not None else (base,)
+    if any(nic.device in devices or not _is_device_name(nic.device) for nic in needed):
+        return ()
+    return tuple(sorted(needed, key=lambda nic: bond is not None and nic.ref != bond.primary_member))
+
+
+def find_renamed(gone: Collection[Pif], nics: Collection[PresentNic]) -> tuple[Rescue, ...]:
+    """Those of the gone NICs that are there under other names, as their MACs show."""
+    found = [(pif, [nic for nic in nics if nic.mac and nic.mac == pif.mac.lower()]) for pif in gone]
+    return tuple(_rescue(pif, same[0], f"it has the MAC of {pif.device}") for pif, same in found if len(same) == 1)
 
 
 def choose_stand_in(
@@ -80,13 +95,24 @@ def choose_stand_in(
 
 
 def with_stand_in(snapshot: Snapshot, rescue: Rescue) -> Snapshot:
-    """The records with the stand-in's name and MAC where the gone NIC stood; a PIF of its own makes way."""
+    """The records with the stand-in's name and MAC where the gone NIC stood; its own PIF makes way, with a warning."""
     pifs = {ref: pif for ref, pif in snapshot.pifs.items() if pif.device != rescue.nic.name}
+    warnings = tuple(
+        f"{label(pif)} makes way: {rescue.nic.name} stands in for management's {rescue.gone}"
+        for ref, pif in snapshot.pifs.items()
+        if ref not in pifs
+    )
     for ref, pif in pifs.items():
         if pif.device == rescue.gone:
             mac = rescue.nic.mac if ref == rescue.pif or pif.mac == snapshot.pifs[rescue.pif].mac else pif.mac
             pifs[ref] = replace(pif, device=rescue.nic.name, mac=mac)
-    return replace(snapshot, pifs=pifs, complete=False)
+    return replace(snapshot, pifs=pifs, complete=False, warnings=(*snapshot.warnings, *warnings))
+
+
+def _is_renamed(pif: Pif, nics: Collection[PresentNic]) -> bool:
+    """Whether the NIC with the PIF's name is another one, and its own has another name."""
+    macs = {nic.name: nic.mac for nic in nics}
+    return macs.get(pif.device, pif.mac.lower()) != pif.mac.lower() and pif.mac.lower() in macs.values()
 
 
 def _is_device_name(name: str) -> bool:

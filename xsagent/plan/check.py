@@ -27,7 +27,7 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
     present, warnings = _without_absent_members(desired, observed)
     made = _made_by_plan(present)
     for link in present.topology.links.values():
-        warnings += _check_nic(link, observed, made)
+        warnings += _check_nic(link, present, observed, made)
     warnings += _check_virtual_functions(present, observed)
     if options.keep_ports:
         _check_ports_going(present, observed)
@@ -113,7 +113,7 @@ def check_management(desired: Desired, observed: Topology, going: frozenset[str]
         )
 
 
-def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str]:
+def _check_nic(link: Link, desired: Desired, observed: Topology, made: frozenset[str]) -> list[str]:
     present = observed.links.get(link.name)
     if present is None:
         if link.name in made:
@@ -122,12 +122,22 @@ def _check_nic(link: Link, observed: Topology, made: frozenset[str]) -> list[str
     if link.expected_mac is None or present.mac == link.expected_mac:
         return []
     other = next((nic.name for nic in observed.links.values() if nic.physical and nic.mac == link.expected_mac), None)
+    if other is not None and _are_in_one_bond(link.name, other, desired):
+        return [f"{link.name} has MAC {present.mac}, and {other} that of its PIF: one bond has both, so they do"]
     if other is not None:
         raise DeviceAbsentError(
             f"{link.name} has MAC {present.mac}, but its PIF's MAC {link.expected_mac} is that of {other}: the NICs "
             "are named otherwise than XAPI knows them; nothing was changed"
         )
     return [f"{link.name} has MAC {present.mac}, not {link.expected_mac} as its PIF says; used by its name"]
+
+
+def _are_in_one_bond(first: str, second: str, desired: Desired) -> bool:
+    return any(
+        {first, second} <= port.interfaces.keys()
+        for bridge in desired.topology.bridges.values()
+        for port in bridge.ports.values()
+    )
 
 
 def _check_virtual_functions(desired: Desired, observed: Topology) -> list[str]:

@@ -8,7 +8,7 @@ from host_records import HostRecords, static
 from host_state import addresses, reconfigure, refuse, spec_for, succeed, vsctl, write_cache
 
 from xsagent.sandbox.dom0 import Sandbox
-from xsagent.sandbox.spec import default_segments
+from xsagent.sandbox.spec import Segment, default_segments, shared_segment
 
 
 def moved_disk(device: str = "eth5") -> HostRecords:
@@ -61,3 +61,68 @@ def test_a_right_host_is_not_rescued() -> None:
 
         assert vsctl(sandbox, "list-ports", "xenbr0") == "eth0"
         assert not (sandbox.root / "var/lib/xsagent/degraded.json").exists()
+
+
+def test_a_renamed_nic_is_found_by_its_mac() -> None:
+    """Of any number of NICs: this one is management's own."""
+    records = HostRecords()
+    records.nic("eth0", management=True, **static("192.0.2.10"))["device"] = "eth7"
+    records.nic("eth1")
+    with Sandbox(spec_for(records)) as sandbox:
+        succeed(sandbox, "--force-interface", "all", "up")
+
+        assert vsctl(sandbox, "list-ports", "xenbr0") == "eth0"
+        assert vsctl(sandbox, "list-ports", "xenbr1") == "eth1"
+        assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
+        assert json.loads((sandbox.root / "var/lib/xsagent/degraded.json").read_text())["gone"] == "eth7"
+
+
+def test_a_bond_whose_members_were_all_renamed_has_them_all() -> None:
+    """Each member by its own MAC."""
+    records = HostRecords()
+    for device in ("eth0", "eth1"):
+        records.nic(device)
+    records.bond("bond0", ["eth0", "eth1"], "xapi0", management=True, **static("192.0.2.10"))
+    for pif in records.classes["PIF"].values():
+        pif["device"] = {"eth0": "eth7", "eth1": "eth8"}.get(pif["device"], pif["device"])
+    with Sandbox(spec_for(records, segments=shared_segment(nics=2))) as sandbox:
+        succeed(sandbox, "--force-interface", "all", "up")
+
+        assert members(sandbox) == {"eth0", "eth1"}
+        assert addresses(sandbox, "xapi0") == ["192.0.2.10/24"]
+
+
+def test_management_is_on_its_own_nic_where_two_have_swapped_names() -> None:
+    """The other one makes way: it is not put on a wire by a guess."""
+    records = HostRecords()
+    first = records.nic("eth0", management=True, **static("192.0.2.10"))
+    second = records.nic("eth1")
+    first["MAC"], second["MAC"] = second["MAC"], first["MAC"]
+    segments = (
+        Segment(name="guests", nics=("eth0",), addresses=("198.18.0.1/24",)),
+        Segment(name="lan", nics=("eth1",), addresses=("192.0.2.1/24",)),
+    )
+    with Sandbox(spec_for(records, segments=segments)) as sandbox:
+        succeed(sandbox, "--force-interface", "all", "up")
+
+        assert vsctl(sandbox, "list-ports", "xenbr0") == "eth1"
+        assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
+
+
+def test_members_of_one_bond_may_have_each_others_names() -> None:
+    """Nothing depends on which is which."""
+    records = HostRecords()
+    first, second = records.nic("eth0"), records.nic("eth1")
+    records.bond("bond0", ["eth0", "eth1"], "xapi0", management=True, **static("192.0.2.10"))
+    first["MAC"], second["MAC"] = second["MAC"], first["MAC"]
+    with Sandbox(spec_for(records, segments=shared_segment(nics=2))) as sandbox:
+        succeed(sandbox, "--force-interface", "all", "up")
+
+        assert members(sandbox) == {"eth0", "eth1"}
+        assert addresses(sandbox, "xapi0") == ["192.0.2.10/24"]
+
+
+def members(sandbox: Sandbox) -> set[str]:
+    """Interfaces of bond0's port."""
+    rows = vsctl(sandbox, "get", "Port", "bond0", "interfaces").strip("[]").split(", ")
+    return {vsctl(sandbox, "get", "Interface", row, "name") for row in rows}

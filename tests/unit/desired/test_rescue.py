@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xsagent.desired.rescue import PresentNic, choose_stand_in, missing_management_nic, with_stand_in
+from xsagent.desired.rescue import PresentNic, choose_stand_in, find_renamed, missing_management_nics, with_stand_in
 from xsagent.model.records import Network, Pif, Ref
 from xsagent.model.snapshot import Snapshot
 
@@ -19,8 +19,25 @@ RIGHT = PresentNic(name="eth9", mac="bb:00:00:00:00:09", slot="0000:04:00.0")
 
 def test_a_nic_that_is_there_needs_no_rescue() -> None:
     """Whatever its MAC: a swapped NIC of the same name is used by its name."""
-    assert missing_management_nic(SNAPSHOT, "", {"eth0"}) is None
-    assert missing_management_nic(SNAPSHOT, "", {"eth8"}) == GONE
+    assert missing_management_nics(SNAPSHOT, "", [PresentNic(name="eth0", mac="cc:00:00:00:00:00")], {"eth0"}) == ()
+    assert missing_management_nics(SNAPSHOT, "", [LEFT], {"eth8"}) == (GONE,)
+
+
+def test_a_nic_under_another_name_is_found_by_its_mac_also_where_its_own_name_is_anothers() -> None:
+    """Two NICs that have swapped names are both there, and neither is where its name says."""
+    moved, other = PresentNic(name="eth9", mac=GONE.mac), PresentNic(name="eth0", mac=OTHER.mac)
+
+    assert missing_management_nics(SNAPSHOT, "", [moved, other], {"eth0", "eth9"}) == (GONE,)
+    (rescue,) = find_renamed([GONE], [moved, other])
+    assert rescue.nic == moved
+    assert find_renamed([GONE], [LEFT, RIGHT]) == ()
+
+
+def test_two_nics_with_one_mac_prove_nothing() -> None:
+    """As a bond's members have in some drivers."""
+    both = [PresentNic(name=name, mac=GONE.mac) for name in ("eth8", "eth9")]
+
+    assert find_renamed([GONE], both) == ()
 
 
 def test_the_slot_decides_before_anything_else() -> None:
@@ -49,4 +66,5 @@ def test_the_stand_in_takes_name_and_mac_and_its_own_pif_makes_way() -> None:
     after = with_stand_in(SNAPSHOT, rescue)
 
     assert {(pif.device, pif.mac) for pif in after.pifs.values()} == {("eth9", RIGHT.mac)}
+    assert after.warnings == ("PIF p1 (eth9) makes way: eth9 stands in for management's eth0",)
     assert not after.complete

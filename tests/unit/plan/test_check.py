@@ -68,6 +68,22 @@ def test_a_vlan_bridge_that_moves_onto_a_taken_tag_is_not_adapted_to_a_role() ->
     assert plan.warnings == ()
 
 
+def test_nics_with_each_others_names_are_refused_unless_one_bond_has_both() -> None:
+    """Which wire a network is on would be a guess; in a bond both are on it."""
+    macs = {"eth0": "00:16:3e:00:00:00", "eth1": "00:16:3e:00:00:01"}
+    other = {"eth0": "eth1", "eth1": "eth0"}
+    wanted = {name: Link(name=name, expected_mac=macs[other[name]]) for name in macs}
+    observed = Topology(links={name: Link(name=name, mac=mac, physical=True) for name, mac in macs.items()})
+    interfaces = {name: Interface(name=name) for name in macs}
+    bond = Bridge(name="xapi0", ports={"bond0": Port(name="bond0", interfaces=interfaces)})
+
+    with pytest.raises(DeviceAbsentError, match="eth0 has MAC 00:16:3e:00:00:00"):
+        build_plan(Desired(topology=Topology(links=wanted)), observed, PlanOptions())
+    plan = build_plan(Desired(topology=Topology(links=wanted, bridges={"xapi0": bond})), observed, PlanOptions())
+    assert len(plan.warnings) == 2
+    assert all("one bond has both" in warning for warning in plan.warnings)
+
+
 def test_virtual_functions_of_a_nic_that_is_not_there_are_refused_by_its_name() -> None:
     """Exit 0 with nothing to do would tell XAPI that guests can have some."""
     desired = Desired(topology=Topology(), virtual_functions=frozenset({"eth2"}))
