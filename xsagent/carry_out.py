@@ -35,8 +35,9 @@ _VERIFY_S = 10.0
 _VERIFY_POLL_S = 0.1
 _ADVERTISEMENT_S = 3.0
 """How long a router may take to answer a solicitation (it waits up to half a second: RFC 4861 section 10)."""
-_UNDO_LEASE_S = 10.0
-"""For the lease of a DHCP client that the way back starts again; it keeps trying after that."""
+_UNDO_LEASE_S = 1.0
+"""For the lease of a DHCP client that the way back starts again: a server that lives gives it at once. The address of
+before is back without it, and the client keeps trying."""
 
 
 def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, *, retiring: bool) -> Outcome:

@@ -22,6 +22,7 @@ from xsagent.errors import (
     UnlockedError,
     XsagentError,
 )
+from xsagent.plan.order import clients_last
 from xsagent.plan.steps import Plan, Step
 
 RunStep = Callable[[Step], None]
@@ -115,9 +116,9 @@ def roll_back(failed: Failed, run_step: RunStep, report: Report, settle: Settle 
 
 
 def run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:
-    """Run undo steps in order, told to end or not; one that fails does not stop the others."""
+    """Run undo steps in order, DHCP clients last, told to end or not; one that fails does not stop the others."""
     with going_back():
-        return _run_undo(undo, cause, run_step, report)
+        return _run_undo(clients_last(undo), cause, run_step, report)
 
 
 def _run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:

@@ -7,6 +7,7 @@ before the transaction that deletes its bridge; NICs that are no longer used go 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -80,6 +81,29 @@ def order_steps(
         ordered += _marked(phase, management)
     ordered += [*first, *devices, *addresses, *_marked(phases.after, management)]
     return Plan(steps=tuple(ordered), warnings=warnings)
+
+
+def clients_last(undo: Sequence[Step]) -> tuple[Step, ...]:
+    """The undo with its DHCP clients started after all else, each once: their links are up then, and nothing waits.
+
+    A client that a later step stops again is started where it stands.
+    """
+    ordered: list[Step] = []
+    late: dict[tuple[str, int], Step] = {}
+    for place, step in enumerate(undo):
+        if isinstance(step, StartDhcpStep) and not _is_stopped(step, undo[place + 1 :]):
+            # of several, the last is for what was there before all of them
+            late[step.device, step.client.family] = step
+        else:
+            ordered.append(step)
+    return (*ordered, *late.values())
+
+
+def _is_stopped(step: StartDhcpStep, later: Sequence[Step]) -> bool:
+    return any(
+        isinstance(other, StopDhcpStep) and (other.device, other.family) == (step.device, step.client.family)
+        for other in later
+    )
 
 
 def _marked(phase: list[Step], management: ManagementPath | None) -> list[Step]:

@@ -24,14 +24,14 @@ from deadman_host import (
     state_of,
     wait_until,
 )
-from host_records import DHCP, static
+from host_records import DHCP, HostRecords, static
 from host_state import addresses, ip, reconfigure, refuse, spec_for, succeed
 from xapi_host import XapiHost
 
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.namespaces import pid_of
 from xsagent.sandbox.root_prefix import record_ref
-from xsagent.sandbox.spec import default_segments
+from xsagent.sandbox.spec import default_segments, shared_segment
 
 MISTAKES = {
     "wrong gateway": {"gateway": "192.0.2.99"},
@@ -108,6 +108,29 @@ def test_a_silent_server_is_no_reason_to_undo_where_there_was_dhcp_before() -> N
         assert host.sandbox.run(["pgrep", "dhclient"], check=False).stdout != ""
         host.sandbox.far().dhcp.start()
         wait_until(lambda: addresses(host.sandbox, "xenbr0"), "no lease was taken")
+
+
+def test_the_way_back_to_dhcp_keeps_no_device_waiting_for_a_server_that_is_silent() -> None:
+    """Management is back with its address, and every other device is up, before its client asks; once is enough."""
+    records = HostRecords()
+    nic, other = records.nic("eth0", management=True, **DHCP), records.nic("eth1")
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        host.up(nic)
+        host.up(other)
+        before = addresses(host.sandbox, "xenbr0")
+        host.sandbox.far().dhcp.stop()
+        bond = records.bond("bond0", ["eth0", "eth1"], "xapi0", mode="active-backup", **DHCP)
+        nic["ip_configuration_mode"] = "None"
+
+        done = host.run("up", bond, "--management", XSAGENT_DEADMAN_S="2")
+
+        assert done.returncode == 1
+        undone = re.findall(r"event=undo_step step=(\w+) subject=(\w*)", done.stderr)
+        assert undone.count(("StartDhcpStep", "xenbr0")) == 1
+        assert undone.index(("LinkStep", "xenbr1")) < undone.index(("StartDhcpStep", "xenbr0")) == len(undone) - 1
+        assert addresses(host.sandbox, "xenbr0") == before != []
+        ping = ["ping", "-c1", "-w5", "-i0.2", before[0].partition("/")[0]]
+        assert host.sandbox.far().run(ping, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("how", [("--no-deadman",), ()])

@@ -6,10 +6,18 @@ import ipaddress
 
 import pytest
 
-from xsagent.plan.order import Phases, order_steps
-from xsagent.plan.steps import AddressStep, CreateVlanLinkStep, LinkStep, OvsdbStep, StopDhcpStep, VirtualFunctionsStep
+from xsagent.plan.order import Phases, clients_last, order_steps
+from xsagent.plan.steps import (
+    AddressStep,
+    CreateVlanLinkStep,
+    LinkStep,
+    OvsdbStep,
+    StartDhcpStep,
+    StopDhcpStep,
+    VirtualFunctionsStep,
+)
 from xsagent.topology.desired import ManagementPath
-from xsagent.topology.values import Address
+from xsagent.topology.values import Address, DhcpClient
 
 PATH = ManagementPath(device="xenbr0", ports=("eth0", "eth0.7"))
 ADDRESS = (Address(interface=ipaddress.ip_interface("192.0.2.10/24")),)
@@ -82,3 +90,20 @@ def test_virtual_functions_of_managements_nic_touch_its_path() -> None:
     steps = order_steps(Phases(before=both), PATH, ()).steps
 
     assert [(getattr(step, "device", ""), step.management) for step in steps] == [("eth2", False), ("eth0", True)]
+
+
+def test_the_way_back_starts_each_dhcp_client_once_and_after_all_links() -> None:
+    """A server that is silent keeps nothing else waiting, and the client's first question finds its NIC up."""
+    first, last = (StartDhcpStep(device="xenbr0", client=DhcpClient(family=4, configuration=text)) for text in "ab")
+    link, stop = LinkStep(device="eth0", up=True), StopDhcpStep(device="xapi0", family=4, flush=True)
+
+    assert clients_last((first, stop, link, last, link)) == (stop, link, link, last)
+
+
+def test_a_client_that_the_way_back_stops_again_is_not_started_after_that() -> None:
+    """The last word on it counts."""
+    start = StartDhcpStep(device="xenbr0", client=DhcpClient(family=4, configuration="a"))
+    stop, other = (StopDhcpStep(device="xenbr0", family=family) for family in (4, 6))
+
+    assert clients_last((start, stop)) == (start, stop)
+    assert clients_last((start, other)) == (other, start)
