@@ -1,12 +1,13 @@
-"""Bridges that nobody asked for: stale ones of ours, and those of others (pains.md 20). Pure."""
+"""Bridges that nobody asked for: stale ones of ours, and those of others (pains.md 20); and one setting. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from xsagent.desired.kind import is_tagged, label
 from xsagent.doctor.facts import Facts
 from xsagent.doctor.findings import Finding, Severity
-from xsagent.doctor.mend import command
+from xsagent.doctor.mend import command, up
 from xsagent.model.snapshot import Snapshot
 from xsagent.topology.ownership import (
     NETWORK_MARK,
@@ -19,16 +20,38 @@ from xsagent.topology.values import Bridge, Keys, Port
 
 
 def check_bridges(facts: Facts) -> Iterator[Finding]:
-    """Bridges, VLAN bridges among them, that no network record knows; by our mark they are stale, else foreign."""
+    """Bridges, VLAN bridges among them, that no network record knows; by our mark they are stale, else foreign.
+
+    And those that do not snoop though XAPI says so.
+    """
     snapshot = facts.records.snapshot
     if snapshot is None:
         return
+    yield from _snooping(facts, snapshot)
     for bridge in facts.topology.bridges.values():
         yield from _bridge(facts, snapshot, bridge)
         for port in bridge.ports.values():
             if is_vlan_bridge(port):
                 guests = [one.name for one in ports_of_vlan_bridge(bridge, port) if is_vif_port(one)]
                 yield from _judge(facts, snapshot, port.name, port.external_ids, VLAN_NETWORK_MARK, guests)
+
+
+def _snooping(facts: Facts, snapshot: Snapshot) -> Iterator[Finding]:
+    """PIF.igmp_snooping_status against what the switch has (features.md section 11); a VLAN has its carrier's."""
+    wanted = snapshot.pool is not None and snapshot.pool.igmp_snooping_enabled
+    for pif in snapshot.pifs.values():
+        bridge = facts.topology.bridges.get(snapshot.bridge_of(pif))
+        if bridge is None or bridge.mcast_snooping or is_tagged(pif) or pif.igmp_snooping_status != "enabled":
+            continue
+        yield Finding(
+            id="igmp-snooping",
+            severity=Severity.WARNING,
+            subject=bridge.name,
+            problem=f"XAPI says that IGMP snooping is enabled on {label(pif)}, and the bridge does none",
+            reason="multicast floods all guests on it",
+            mend=(up(facts, pif),) if wanted else (),
+            by_hand="" if wanted else "the pool does not want it: set its igmp-snooping-enabled anew in XAPI",
+        )
 
 
 def _bridge(facts: Facts, snapshot: Snapshot, bridge: Bridge) -> Iterator[Finding]:

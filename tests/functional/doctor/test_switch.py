@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from patient import Patient
 
+from xsagent.sandbox.root_prefix import record_ref
 from xsagent.sandbox.spec import nic_mac
 
 
@@ -129,6 +130,24 @@ def test_a_bridge_that_lost_its_nic(patient: Patient) -> None:
     finding = patient.mends("drift")
 
     assert "eth1" in finding["problem"]
+
+
+def test_a_bridge_that_does_not_snoop_though_xapi_says_so(patient: Patient) -> None:
+    """PIF.igmp_snooping_status is read back; up does what the pool wants, and no command where it wants none."""
+    pool, pif = patient.host.records.pool, patient.host.records.classes["PIF"][record_ref("pif eth1")]
+    pif["igmp_snooping_status"] = "enabled"
+    patient.host.restart_xapi()
+    assert patient.finding("igmp-snooping")["mend"] == []
+    pool["igmp_snooping_enabled"] = True
+    patient.host.restart_xapi()
+
+    finding = patient.mends("igmp-snooping")
+
+    assert (finding["severity"], finding["subject"]) == ("warning", "xenbr1")
+    assert patient.vsctl("get", "Bridge", "xenbr1", "mcast_snooping_enable") == "true"
+    pool["igmp_snooping_enabled"], pif["igmp_snooping_status"] = False, "unknown"
+    patient.host.restart_xapi()
+    patient.heal()
 
 
 def test_a_stale_bridge_of_ours(patient: Patient) -> None:
