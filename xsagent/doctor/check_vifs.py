@@ -17,6 +17,7 @@ from xsagent.model.values import shown
 from xsagent.model.vif import LockingMode, Vif
 from xsagent.topology.ownership import is_vif_port
 
+_IN_BAND = "disable-in-band"
 _SCRIPT = "/etc/xensource/scripts/vif"
 
 
@@ -26,6 +27,7 @@ def check_vifs(facts: Facts) -> Iterator[Finding]:
         return
     for vif in facts.vifs:
         yield from _vif(facts, vif)
+    yield from _above_locking_flows(facts)
     yield from _leftover_ports(facts)
 
 
@@ -132,6 +134,26 @@ def _again(facts: Facts, one: VifFacts) -> tuple[str, ...]:
 
 def _finding(one: VifFacts, kind: str, problem: str, reason: str, mend: tuple[str, ...]) -> Finding:
     return Finding(id=kind, severity=Severity.ERROR, subject=one.device, problem=problem, reason=reason, mend=mend)
+
+
+def _above_locking_flows(facts: Facts) -> Iterator[Finding]:
+    """In-band control: hidden flows of the switch for its managers stand above ours (ofproto/in-band.c)."""
+    observed = facts.control.observed
+    targets = [one.target for one in observed.managers] if observed is not None else []
+    peers = [target for target in targets if target.startswith(("tcp:", "ssl:"))]
+    locked = [one for one in facts.vifs if one.vif is not None and one.vif.locking.mode is LockingMode.LOCKED]
+    ports = (find_port(facts.topology.bridges, one.device) for one in locked)
+    for name in sorted({port.place.bridge for port in ports if port is not None}) if peers else ():
+        if facts.topology.bridges[name].other_config.get(_IN_BAND) != "true":
+            yield Finding(
+                id="in-band-control",
+                severity=Severity.WARNING,
+                subject=name,
+                problem=f"its locked guests may send ARP and TCP in the name of manager {' and '.join(peers)}",
+                reason="in-band control lets that through above all locking flows",
+                by_hand="where the manager is reached by another bridge or route, have other_config:"
+                "vswitch-disable-in-band of the network or the pool say true",
+            )
 
 
 def _leftover_ports(facts: Facts) -> Iterator[Finding]:

@@ -71,6 +71,19 @@ def test_a_locked_vif_on_a_bridge_that_forwards_everything_without_its_controlle
     guests.mends("locking-flows")
 
 
+def test_a_locked_vif_on_a_bridge_with_in_band_control(guests: Patient) -> None:
+    """What the switch lets through for its manager is above the locking flows: a warning, and what to do."""
+    guests.vsctl("set-manager", "tcp:192.0.2.250:6640")
+
+    finding = guests.finding("in-band-control")
+    guests.vsctl("set", "Bridge", "xenbr0", "other_config:disable-in-band=true")
+
+    assert (finding["severity"], finding["subject"]) == ("warning", "xenbr0")
+    assert "vswitch-disable-in-band" in finding["by_hand"]
+    assert not guests.has("in-band-control")
+    guests.vsctl("del-manager", "--", "remove", "Bridge", "xenbr0", "other_config", "disable-in-band")
+
+
 def test_a_vif_that_is_on_no_bridge(guests: Patient) -> None:
     """Its netdev is there and its port is not: it goes where the toolstack wants it."""
     guests.vsctl("del-port", "xenbr0", "vif7.0")
