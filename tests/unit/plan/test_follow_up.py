@@ -32,7 +32,7 @@ def test_widths_and_routes_that_go_follow() -> None:
     """With their warnings, in their order."""
     plan = Plan(steps=FOLLOWING, warnings=("xapi5 gets MTU 1500",))
 
-    assert steps_to_follow(plan) == plan
+    assert steps_to_follow(plan, {"xapi5"}) == plan
 
 
 def test_what_is_required_or_was_tried_already_does_not() -> None:
@@ -45,4 +45,4 @@ def test_what_is_required_or_was_tried_already_does_not() -> None:
         FeaturesStep(device="eth0", features={"lro": False}, required=False),
     )
 
-    assert steps_to_follow(Plan(steps=others, warnings=("of these",))) == Plan()
+    assert steps_to_follow(Plan(steps=others, warnings=("of these",)), {"xapi5"}) == Plan()
