@@ -171,10 +171,26 @@ def read_holders(addresses: Collection[IpAddress], devices: Collection[str]) -> 
     Raises NetlinkError when the kernel does not answer.
     """
     rows = _read_all_addresses()
-    indexes = {index for index, name in socket.if_nameindex() if name in devices}
+    indexes = {_index_of(name) for name in devices}
     wanted = {*addresses, *(row.interface.ip for row in rows if row.ifindex in indexes)}
     holders = {row.ifindex for row in rows if row.interface.ip in wanted and not row.interface.ip.is_link_local}
-    return frozenset(name for index, name in socket.if_nameindex() if index in holders)
+    return frozenset(filter(None, map(_name_of, holders)))
+
+
+def _index_of(device: str) -> int:
+    """0 for a netdev that is not there."""
+    try:
+        return socket.if_nametoindex(device)
+    except OSError:
+        return 0
+
+
+def _name_of(ifindex: int) -> str:
+    """Empty for a netdev that went meanwhile."""
+    try:
+        return socket.if_indextoname(ifindex)
+    except OSError:
+        return ""
 
 
 def _read_all_addresses() -> list[AddressRow]:
