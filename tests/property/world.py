@@ -66,14 +66,17 @@ class World(Others):
             origin=event.origin,
             even_if_in_use=event.even_if_in_use,
         )
+        return build_desired(self.snapshot, request, self.facts_now(), self.options)
+
+    def facts_now(self) -> HostFacts:
+        """What `desired/` is told of the host as it is."""
         bridges = self.model.bridges.values()
         vlan_bridges = {name for bridge in bridges for name, port in bridge.ports.items() if port.fake_bridge is True}
-        facts = replace(
+        return replace(
             self.facts,
             present_bridges=frozenset({*self.model.bridges, *vlan_bridges}),
             sysconfig_network=self.model.files.get("/etc/sysconfig/network") or "",
         )
-        return build_desired(self.snapshot, request, facts, self.options)
 
     def plan_options(self, event: Event, model: HostModel) -> PlanOptions:
         """What the flow tells the planner."""
