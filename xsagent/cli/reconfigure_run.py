@@ -39,7 +39,7 @@ from xsagent.operations import (
 from xsagent.plan.steps import Plan
 from xsagent.planning import Host, MakeHost, Operation, make_plan
 from xsagent.reconfigure import apply_operation, finish_earlier_run, give_up
-from xsagent.sources.host_files import check_backend
+from xsagent.sources.host_files import check_backend, read_inventory
 from xsagent.topology.desired import Desired
 
 _PROGRAM: Final = "interface-reconfigure"
@@ -184,20 +184,24 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
         from xsagent.rescue import rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
         from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
 
-        snapshot, lost = read_boot_state(host.paths), ""
+        snapshot, lost = read_boot_state(host.paths), None
         try:
             snapshot = rescue_management(host.paths, snapshot)
         except DeviceAbsentError as error:
-            if options.force != ALL_INTERFACES:
-                raise
-            lost = error.cause
+            lost = error
         pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)
-        return _Word(snapshot=snapshot, pif=pif, cached=True, lost=lost)
+        if lost is not None and pif is not None and _is_management(pif, options.force, host.paths):
+            raise lost
+        return _Word(snapshot=snapshot, pif=pif, cached=True, lost="" if lost is None else lost.cause)
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
     snapshot, cached = read_for_admin(host, partial(say, _PROGRAM))
     return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
+
+
+def _is_management(pif: Pif, bridge: str, paths: Paths) -> bool:
+    return pif.management or bridge == read_inventory(paths).management_interface
 
 
 def _decide(options: ReconfigureOptions, host: Host, word: _Word, pif: Pif) -> Operation:

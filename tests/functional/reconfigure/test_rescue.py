@@ -52,6 +52,17 @@ def test_two_candidates_are_no_choice() -> None:
         assert "rewrite --device" in said
 
 
+def test_another_interface_comes_up_though_managements_nic_is_gone() -> None:
+    """From the host's console, and as the legacy boot script asks for one after another."""
+    records = moved_disk()
+    records.nic("eth1", **static("198.51.100.10", gateway=""))
+    with Sandbox(spec_for(records)) as sandbox:
+        succeed(sandbox, "--force", "xenbr1", "up")
+
+        assert vsctl(sandbox, "list-ports", "xenbr1") == "eth1"
+        assert addresses(sandbox, "xenbr1") == ["198.51.100.10/24"]
+
+
 def test_a_right_host_is_not_rescued() -> None:
     """A NIC of the recorded name is there, with another MAC: used by its name, as always."""
     records = moved_disk("eth0")
