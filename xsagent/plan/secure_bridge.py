@@ -111,15 +111,17 @@ def safety_steps(desired: Desired, observed: Topology, after: Mapping[str, Bridg
     for name, bridge in sorted(after.items()):
         present = observed.bridges.get(name)
         lines = present.safety_flows if present is not None else None
-        own = wanted.lines if wanted is not None and wanted.bridge == name else ()
-        lines_after = (*own, *_kept(lines or (), bridge, desired, observed))
-        if bridge.fail_mode != SECURE or not (lines_after or lines):
+        own = wanted if wanted is not None and wanted.bridge == name else None
+        flows = _kept(lines or (), bridge, desired, observed)
+        if path is not None and own is not None:
+            flows = [*own.lines, *(line for line in flows if _device_of(line, name) != path.device)]
+        if bridge.fail_mode != SECURE or not (flows or lines):
             continue
-        if present != bridge or _parts(lines_after) != _parts(lines or ()):
+        if present != bridge or _parts(flows) != _parts(lines or ()):
             steps.append(
                 SafetyFlowsStep(
                     bridge=name,
-                    lines=lines_after,
+                    lines=tuple(flows),
                     management=True,
                     reason="a secure bridge forwards nothing by itself",
                 )
@@ -146,7 +148,7 @@ def restore_safety_flows(
 
 def lines_that_work(lines: Sequence[str], bridge: Bridge) -> tuple[str, ...]:
     """The lines whose ports the bridge has: a single other one would have the switch refuse all."""
-    interfaces = {name: item for port in bridge.ports.values() for name, item in port.interfaces.items()}
+    interfaces = _interfaces(bridge)
     return tuple(
         line for line in lines if all(_is_there(interfaces.get(name)) for name in _ends(line) if name != _LOCAL)
     )
@@ -158,14 +160,13 @@ def _is_there(interface: Interface | None) -> bool:
 
 
 def _kept(lines: Sequence[str], bridge: Bridge, desired: Desired, observed: Topology) -> list[str]:
-    """Flows of another device, which has had management: they stay while it has a configuration (both paths are up)."""
+    """Flows that stay: of a device that has had management, while it has a configuration (both paths are up)."""
     before = observed.bridges.get(bridge.name)
     gone = set[str]() if before is None else _interfaces(before).keys() - _interfaces(bridge).keys()
     kept: list[str] = []
     for line in lines:
-        device = _device_of(line, bridge.name)
-        is_own = desired.management is not None and device == desired.management.device
-        if not (is_own or _is_dead(line) or gone.intersection(_ends(line)) or _gives_up(device, desired.topology)):
+        is_stale = _is_dead(line) or gone.intersection(_ends(line))
+        if not (is_stale or _gives_up(_device_of(line, bridge.name), desired.topology)):
             kept.append(line)
     return kept
 
