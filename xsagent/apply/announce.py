@@ -6,8 +6,10 @@ afterwards announces it again.
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
@@ -20,6 +22,7 @@ from xsagent.apply.frames import (
     router_solicitation,
 )
 from xsagent.apply.packet_socket import device_mac, packet_socket, require_device, usable_ipv6
+from xsagent.errors import DeviceAbsentError, NetlinkError
 from xsagent.topology.values import IpAddress
 
 _TIMES: Final = 3
@@ -30,19 +33,30 @@ _PAUSE_S: Final = 0.02
 def announce(device: str, addresses: Iterable[IpAddress]) -> None:
     """Send gratuitous ARP and unsolicited neighbour advertisements for addresses of a device.
 
-    Blocking for some 40 ms. Raises DeviceAbsentError without such a device, NetlinkError when it takes no packets
-    (it is down, for example).
+    The first of each is out on return; repetitions follow aside, so that devices do not wait for one another's. Raises
+    DeviceAbsentError without such a device, NetlinkError when it takes no packets (it is down, for example).
     """
     require_device(device)
     frames = list(_frames(device, addresses))
-    for round_ in range(_TIMES):
-        if round_:
+    if frames:
+        _send(device, frames)
+        threading.Thread(target=_repeat, args=(device, frames)).start()
+
+
+def _repeat(device: str, frames: Sequence[tuple[int, bytes]]) -> None:
+    # the device may be gone or down again by now
+    with contextlib.suppress(DeviceAbsentError, NetlinkError):
+        for _ in range(_TIMES - 1):
             time.sleep(_PAUSE_S)
-        for protocol in {protocol for protocol, _frame in frames}:
-            with packet_socket(device, protocol) as raw:
-                for kind, frame in frames:
-                    if kind == protocol:
-                        raw.send(frame)
+            _send(device, frames)
+
+
+def _send(device: str, frames: Sequence[tuple[int, bytes]]) -> None:
+    for protocol in {protocol for protocol, _frame in frames}:
+        with packet_socket(device, protocol) as raw:
+            for kind, frame in frames:
+                if kind == protocol:
+                    raw.send(frame)
 
 
 def _frames(device: str, addresses: Iterable[IpAddress]) -> Iterable[tuple[int, bytes]]:

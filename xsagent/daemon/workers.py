@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ GONE: Final = b"g"
 NEWS: Final = b"n"
 ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LONGEST_MESSAGE: Final = 2 * LONGEST_REQUEST
+_ASIDE_S: Final = 1.0
 _MOST_RUNS: Final = 50
 _MOST_GROWN_KIB: Final = 4 << 10
 """Runs of one worker, and memory that they may leave behind: a big pool's records end with who read them."""
@@ -86,7 +88,14 @@ def work(requests: socket.socket, nursery: socket.socket, kit: Kit) -> NoReturn:
         if not line or not _run_worker(line, descriptors[0], kit) or _own_kib() > small + _MOST_GROWN_KIB:
             break
         _tell(nursery, FREE)
+    _end_threads()
     os._exit(0)
+
+
+def _end_threads() -> None:
+    """Wait for what a run still does aside, such as repeating an announcement; none of it takes long."""
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(_ASIDE_S)
 
 
 def _own_kib() -> int:
