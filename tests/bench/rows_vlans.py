@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from statistics import median
 
-from host_records import Record
+from host_records import Record, static
 from host_state import our_transactions
 from rows_keep import GATEWAY, one_host, reset, script_up
 from runs import FOLDER, Bench, InsideRun, Run, describe, in_turn, wall
@@ -20,6 +20,7 @@ _TIMES = 5
 _BOOTS = 3
 _SCRIPT_VLANS = 50
 """The script's time grows with the square of their number: it gets fewer, and so do we beside it."""
+_BOOT = "VLANs as one boot: --force-interface all"
 _TAG = 4000
 _PARTS = ("read XAPI", "read bridge names", "read OVSDB", "read host", "decide", "plan", "transaction", "save cache")
 _OF_OTHERS = {"read XAPI": "XAPI's answers included", "transaction": "the switch's own reconfiguration included"}
@@ -28,11 +29,12 @@ _OF_OTHERS = {"read XAPI": "XAPI's answers included", "transaction": "the switch
 class VlanHost(XapiHost):
     """A host with so many VLANs, all of which a boot brings up, and one more that comes and goes."""
 
-    def __init__(self, vlans: int) -> None:
+    def __init__(self, vlans: int, *, addressed: bool = False) -> None:
         records, self.carrier = one_host()
         self.bridges = [f"xapi{number + 1}" for number in range(vlans)]
         for number, bridge in enumerate(self.bridges):
-            records.vlan("eth0", number + 1, bridge, currently_attached=True)
+            fields = static(f"10.{number // 250}.{number % 250}.2", gateway="") if addressed else {}
+            records.vlan("eth0", number + 1, bridge, currently_attached=True, **fields)
         self.vlan: Record = records.vlan("eth0", _TAG, f"xapi{_TAG}")
         super().__init__(records, files={"etc/xensource-inventory": _inventory(["xenbr0", *self.bridges])})
 
@@ -73,12 +75,26 @@ def _inventory(bridges: list[str]) -> str:
 
 def rows() -> Iterator[Row]:
     """All rows of this group."""
+    with VlanHost(_VLANS, addressed=True) as addressed:
+        yield _boot_with_addresses(addressed)
     with VlanHost(_VLANS) as many, VlanHost(0) as none:
         yield from _boot(many)
         Bench(none.sandbox).ours("--force-interface", "all", "up")
         for host in (many, none):
             host.carrier["currently_attached"] = True
         yield from _one_more(many, none)
+
+
+def _boot_with_addresses(host: VlanHost) -> Row:
+    bench = Bench(host.sandbox)
+    host.boot_with(_VLANS)
+    mine = bench.ours("--force-interface", "all", "up")
+    shown = host.sandbox.run(["ip", "-4", "-br", "address"]).stdout.splitlines()
+    there = sum("10." in line for line in shown)
+    return Row(
+        group=_BOOT, name=f"{_VLANS} VLANs, an address each: whole command", value=mine.wall_s, unit="s", target=5.0,
+        note=f"{there} addresses are there",
+    )  # fmt: skip
 
 
 def _boot(host: VlanHost) -> Iterator[Row]:
@@ -94,7 +110,7 @@ def _boot(host: VlanHost) -> Iterator[Row]:
         base, vlans = script_up(bench), bench.script("baseline-vlans-up.sh", lines=host.lines(_SCRIPT_VLANS))
         return Run(wall_s=base.wall_s + vlans.wall_s, cpu_s=base.cpu_s + vlans.cpu_s)
 
-    group = "VLANs as one boot: --force-interface all"
+    group = _BOOT
     host.boot_with(_SCRIPT_VLANS)
     mine, theirs = in_turn(_BOOTS, ours, script)
     yield Row(
