@@ -45,8 +45,10 @@ class PvsProxies:
             work: with its port's number in xenstore.
             again: also where we had it done since the switch, which forgets all rules, was started.
         """
+        if work.pvs_helper is None:
+            return
         device, state = work.event.device, (self._switch(), work.ofport)
-        if work.pvs_helper is None or (not again and self._added.get(device) == state):
+        if not again and self._added.get(device) == state:
             return
         self._removals.pop(device, None)
         self._added[device] = state
