@@ -33,8 +33,11 @@ from xsagent.topology.values import Link
 _CARRIER_S = 5.0
 
 
-def rescue_management(paths: Paths, snapshot: Snapshot) -> Snapshot:
+def rescue_management(paths: Paths, snapshot: Snapshot, *, at_boot: bool) -> Snapshot:
     """The snapshot, with a NIC that is there for management where the recorded one is gone.
+
+    Arguments:
+        at_boot: as `missing_management_nics`.
 
     Raises:
         DeviceAbsentError: management's NIC is gone and no other can stand in without a guess; nothing was changed.
@@ -46,7 +49,8 @@ def rescue_management(paths: Paths, snapshot: Snapshot) -> Snapshot:
         for link in links.values()
     ]
     management_bridge = read_inventory(paths).management_interface
-    gone = missing_management_nics(snapshot, management_bridge, nics, [row.name for row in kernel.links])
+    devices = [row.name for row in kernel.links]
+    gone = missing_management_nics(snapshot, management_bridge, nics, devices, at_boot=at_boot)
     if not gone:
         return snapshot
     rescues = find_renamed(gone, nics) or _choose(paths, gone[0], nics, links)

@@ -186,7 +186,7 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
 
         snapshot, lost = read_boot_state(host.paths), None
         try:
-            snapshot = rescue_management(host.paths, snapshot)
+            snapshot = rescue_management(host.paths, snapshot, at_boot=options.force == ALL_INTERFACES)
         except DeviceAbsentError as error:
             lost = error
         pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)

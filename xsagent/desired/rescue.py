@@ -46,23 +46,28 @@ class Rescue:
 
 
 def missing_management_nics(
-    snapshot: Snapshot, management_bridge: str, nics: Collection[PresentNic], devices: Collection[str]
+    snapshot: Snapshot,
+    management_bridge: str,
+    nics: Collection[PresentNic],
+    devices: Collection[str],
+    *,
+    at_boot: bool,
 ) -> tuple[Pif, ...]:
     """The PIFs of the NICs that management needs, when none of them is there, the one to replace first; else none.
-
-    A NIC whose name another one bears, while it is there under a name of its own, is not there either.
 
     Arguments:
         management_bridge: MANAGEMENT_INTERFACE of the inventory, for records that do not say which PIF it is.
         nics: NICs that are there.
         devices: netdevs that are there.
+        at_boot: a NIC whose name another one bears, while it is there under a name of its own, is not there either.
+            Elsewhere somebody is there to be told (features.md section 3).
     """
     pif = snapshot.management_pif() or _on_bridge(snapshot, management_bridge)
     if pif is None:
         return ()
     base = snapshot.carrier_of(pif) or pif
     bond = snapshot.bond_of(base)
-    if bond is None and _is_renamed(base, nics):
+    if at_boot and bond is None and _is_renamed(base, nics):
         return (base,)
     needed = snapshot.members_of(bond) if bond is not None else (base,)
     if any(nic.device in devices or not _is_device_name(nic.device) for nic in needed):

@@ -19,15 +19,17 @@ RIGHT = PresentNic(name="eth9", mac="bb:00:00:00:00:09", slot="0000:04:00.0")
 
 def test_a_nic_that_is_there_needs_no_rescue() -> None:
     """Whatever its MAC: a swapped NIC of the same name is used by its name."""
-    assert missing_management_nics(SNAPSHOT, "", [PresentNic(name="eth0", mac="cc:00:00:00:00:00")], {"eth0"}) == ()
-    assert missing_management_nics(SNAPSHOT, "", [LEFT], {"eth8"}) == (GONE,)
+    swapped = [PresentNic(name="eth0", mac="cc:00:00:00:00:00")]
+    assert missing_management_nics(SNAPSHOT, "", swapped, {"eth0"}, at_boot=True) == ()
+    assert missing_management_nics(SNAPSHOT, "", [LEFT], {"eth8"}, at_boot=True) == (GONE,)
 
 
-def test_a_nic_under_another_name_is_found_by_its_mac_also_where_its_own_name_is_anothers() -> None:
+def test_a_nic_under_another_name_is_found_by_its_mac_at_boot_also_where_its_own_name_is_anothers() -> None:
     """Two NICs that have swapped names are both there, and neither is where its name says."""
     moved, other = PresentNic(name="eth9", mac=GONE.mac), PresentNic(name="eth0", mac=OTHER.mac)
 
-    assert missing_management_nics(SNAPSHOT, "", [moved, other], {"eth0", "eth9"}) == (GONE,)
+    assert missing_management_nics(SNAPSHOT, "", [moved, other], {"eth0", "eth9"}, at_boot=True) == (GONE,)
+    assert missing_management_nics(SNAPSHOT, "", [moved, other], {"eth0", "eth9"}, at_boot=False) == ()
     (rescue,) = find_renamed([GONE], [moved, other])
     assert rescue.nic == moved
     assert find_renamed([GONE], [LEFT, RIGHT]) == ()
