@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final
 
 from xsagent.config import Paths, Settings
+from xsagent.daemon.trim import give_back_memory
 from xsagent.errors import XsagentError
 from xsagent.hotplug.attempt import SWITCH_ANSWER_S
 from xsagent.hotplug.burst import attempt_parts
@@ -36,6 +37,8 @@ from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
 from xsagent.topology.ownership import may_have_guests
 
+_MANY: Final = 100
+"""Devices after which it is worth to give memory back, which takes some milliseconds."""
 MOST_AT_ONCE: Final = 250
 """Devices of one batch: each batch costs a reconfiguration, but the first of a burst are not to wait for the last."""
 _QUIET_S: Final = 0.005
@@ -61,6 +64,7 @@ class HotplugThread:
         self._peers = Peers(paths, settings)
         self._queue = KeyedQueue()
         self._clock = ResyncClock(period_s=settings.resync_s)
+        self._done_since_trim = 0
         self._openable: Mapping[str, OpenableBridge] = {}
         self._changed = threading.Condition()
         self._leaving: dict[str, Outcome] = {}
@@ -173,6 +177,9 @@ class HotplugThread:
                 return partial(self._look_at, hinted)
             if self._clock.is_due(now):
                 break
+            if self._done_since_trim >= _MANY:
+                self._done_since_trim = 0
+                return give_back_memory
             times = [due for due in (self._queue.next_due(), self._clock.next_due()) if due is not None]
             self._changed.wait(max(0.0, min(times) - now) if times else None)
         return self._resync
@@ -213,6 +220,7 @@ class HotplugThread:
 
     def _works(self, events: list[Event]) -> list[Work]:
         """What is to be attempted; events that are not to be, or cannot, are settled."""
+        self._done_since_trim += len(events)
         try:
             check_hotplug_backend(self._peers)
             ignored = ignore_udevs(self._peers, events)
