@@ -121,6 +121,26 @@ def test_a_batch_that_meets_a_fault_ends_for_each_though_all_who_wait_are_in_tro
     assert not hotplug._queue.busy()
 
 
+@pytest.mark.parametrize(("events", "times"), [(100, 1), (20, 0)])
+def test_memory_is_given_back_once_many_devices_are_done(
+    dom0: Dom0, monkeypatch: pytest.MonkeyPatch, events: int, times: int
+) -> None:
+    """When nothing more is to be done, and not after a few: it takes some milliseconds."""
+    given_back: list[bool] = []
+    monkeypatch.setattr("xsagent.daemon.hotplug.give_back_memory", lambda: given_back.append(True))
+    hotplug = HotplugThread(Paths(root=dom0.sandbox.root), Settings())
+    for domain in range(20, 20 + events):
+        hotplug.submit(Event(vif=VifId(domain, 0), kind=DeviceType.VIF, action=Action.CLEAR))
+
+    hotplug.start()
+    done = hotplug.wait_idle(60)
+    if times:
+        wait_for(lambda: given_back, 10, "nothing was given back")
+    hotplug.stop(10)
+
+    assert (done, len(given_back)) == (True, times)
+
+
 def test_events_that_come_without_a_pause_leave_nothing_behind(dom0: Dom0, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one batch is settled another is under way and the next one waits: what is settled is forgotten."""
     monkeypatch.setattr("xsagent.daemon.hotplug.MOST_AT_ONCE", 1)
