@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from xsagent.apply.boot_marker import is_booted, mark_booted, unmark_booted
+from xsagent.apply.safety_flows import put_back_safety_flows
 from xsagent.apply.switch_daemons import (
     SwitchHost,
     connect_managers,
@@ -157,7 +158,17 @@ def start_switch(boot: SwitchBoot) -> None:
     connect_managers(boot.host)
     wait_for_switch(boot.paths.ovs_rundir, boot.settings.vswitchd_wait_s)
     check_handlers(boot)
+    _let_management_through(boot)
     _let_tunnels_in(boot)
+
+
+def _let_management_through(boot: SwitchBoot) -> None:
+    """On secure bridges, where the switch came up anew in this boot; what hinders it hinders no other guest."""
+    try:
+        with OvsdbConnection.open(boot.paths.ovsdb_socket, boot.settings.ovsdb_wait_s) as connection:
+            put_back_safety_flows(boot.paths, connection)
+    except XsagentError as error:
+        boot.warn("put_back_safety_flows", f"a secure bridge may keep management out: {error}")
 
 
 def _let_tunnels_in(boot: SwitchBoot) -> None:

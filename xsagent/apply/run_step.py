@@ -132,7 +132,7 @@ class StepRunner:
     def _follow_transaction(self, step: SafetyFlowsStep | IgmpQueryStep) -> None:
         match step:
             case SafetyFlowsStep():
-                replace_safety_flows(self.paths.ovs_rundir, step)
+                replace_safety_flows(self.paths, step)
             case IgmpQueryStep():
                 for problem in query_groups(step, self.connection):
                     self._note(problem)

@@ -1,24 +1,101 @@
 """SafetyFlowsStep -> the switch: one bundle that takes out our safety flows and puts in the wanted ones. Effects.
 
 Run right after the OVSDB transaction that made a management bridge secure; what a controller installed stays.
+ovs-vswitchd forgets flows when it dies, and a secure bridge then cuts off management, and with it the way to the
+controller. So what was wanted last is kept below /run, for who starts the switch again or sees that it came back.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from xsagent.apply.flows import FLOWS_DEADLINE_S
+from xsagent.apply.lock import hold_lock
+from xsagent.apply.run_dir import remove_run_file, write_run_file
+from xsagent.config import Paths
+from xsagent.errors import XsagentError
+from xsagent.log import get_logger
+from xsagent.observed.flows import read_flow_lines
+from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.observed.ovsdb_connection import OvsdbConnection
+from xsagent.observed.secure_bridges import read_unattended
 from xsagent.ofctl import run_ofctl
+from xsagent.plan.secure_bridge import lines_that_work
 from xsagent.plan.steps import SafetyFlowsStep
 from xsagent.topology.values import SAFETY_COOKIE
 
+_LOCK_WAIT_S: Final = FLOWS_DEADLINE_S + 5.0
+_log = get_logger()
 
-def replace_safety_flows(rundir: Path, step: SafetyFlowsStep) -> None:
+
+def replace_safety_flows(paths: Paths, step: SafetyFlowsStep) -> None:
     """Make the flows with our safety cookie exactly the step's; idempotent, whole or not at all.
 
     Raises:
         CommandError: ovs-ofctl failed or passed its deadline; the flows are as they were.
+        LockHeldError: another process was at it all the time; they are as they were.
     """
+    with _alone(paths):
+        _keep(paths, step)
+        _install(paths.ovs_rundir, step.bridge, step.lines)
+
+
+def put_back_safety_flows(paths: Paths, connection: OvsdbConnection) -> None:
+    """Install what was wanted last on secure bridges that have none of it; idempotent.
+
+    A bridge whose controller is connected is left alone: what is there is the controller's word. Whatever goes wrong
+    is logged: who calls this has more to do.
+
+    Raises:
+        OvsdbUnavailableError, OvsdbError: the database does not say which bridges there are.
+    """
+    kept = {path.name for path in _directory(paths).glob("*")}
+    if not kept:
+        return
+    for name in sorted(kept & read_unattended(connection)):
+        try:
+            with _alone(paths):
+                _put_back(paths, connection, name)
+        except (XsagentError, OSError) as error:
+            _log.error("lose_safety_flows", bridge=name, reason=str(error))
+
+
+def _put_back(paths: Paths, connection: OvsdbConnection, name: str) -> None:
+    """Read again what is kept: nobody changes it now."""
+    bridge = read_ovsdb(connection).bridges.get(name)
+    if bridge is None or read_flow_lines(paths.ovs_rundir, name, SAFETY_COOKIE):
+        return
+    lines = lines_that_work((_directory(paths) / name).read_text(encoding="utf-8").splitlines(), bridge)
+    if lines:
+        _install(paths.ovs_rundir, name, lines)
+        _log.warning("put_back_safety_flows", bridge=name, flows=len(lines))
+
+
+def _install(rundir: Path, bridge: str, lines: tuple[str, ...]) -> None:
     text = f"delete cookie={SAFETY_COOKIE:#x}/-1\n"
-    text += "".join(f"add cookie={SAFETY_COOKIE:#x},{line}\n" for line in step.lines)
-    run_ofctl(rundir, step.bridge, ["--names", "--bundle", "add-flows"], ["-"], FLOWS_DEADLINE_S, text)
+    text += "".join(f"add cookie={SAFETY_COOKIE:#x},{line}\n" for line in lines)
+    run_ofctl(rundir, bridge, ["--names", "--bundle", "add-flows"], ["-"], FLOWS_DEADLINE_S, text)
+
+
+def _keep(paths: Paths, step: SafetyFlowsStep) -> None:
+    path = _directory(paths) / step.bridge
+    try:
+        if step.lines:
+            write_run_file(path, "".join(f"{line}\n" for line in step.lines))
+        else:
+            remove_run_file(path)
+    except OSError as error:
+        _log.warning("keep_no_safety_flows", bridge=step.bridge, reason=str(error))
+
+
+def _directory(paths: Paths) -> Path:
+    return paths.run_dir / "safety-flows"
+
+
+@contextlib.contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    with hold_lock(paths.run_dir / "safety-flows.lock", "safety flows", _LOCK_WAIT_S):
+        yield

@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final
 
+from xsagent.apply.safety_flows import put_back_safety_flows
 from xsagent.config import Paths, Settings
 from xsagent.daemon.trim import give_back_memory
 from xsagent.errors import XsagentError
@@ -365,6 +366,7 @@ class HotplugThread:
     def _look_at_all(self, reason: str) -> None:
         began = time.thread_time()
         wait_for_switch(self._paths.ovs_rundir, SWITCH_ANSWER_S)
+        put_back_safety_flows(self._paths, self._peers.database)
         bridges = read_ovsdb(self._peers.database).bridges
         self._follow_controllers(read_openable(self._peers.database))
         survey = read_survey(self._peers.store, self._paths.sys, bridges.values())

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import openflow_controller
 import pytest
 from host_records import HostRecords, Record, static
 from host_state import addresses, bridges, refuse, vsctl
 from trunk import UNTAGGED, Trunk
 from xapi_host import XapiHost
 
+from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.root_prefix import record_ref
-from xsagent.sandbox.spec import shared_segment
+from xsagent.sandbox.spec import Service, shared_segment
 
 SECURE = {"vswitch-controller-fail-mode": "secure"}
 OLD, OTHER = "192.0.2.10", "203.0.113.10"
+_PORT = "6653"
 WINDOW = {"XSAGENT_DEADMAN_S": "3"}
 
 
@@ -152,4 +156,74 @@ def test_another_vlan_that_makes_management_s_bridge_secure_leaves_it_reachable(
         pool.host.sandbox.run(["ovs-ofctl", "mod-flows", "xenbr0", "dl_vlan=200,in_port=eth0,actions=drop"])
         assert not pool.hears()
         pool.host.up(management)
+        assert pool.hears()
+
+
+def restart_switch(pool: Pool) -> None:
+    """ovs-vswitchd dies and comes again, as its monitor has it: it knows no flow any more."""
+    pool.host.sandbox.vswitchd.kill()
+    pool.host.sandbox.vswitchd.start()
+
+
+def start_openvswitch(pool: Pool) -> None:
+    """What init and an admin run; it finds the switch running."""
+    argv = [sys.executable, "-m", "xsagent.cli.main", "openvswitch", "start"]
+    done = pool.host.sandbox.run([*argv, f"--root-prefix={pool.host.sandbox.root}"], check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_management_is_reachable_again_when_the_switch_died_and_is_started() -> None:
+    """Its flows are those of before; once they are there a second start leaves them alone."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        before = pool.flows()
+        restart_switch(pool)
+        assert not pool.hears(), "something else than the flows carries the traffic"
+
+        start_openvswitch(pool)
+
+        assert pool.hears()
+        assert pool.flows() == before
+
+
+def test_flows_that_are_not_wanted_any_more_do_not_come_back() -> None:
+    """The pool became standalone again before the switch died."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        records.pool["other_config"].clear()
+        pool.host.up(management)
+        restart_switch(pool)
+
+        start_openvswitch(pool)
+
+        assert all("NORMAL" in flow for flow in pool.flows())
+        assert pool.hears()
+
+
+def test_a_controller_that_is_connected_has_the_last_word() -> None:
+    """It may want no flow there: what it took out stays out."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        argv = (sys.executable, str(openflow_controller.__file__), _PORT)
+        pool.host.sandbox.start_service(Service(name="controller", argv=argv))
+        vsctl(pool.host.sandbox, "set-controller", "xenbr0", f"tcp:127.0.0.1:{_PORT}")
+        vsctl(pool.host.sandbox, "--timeout=30", "wait-until", "Controller", "xenbr0", "is_connected=true")
+        pool.host.sandbox.delete_flows("xenbr0")
+
+        start_openvswitch(pool)
+
+        assert pool.flows() == set()
+
+
+def test_the_daemon_sees_the_switch_come_back_and_puts_management_s_flows_in() -> None:
+    """Nobody runs anything: the host would be off the network until somebody goes there."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        before = pool.flows()
+        argv = (sys.executable, "-m", "xsagent.cli.xsagentd", "--root-prefix={root}", "--no-syslog")
+        pool.host.sandbox.start_service(Service(name="xsagentd", argv=argv, ready="run/xsagent/xsagentd.sock"))
+
+        restart_switch(pool)
+
+        wait_for(lambda: pool.flows() == before, 30, "management's flows did not come back")
         assert pool.hears()

@@ -1,0 +1,35 @@
+"""The switch's database -> the secure bridges for which no controller speaks now. I/O: one read, no effect.
+
+Such a bridge forwards what flows say and nothing else (fail_mode, ovs-vswitchd.conf.db(5)), and nobody but us puts in
+any. Before `apply/safety_flows`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from xsagent.observed.ovsdb_connection import Operation, OvsdbConnection, rows_of
+from xsagent.observed.ovsdb_json import uuid_of, uuids_of
+
+_DEADLINE_S: Final = 10.0
+
+
+def read_unattended(connection: OvsdbConnection) -> set[str]:
+    """Names of secure bridges none of whose controllers is connected, as the switch wrote at most some seconds ago.
+
+    Raises:
+        OvsdbUnavailableError, OvsdbError: as `read_ovsdb`.
+    """
+    selects: list[Operation] = [
+        {
+            "op": "select",
+            "table": "Bridge",
+            "where": [["fail_mode", "includes", "secure"]],
+            "columns": ["name", "controller"],
+        },
+        {"op": "select", "table": "Controller", "where": [["is_connected", "==", True]], "columns": ["_uuid"]},
+    ]
+    bridges, rows = map(rows_of, connection.transact(selects, time.monotonic() + _DEADLINE_S))
+    connected = {uuid_of(row["_uuid"]) for row in rows}
+    return {str(row["name"]) for row in bridges if not connected.intersection(uuids_of(row["controller"]))}
