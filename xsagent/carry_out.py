@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay, silent_gateways
-from xsagent.apply.executor import Executed, Failed, devices_of, execute, joined, roll_back
+from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back, subject_of
 from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import Journal, JournalEntries, remove_journal
 from xsagent.apply.locked_ports import LockedPorts
@@ -232,7 +232,7 @@ def _check(run: _Run, operation: Operation, done: Executed) -> Failed | None:
         cause = _fault(run, operation, done, left)
     except (XsagentError, OSError) as error:
         cause = f"{operation.name}: the result could not be verified: {error}"
-    return None if cause is None else Failed(begun=done.begun, cause=cause, devices=devices_of(left))
+    return None if cause is None else Failed(begun=done.begun, cause=cause, subject=subject_of(left))
 
 
 def _fault(run: _Run, operation: Operation, done: Executed, left: Sequence[Step]) -> str | None:

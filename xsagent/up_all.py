@@ -22,6 +22,7 @@ from xsagent.plan.steps import Plan
 from xsagent.planning import Host, Operation, make_plan
 from xsagent.reconfigure import apply_operation, give_up
 from xsagent.topology.desired import Desired
+from xsagent.topology.values import Topology
 
 _REFUSALS: Final = (DeviceAbsentError, ForeignObjectError, InUseError)
 """What planning raises about a host that cannot have what is wanted; nothing was changed then."""
@@ -130,7 +131,12 @@ class _Run:
     def blame(self, group: Collection[Ref], ended: RolledBack) -> bool:
         """Leave out those of the group that want what the failure was about; returns whether there are any."""
         members = [pif for pif in self.boot.members if pif.ref in group]
-        guilty = [pif.ref for pif in members if _wants(self.boot.part(pif), ended.devices)]
+        parts = {pif.ref: self.boot.part(pif).topology for pif in members}
+        guilty = [ref for ref, part in parts.items() if not part.ip_devices.keys().isdisjoint(ended.subject.ip_devices)]
+        if not guilty:
+            # an address that must go, for example, off a port that is nobody's IP device
+            named = ended.subject.things | ended.subject.ip_devices
+            guilty = [ref for ref, part in parts.items() if not _wanted(part).isdisjoint(named)]
         self.left_out.update(dict.fromkeys(guilty, ended.cause))
         return bool(guilty)
 
@@ -177,14 +183,13 @@ def find_refused(boot: BootDesired, plan: Callable[[Desired], object]) -> dict[R
     return refused
 
 
-def _wants(desired: Desired, devices: Collection[str]) -> bool:
-    """Whether any of these is wanted."""
-    topology = desired.topology
-    wanted = {*topology.bridges, *topology.links, *topology.ip_devices}
+def _wanted(topology: Topology) -> set[str]:
+    """The names of all that is wanted."""
+    wanted = {*topology.bridges, *topology.links, *topology.ip_devices, *topology.files}
     for bridge in topology.bridges.values():
         for port in bridge.ports.values():
             wanted |= {port.name, *port.interfaces}
-    return not wanted.isdisjoint(devices)
+    return wanted
 
 
 def _listed(names: list[str]) -> str:

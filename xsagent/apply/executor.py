@@ -7,10 +7,10 @@ tests). Comes after `plan/`; the flow verifies afterwards, and calls `roll_back`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from xsagent.apply.interruption import going_back
-from xsagent.apply.outcome import RolledBack, Stuck
+from xsagent.apply.outcome import RolledBack, Stuck, Subject
 from xsagent.errors import (
     ApplyError,
     ConflictError,
@@ -23,7 +23,18 @@ from xsagent.errors import (
     XsagentError,
 )
 from xsagent.plan.order import clients_last
-from xsagent.plan.steps import Plan, Step
+from xsagent.plan.steps import (
+    AddressStep,
+    AnnounceStep,
+    FileStep,
+    IfdownStep,
+    IfupStep,
+    Plan,
+    RouteStep,
+    StartDhcpStep,
+    Step,
+    StopDhcpStep,
+)
 
 RunStep = Callable[[Step], None]
 """Has the effect of one step; raises XsagentError or OSError when it failed. Must stand being run twice."""
@@ -54,13 +65,13 @@ class Failed:
 
     Attributes:
         begun: the steps, with the one that failed: its effect may have happened in part.
-        conflict, devices: as those of RolledBack.
+        conflict, subject: as those of RolledBack.
     """
 
     begun: tuple[Step, ...]
     cause: str
     conflict: bool = False
-    devices: frozenset[str] = frozenset()
+    subject: Subject = field(default_factory=Subject)
 
 
 def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report) -> Executed | Failed:
@@ -89,15 +100,28 @@ def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report
                     begun=tuple(begun),
                     cause=str(error),
                     conflict=isinstance(error, ConflictError),
-                    devices=error.ports if isinstance(error, SwitchRefusedError) else devices_of([step]),
+                    subject=Subject(things=error.ports)
+                    if isinstance(error, SwitchRefusedError)
+                    else subject_of([step]),
                 )
             report("pass_over", step, str(error))
     return Executed(begun=tuple(begun), silent_dhcp=silent)
 
 
-def devices_of(steps: Iterable[Step]) -> frozenset[str]:
-    """The netdevs that steps are about; a transaction and a file are about none."""
-    return frozenset(step.device for step in steps if hasattr(step, "device"))
+def subject_of(steps: Iterable[Step]) -> Subject:
+    """What steps are about; a transaction is about everything, which says nothing."""
+    things: set[str] = set()
+    ip_devices: set[str] = set()
+    for step in steps:
+        if isinstance(
+            step, AddressStep | RouteStep | StartDhcpStep | StopDhcpStep | IfupStep | IfdownStep | AnnounceStep
+        ):
+            ip_devices.add(step.device)
+        elif isinstance(step, FileStep):
+            things.add(step.path)
+        elif hasattr(step, "device"):
+            things.add(step.device)
+    return Subject(things=frozenset(things), ip_devices=frozenset(ip_devices))
 
 
 def joined(done: Executed, more: Executed | Failed) -> Executed | Failed:
@@ -112,7 +136,7 @@ def roll_back(failed: Failed, run_step: RunStep, report: Report, settle: Settle 
     ended = run_undo(settle(undo), failed.cause, run_step, report)
     if isinstance(ended, Stuck):
         return ended
-    return replace(ended, conflict=failed.conflict, devices=failed.devices)
+    return replace(ended, conflict=failed.conflict, subject=failed.subject)
 
 
 def run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:

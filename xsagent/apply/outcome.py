@@ -30,19 +30,31 @@ class Unverified:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a failure is about, where that is known.
+
+    Attributes:
+        things: netdevs, ports, and files by their paths.
+        ip_devices: netdevs of which only the addresses, routes or leases are concerned: what rides on them is not.
+    """
+
+    things: frozenset[str] = frozenset()
+    ip_devices: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolledBack:
     """A step failed, or the result did not verify: the host is as it was.
 
     Attributes:
         conflict: what the plan relied on changed meanwhile: a fresh plan may well work.
-        devices: netdevs and ports that the cause is about, where that is known.
         lost: sentences about what did not come back: what it needs was taken away meanwhile, a guest is not locked, or
             the gateway does not answer as it did before.
     """
 
     cause: str
     conflict: bool = False
-    devices: frozenset[str] = frozenset()
+    subject: Subject = Subject()
     lost: tuple[str, ...] = ()
 
     def tell(self, thing: str) -> str:

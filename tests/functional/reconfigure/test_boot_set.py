@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from host_records import HostRecords, static
+from host_records import DHCP, HostRecords, Record, static
 from host_state import addresses, bridges, our_transactions, ports_of, reconfigure, refuse, spec_for, vsctl
 
 from initscripts import install_initscripts
@@ -227,6 +227,47 @@ def test_an_ifup_that_fails_costs_no_other_device_its_addresses() -> None:
         assert "xenbr2" in said
         assert bridges(sandbox) == ["xenbr0", "xenbr1"]
         assert answers(sandbox, GATEWAY)
+
+
+def ifup_fails(sandbox: Sandbox) -> None:
+    """As the initscripts' does where another host has the address."""
+    install_initscripts(sandbox)
+    (sandbox.log / "failing-ifup").write_text("xenbr0")
+
+
+def dhclient_fails(sandbox: Sandbox) -> None:
+    """It ends at once."""
+    (sandbox.bin / "dhclient").write_text("#!/bin/sh\nexit 1\n")
+    (sandbox.bin / "dhclient").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("backend", "own", "fail"),
+    [("ifcfg", static("192.0.2.10", gateway=""), ifup_fails), ("netlink", DHCP, dhclient_fails)],
+)
+def test_a_carrier_without_its_own_address_carries_management_all_the_same(
+    backend: str, own: Record, fail: Callable[[Sandbox], None]
+) -> None:
+    """What failed is above the bridge that VLANs ride on, not in it; a second try changes nothing of them."""
+    records = HostRecords()
+    records.nic("eth0", **own)
+    records.vlan("eth0", 5, "xapi5", management=True, **static("203.0.113.10", gateway=""))
+    records.vlan("eth0", 6, "xapi6", **static("203.0.114.10", gateway=""))
+    records.nic("eth2", **static("198.18.0.10", gateway=""))
+    with Sandbox(spec_for(records, segments=SEGMENTS, ip_backend=backend)) as sandbox:
+        fail(sandbox)
+
+        said = refuse(sandbox, *BOOT)
+
+        assert "(eth0) could not be brought up" in said
+        assert "(eth0." not in said
+        assert ports_of(sandbox, "xenbr0") == ["eth0"]
+        assert addresses(sandbox, "xapi5") == ["203.0.113.10/24"]
+        assert addresses(sandbox, "xapi6") == ["203.0.114.10/24"]
+        assert answers(sandbox, STORAGE)
+        before = our_transactions(sandbox)
+        assert refuse(sandbox, *BOOT) == said
+        assert our_transactions(sandbox) == before
 
 
 def test_a_dry_run_shows_what_the_boot_would_do() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xsagent.apply.executor import Executed, Failed, execute, roll_back
-from xsagent.apply.outcome import RolledBack, Stuck
+from xsagent.apply.executor import Executed, Failed, execute, roll_back, subject_of
+from xsagent.apply.outcome import RolledBack, Stuck, Subject
 from xsagent.errors import (
     ApplyError,
     ConflictError,
@@ -12,7 +12,7 @@ from xsagent.errors import (
     RouteLostError,
     UnlockedError,
 )
-from xsagent.plan.steps import FileStep, LinkStep, Plan, StartDhcpStep, Step
+from xsagent.plan.steps import AddressStep, FileStep, IfupStep, LinkStep, OvsdbStep, Plan, StartDhcpStep, Step
 from xsagent.topology.values import DhcpClient
 
 
@@ -63,11 +63,26 @@ def test_a_failed_step_ends_the_run_and_everything_begun_goes_last_first() -> No
 
     failed = execute(plan, recorder.run, recorder.begin, recorder.report)
 
-    about = frozenset({"c"})
-    assert failed == Failed(begun=plan.steps[:3], cause="no", devices=about)
+    about = Subject(things=frozenset({"c"}))
+    assert failed == Failed(begun=plan.steps[:3], cause="no", subject=about)
     assert recorder.events[-1] == "begin c"
-    assert roll_back(failed, recorder.run, recorder.report) == RolledBack(cause="no", devices=about)
+    assert roll_back(failed, recorder.run, recorder.report) == RolledBack(cause="no", subject=about)
     assert recorder.events[-4:] == ["begin c", "unc", "unb", "una"]
+
+
+def test_what_steps_are_about_tells_a_device_from_its_addresses() -> None:
+    """What rides on a bridge needs the bridge, and not its addresses; a file is one of somebody's."""
+    steps = (
+        LinkStep(device="eth0", up=True),
+        IfupStep(device="xenbr0"),
+        AddressStep(device="xenbr1"),
+        FileStep(path="/etc/x", text="new"),
+        OvsdbStep(operations=(), ports=("eth1",)),
+    )
+
+    assert subject_of(steps) == Subject(
+        things=frozenset({"eth0", "/etc/x"}), ip_devices=frozenset({"xenbr0", "xenbr1"})
+    )
 
 
 def test_a_best_effort_step_that_fails_stops_nothing() -> None:
