@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from xsagent.apply.outcome import Outcome, RolledBack, Stuck, Unverified
 from xsagent.desired.boot import BootDesired
+from xsagent.desired.boot_groups import BootGroups
 from xsagent.desired.kind import label
 from xsagent.errors import DeviceAbsentError, ForeignObjectError, InUseError
 from xsagent.model.records import Pif, Ref
@@ -26,8 +27,9 @@ from xsagent.topology.values import Topology
 
 _REFUSALS: Final = (DeviceAbsentError, ForeignObjectError, InUseError)
 """What planning raises about a host that cannot have what is wanted; nothing was changed then."""
-_TRIES: Final = 12
-"""Runs that may end with everything taken back, before what is left is given up: a boot has its time."""
+_TRIES: Final = 24
+"""Runs after the first, before what is left is given up: a boot has its time. Two faults that name nobody are found
+among hundreds of PIFs."""
 
 _LISTED: Final = 8
 """PIFs that a sentence names of those with one reason; the log names all."""
@@ -146,24 +148,26 @@ def _in_parts(run: _Run, failed: RolledBack) -> Outcome:
     members = [pif.ref for pif in run.boot.members]
     run.blame(members, failed)
     ended: Outcome = failed
-    waiting = [members[:1], members[1:]]
+    groups, cause = BootGroups([members[:1], members[1:]]), failed.cause
     for _ in range(_TRIES):
-        if not waiting:
-            break
-        group = [ref for ref in waiting.pop(0) if ref not in run.left_out]
-        if not group:
-            continue
-        outcome = run.attempt([ref for later in waiting for ref in later])
+        if not groups.take(run.left_out):
+            return ended
+        outcome = run.attempt(groups.postponed)
         if not isinstance(outcome, RolledBack):
             # a gateway that did not answer is not asked again where nothing changes any more
             ended = ended if isinstance(ended, Unverified) else outcome
-        elif run.blame(group, outcome):
-            waiting.insert(0, group)
-        elif len(group) == 1:
-            run.left_out[group[0]] = outcome.cause
+            groups.came_up()
+            continue
+        cause = outcome.cause
+        if run.blame(groups.tried, outcome):
+            groups.found()
+        elif len(groups.tried) == 1:
+            run.left_out[groups.tried[0]] = cause
+            groups.found()
         else:
-            waiting[:0] = [group[: len(group) // 2], group[len(group) // 2 :]]
-    run.left_out.update({ref: failed.cause for group in waiting for ref in group if ref not in run.left_out})
+            groups.failed()
+    untried = f"not tried by itself after {_TRIES} runs; the last that was taken back: {cause}"
+    run.left_out.update({ref: untried for ref in groups.postponed if ref not in run.left_out})
     return ended
 
 

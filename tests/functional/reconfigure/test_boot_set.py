@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from host_records import DHCP, HostRecords, Record, static
 from host_state import addresses, bridges, our_transactions, ports_of, reconfigure, refuse, spec_for, vsctl
+from xapi_host import write_our_cache
 
 from initscripts import install_initscripts
 from xsagent.sandbox.dom0 import Sandbox
@@ -193,8 +194,32 @@ def test_one_vlan_that_the_switch_refuses_costs_no_other_on_its_nic() -> None:
         assert addresses(sandbox, "xapi5") == ["203.0.5.10/24"]
 
 
-def test_a_failure_that_names_no_device_is_found_by_trying_in_parts() -> None:
-    """A file cannot be replaced: management comes up first, then the others, until the one is found."""
+def test_a_failure_that_names_nobody_is_found_by_trying_in_parts() -> None:
+    """A sysctl cannot be set: management comes up first, then the others, until the one is found."""
+    host = Host()
+    host.guests |= static("203.0.2.10", gateway="")
+    vlans = [host.records.vlan("eth1", n, f"xapi{n}", **static(f"203.0.{n}.10", gateway="")) for n in range(3, 65)]
+    vlans[1]["ipv6_configuration_mode"] = "Autoconf"
+    with Sandbox(spec_for(host.records, segments=SEGMENTS)) as sandbox:
+        write_our_cache(sandbox, host.records)
+        # new devices have what all others want of IPv6, which nobody can change then
+        for name in ("accept_ra", "autoconf"):
+            sandbox.run(["sysctl", "-w", f"net.ipv6.conf.default.{name}=0"])
+        sysctls = str(sandbox.root / "proc/sys/net")
+        sandbox.run(["mount", "--bind", sysctls, sysctls])
+        sandbox.run(["mount", "-o", "remount,bind,ro", sysctls])
+
+        said = refuse(sandbox, *BOOT)
+
+        assert "(eth1.4) could not be brought up" in said
+        assert said.count("PIF ") == 1
+        assert len(bridges(sandbox)) == 2 + len(vlans)
+        assert addresses(sandbox, "xapi64") == ["203.0.64.10/24"]
+        assert answers(sandbox, GATEWAY)
+
+
+def test_a_file_that_cannot_be_replaced_is_its_pifs() -> None:
+    """No other is taken back for it again."""
     host = Host()
     for number in (3, 4, 5):
         host.records.vlan("eth1", number, f"xapi{number}", **static(f"203.0.{number}.10", gateway=""))
