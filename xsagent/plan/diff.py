@@ -24,7 +24,7 @@ from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
 from xsagent.plan.ovsdb import diff_ovsdb
-from xsagent.plan.ovsdb_model import apply_operations, find_interface, invert_operations
+from xsagent.plan.ovsdb_model import model_operations, find_interface, invert_operations
 from xsagent.plan.remade import (
     devices_of_switch,
     goes_with_device,
@@ -69,7 +69,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     warnings += given_up + tight
     # with members that are not there: the switch takes them in when they appear
     operations, relied = diff_ovsdb(desired, observed)
-    bridges = apply_operations(operations, observed.bridges)
+    bridges = model_operations(operations, observed.bridges)
     lost, remaining = lost_devices(observed.bridges, bridges), devices_of_switch(bridges)
     check_management(present, observed, lost - remaining)
     present, passed_over = usable_ip_devices(present, observed, lost - remaining)
@@ -107,7 +107,7 @@ def _switch_steps(
     relied: tuple[Relied, ...],
     narrowed: Narrowed,
 ) -> list[Step]:
-    bridges = apply_operations(operations, observed.bridges)
+    bridges = model_operations(operations, observed.bridges)
     safety = safety_steps(desired, observed, bridges)
     restored = restore_safety_flows(observed.bridges, bridges, safety)
     if not operations:

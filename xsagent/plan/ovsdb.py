@@ -12,7 +12,7 @@ from typing import Any
 
 from xsagent.errors import ForeignObjectError, InUseError
 from xsagent.plan.columns import SCALARS, Row, effective_maps, to_column
-from xsagent.plan.ovsdb_model import apply_operation, find_interface
+from xsagent.plan.ovsdb_model import model_operation, find_interface
 from xsagent.plan.steps import (
     AddInterface,
     AddPort,
@@ -44,7 +44,7 @@ class _Draft:
 
     def add(self, operation: OvsdbOperation) -> None:
         self.operations.append(operation)
-        self.bridges = apply_operation(operation, self.bridges)
+        self.bridges = model_operation(operation, self.bridges)
 
     def rely_on_ports(self, bridge: str) -> None:
         """Rely on the ports that were observed on a bridge: what was plugged since must not go with it."""

@@ -37,19 +37,19 @@ def invert_operations(
     inverses: list[OvsdbOperation] = []
     for operation in operations:
         inverses.append(_invert(operation, bridges))
-        bridges = apply_operation(operation, bridges)
+        bridges = model_operation(operation, bridges)
     return tuple(reversed(inverses))
 
 
-def apply_operations(operations: Sequence[OvsdbOperation], observed: Mapping[str, Bridge]) -> Bridges:
+def model_operations(operations: Sequence[OvsdbOperation], observed: Mapping[str, Bridge]) -> Bridges:
     """The bridges after a whole transaction."""
     bridges = dict(observed)
     for operation in operations:
-        bridges = apply_operation(operation, bridges)
+        bridges = model_operation(operation, bridges)
     return bridges
 
 
-def apply_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> Bridges:
+def model_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> Bridges:
     """The bridges after one operation."""
     after = dict(bridges)
     match operation:

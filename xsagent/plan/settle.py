@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from xsagent.plan.ovsdb_model import apply_operation, find_interface, find_row
+from xsagent.plan.ovsdb_model import model_operation, find_interface, find_row
 from xsagent.plan.secure_bridge import lines_that_work
 from xsagent.plan.steps import (
     AddInterface,
@@ -41,7 +41,7 @@ def settle_undo(undo: Sequence[Step], bridges: Mapping[str, Bridge]) -> tuple[St
             for operation in step.operations:
                 if _applies(operation, present):
                     operations.append(operation)
-                    present = apply_operation(operation, present)
+                    present = model_operation(operation, present)
             if operations:
                 settled.append(replace(step, operations=tuple(operations), relied=()))
         elif isinstance(step, SafetyFlowsStep):

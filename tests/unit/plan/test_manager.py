@@ -8,7 +8,7 @@ import pytest
 
 from xsagent.observed.ovsdb_rows import COLLECTOR_SETS
 from xsagent.plan.manager import ControlChange, diff_control, diff_emergency_reset, normalise_target
-from xsagent.plan.ovsdb_model import apply_operation
+from xsagent.plan.ovsdb_model import model_operation
 from xsagent.plan.steps import OvsdbOperation, Relied, SetColumns, SetKeys
 from xsagent.topology.control import (
     BridgeControl,
@@ -243,7 +243,7 @@ def test_the_undo_brings_back_every_row() -> None:
 
     bridges = dict(there.bridges)
     for operation in (*step.operations, *undo.operations):
-        bridges = apply_operation(operation, bridges)
+        bridges = model_operation(operation, bridges)
 
     assert bridges == there.bridges
     assert undo.operations[-1] == SetColumns(

@@ -6,7 +6,7 @@ import pytest
 
 from xsagent.errors import ForeignObjectError, InUseError
 from xsagent.plan.ovsdb import diff_ovsdb
-from xsagent.plan.ovsdb_model import apply_operation, invert_operations
+from xsagent.plan.ovsdb_model import model_operation, invert_operations
 from xsagent.plan.steps import (
     AddPort,
     CreateBridge,
@@ -83,7 +83,7 @@ def operations(want: Desired, have: Topology) -> tuple[OvsdbOperation, ...]:
     result, _ = diff_ovsdb(want, have)
     bridges = dict(have.bridges)
     for operation in (*result, *invert_operations(result, have.bridges)):
-        bridges = apply_operation(operation, bridges)
+        bridges = model_operation(operation, bridges)
 
     assert bridges == dict(have.bridges)
     return result
@@ -299,7 +299,7 @@ def test_a_vlan_bridge_that_moves_onto_the_tag_of_a_wanted_one_goes_at_once() ->
 
     after = have.bridges
     for operation in made:
-        after = apply_operation(operation, after)
+        after = model_operation(operation, after)
     assert sorted(after["xapi1"].ports) == ["eth0", "vif1.0", "xapi1", "xapi5"]
     assert operations(want, observed(*after.values())) == ()
 
