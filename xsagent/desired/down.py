@@ -8,9 +8,8 @@ from __future__ import annotations
 from xsagent.desired.bond import bond_record
 from xsagent.desired.draft import Draft
 from xsagent.desired.kind import PifKind, is_tagged, kind_of, label
-from xsagent.desired.nic import nic_name
 from xsagent.desired.scene import Scene
-from xsagent.desired.siblings import drop_bridge, drop_ip_device, is_nic_needed
+from xsagent.desired.siblings import drop_bridge, drop_ip_device, release_nics
 from xsagent.desired.sriov import leave_virtual_functions, pass_over_sriov_vlan
 from xsagent.errors import InUseError
 from xsagent.model.records import Pif
@@ -75,15 +74,6 @@ def _release(scene: Scene, draft: Draft, pif: Pif) -> None:
     else:
         if bridge:
             drop_bridge(scene, draft, bridge)
-        _take_nics_down(scene, draft, pif)
-
-
-def _take_nics_down(scene: Scene, draft: Draft, pif: Pif) -> None:
-    if kind_of(scene.snapshot, pif) is not PifKind.BOND:
-        if pif.mac.lower() not in scene.host.root_macs:
-            draft.drop(ObjectKind.LINK, nic_name(pif))
-        return
-    # what of the record cannot be used is no reason to keep the bond: bond.py refuses it to who raises one
-    for member in scene.snapshot.members_of(bond_record(scene, pif)):
-        if not is_tagged(member) and not is_nic_needed(scene, member):
-            draft.drop(ObjectKind.LINK, nic_name(member))
+        is_bond = kind_of(scene.snapshot, pif) is PifKind.BOND
+        # what of the record cannot be used is no reason to keep the bond: bond.py refuses it to who raises one
+        release_nics(scene, draft, scene.snapshot.members_of(bond_record(scene, pif)) if is_bond else (pif,))

@@ -39,9 +39,13 @@ class Scene:
     ambiguous_bridges: frozenset[str] = frozenset()
 
     def was_up(self, pif: Pif) -> bool:
-        """Whether the PIF is up now: as XAPI says, else as the switch shows, else as the cache says."""
+        """Whether the PIF is up now: as XAPI says, else as the switch shows, else as the cache says.
+
+        Of an SR-IOV network the switch shows nothing, whatever bridge name XAPI gave it.
+        """
         present = self.host.present_bridges
-        if self.snapshot.source != XAPI_SOURCE and present is not None and (bridge := self.snapshot.bridge_of(pif)):
+        is_shown = self.snapshot.source != XAPI_SOURCE and not self.snapshot.is_sriov_logical(pif)
+        if is_shown and present is not None and (bridge := self.snapshot.bridge_of(pif)):
             return bridge in present
         return pif.currently_attached
 
@@ -58,6 +62,10 @@ class Scene:
     def vlans_up_on(self, pif: Pif) -> Iterator[Pif]:
         """PIFs of VLANs on this one that are up after the operation."""
         return (upper for upper in self.snapshot.vlan_pifs_on(pif) if self.will_be_up(upper))
+
+    def has_sriov_up(self, pif: Pif) -> bool:
+        """Whether an SR-IOV network is up after the operation that has its virtual functions from this NIC."""
+        return any(self.will_be_up(logical) for logical in self.snapshot.sriov_pifs_on(pif))
 
     def is_bond_in_use(self, bond: Bond) -> bool:
         """Whether the bond's own PIF, or a VLAN on it, is up after the operation."""

@@ -6,8 +6,10 @@ everything that a bridge leaves behind.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from xsagent.desired.draft import Draft
-from xsagent.desired.kind import label
+from xsagent.desired.kind import is_tagged, label
 from xsagent.desired.nic import nic_name
 from xsagent.desired.scene import Scene
 from xsagent.errors import InputError, InUseError
@@ -83,16 +85,25 @@ def tear_bond_down(scene: Scene, draft: Draft, pif: Pif, bond: Bond, bridge: str
     bond_bridge = _bridge_if_any(scene, bond_pif)
     if bond_bridge and bond_bridge != bridge:
         drop_bridge(scene, draft, bond_bridge, bridge)
-    for member in scene.snapshot.members_of(bond):
-        if member.ref != pif.ref and not is_nic_needed(scene, member):
-            draft.drop(ObjectKind.LINK, nic_name(member))
+    release_nics(scene, draft, (member for member in scene.snapshot.members_of(bond) if member.ref != pif.ref))
 
 
-def is_nic_needed(scene: Scene, member: Pif) -> bool:
-    """Whether a NIC must stay up for a use of its own, its bond apart, or because the host runs from it."""
-    if member.mac.lower() in scene.host.root_macs or scene.will_be_up(member):
+def release_nics(scene: Scene, draft: Draft, nics: Iterable[Pif]) -> None:
+    """Want the links of NICs down, but of those that are needed for a use of their own, or that the host runs from.
+
+    A NIC whose link is down carries nothing for its virtual functions either, and guests may have those.
+    """
+    for nic in nics:
+        if scene.has_sriov_up(nic):
+            draft.notes.decide("keep_link", label(nic), "an SR-IOV network on it is up")
+        elif not is_tagged(nic) and not _is_in_use(scene, nic):
+            draft.drop(ObjectKind.LINK, nic_name(nic))
+
+
+def _is_in_use(scene: Scene, nic: Pif) -> bool:
+    if nic.mac.lower() in scene.host.root_macs or scene.will_be_up(nic):
         return True
-    return any(True for _ in scene.vlans_up_on(member))
+    return any(True for _ in scene.vlans_up_on(nic))
 
 
 def _follows_by_xapis_word(scene: Scene, bond_pif: Pif) -> bool:

@@ -141,6 +141,11 @@ class Snapshot:
         vlans = (self.vlans[ref] for ref in pif.vlans_on if ref in self.vlans)
         return tuple(self.pifs[vlan.pif] for vlan in vlans if vlan.pif in self.pifs)
 
+    def sriov_pifs_on(self, pif: Pif) -> tuple[Pif, ...]:
+        """Logical PIFs of the SR-IOV networks that have their virtual functions from this NIC, and have a record."""
+        sriovs = (self.sriovs[ref] for ref in pif.sriov_physical_of if ref in self.sriovs)
+        return tuple(self.pifs[sriov.logical_pif] for sriov in sriovs if sriov.logical_pif in self.pifs)
+
     def management_pif(self) -> Pif | None:
         """The PIF whose record says management; the first by device where several do."""
         chosen = [pif for pif in self.pifs.values() if pif.management]

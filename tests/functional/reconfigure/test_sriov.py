@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 
 from host_records import HostRecords
-from host_state import transactions
+from host_state import bridges, ip, ports_of, succeed, transactions, watched
 from xapi_host import XapiHost
+
+from xsagent.sandbox.spec import shared_segment
 
 
 def make_functions(host: XapiHost, device: str) -> None:
@@ -70,3 +72,37 @@ def test_a_nic_that_is_not_there_is_named_and_one_without_sriov_is_a_warning() -
         assert done.returncode == 1
         assert "network device eth7 is not on this host; nothing was changed" in done.stderr.splitlines()[-1]
         assert transactions(host.sandbox) == before
+
+
+def test_the_link_of_a_nic_stays_up_while_its_virtual_functions_may_be_in_use() -> None:
+    """Its bond goes, by a member that is brought up alone; then its own bridge, with XAPI and without it."""
+    records = HostRecords()
+    other, nic = records.nic("eth1"), records.nic("eth2")
+    logical = records.sriov("eth2")
+    records.network_of(logical)["bridge"] = "xapi5"
+    bond = records.bond("bond0", ["eth1", "eth2"], "xapi0", mode="active-backup")
+    with XapiHost(records, segments=shared_segment(nics=3)) as host:
+        make_functions(host, "eth2")
+        host.up(bond)
+        host.up(logical)
+
+        with watched(host.sandbox) as lines:
+            host.up(other)
+            bond["currently_attached"] = False
+            assert ports_of(host.sandbox, "xenbr1") == ["eth1"]
+            host.up(nic)
+            host.down(nic)
+            assert bridges(host.sandbox) == ["xenbr1"]
+            host.up(nic)
+            xapi = host.xapi
+            assert xapi is not None
+            xapi.stop()
+            succeed(host.sandbox, "--pif-uuid", nic["uuid"], "down", env={"XSAGENT_XAPI_DEADLINE_S": "1"})
+            assert bridges(host.sandbox) == ["xenbr1"]
+
+        assert not [line for line in lines if "eth2" in line and "state DOWN" in line]
+        assert "UP" in ip(host.sandbox, "link", "show", "dev", "eth2")[0]["flags"]
+        nic["currently_attached"] = True
+        host.down(logical)
+        host.down(nic)
+        assert "UP" not in ip(host.sandbox, "link", "show", "dev", "eth2")[0]["flags"]

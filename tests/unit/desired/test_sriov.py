@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
-from records_builder import Records, management, static
+from records_builder import HOST, Records, management, static
 
 from xsagent.errors import InputError
-from xsagent.topology.values import Topology
+from xsagent.topology.values import ObjectKey, ObjectKind, Topology
 
 
 def test_a_logical_pif_wants_virtual_functions_and_nothing_else() -> None:
@@ -33,6 +35,32 @@ def test_a_logical_pif_goes_down_without_taking_virtual_functions() -> None:
     desired = records.down(records.sriov(records.nic(2), currently_attached=True))
     assert (desired.virtual_functions, desired.topology) == (frozenset(), Topology())
     assert desired.reasons[-1].event == "leave_virtual_functions"
+
+
+@pytest.mark.parametrize("attached", [True, False])
+@pytest.mark.parametrize("source", ["xapi", "cache"])
+@pytest.mark.parametrize("asked", ["down the NIC", "down its last VLAN", "down its bond", "up the other member"])
+def test_the_link_of_a_nic_stays_as_long_as_an_sriov_network_on_it_is_up(
+    asked: str, source: str, *, attached: bool
+) -> None:
+    """Guests' virtual functions have their wire by it. In the cache, too, XAPI's word counts, not a missing bridge."""
+    records = Records(source=source)
+    other, nic = records.nic(1), records.nic(2)
+    records.change_network(records.sriov(nic, currently_attached=attached), bridge="xapi9")
+    host = dataclasses.replace(HOST, present_bridges=frozenset({"xapi0", "xapi5"}))
+    match asked:
+        case "down the NIC":
+            desired = records.down(nic, host)
+        case "down its last VLAN":
+            desired = records.down(records.vlan(nic, 5, currently_attached=True), host)
+        case "down its bond":
+            desired = records.down(records.bond(other, nic, currently_attached=True), host)
+        case _:
+            records.bond(other, nic, currently_attached=True)
+            desired = records.up(other, host)
+
+    assert (ObjectKey(kind=ObjectKind.LINK, name="eth2") in desired.topology.absent) is not attached
+    assert ("keep_link" in {reason.event for reason in desired.reasons}) is attached
 
 
 def test_a_vlan_on_a_logical_pif_needs_nothing() -> None:
