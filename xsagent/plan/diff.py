@@ -24,7 +24,7 @@ from xsagent.plan.links import diff_link, take_link_down
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.order import Phases, order_steps
 from xsagent.plan.ovsdb import diff_ovsdb
-from xsagent.plan.ovsdb_model import model_operations, find_interface, invert_operations
+from xsagent.plan.ovsdb_model import find_interface, invert_operations, model_operations
 from xsagent.plan.remade import (
     devices_of_switch,
     goes_with_device,

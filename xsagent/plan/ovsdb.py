@@ -12,7 +12,7 @@ from typing import Any
 
 from xsagent.errors import ForeignObjectError, InUseError
 from xsagent.plan.columns import SCALARS, Row, effective_maps, to_column
-from xsagent.plan.ovsdb_model import model_operation, find_interface
+from xsagent.plan.ovsdb_model import find_interface, model_operation
 from xsagent.plan.steps import (
     AddInterface,
     AddPort,

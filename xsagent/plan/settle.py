@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from xsagent.plan.ovsdb_model import model_operation, find_interface, find_row
+from xsagent.plan.ovsdb_model import find_interface, find_row, model_operation
 from xsagent.plan.secure_bridge import lines_that_work
 from xsagent.plan.steps import (
     AddInterface,

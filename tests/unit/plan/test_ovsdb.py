@@ -6,7 +6,7 @@ import pytest
 
 from xsagent.errors import ForeignObjectError, InUseError
 from xsagent.plan.ovsdb import diff_ovsdb
-from xsagent.plan.ovsdb_model import model_operation, invert_operations
+from xsagent.plan.ovsdb_model import invert_operations, model_operation
 from xsagent.plan.steps import (
     AddPort,
     CreateBridge,
