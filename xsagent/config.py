@@ -224,7 +224,7 @@ class Settings:
         resync_s: between two looks of the daemon at everything when nothing asked for one; more where they are costly.
         boot_delete_bridges: ``all``, ``marked`` or ``none``, at the first start of a boot.
         xapi_deadline_s: for everything that one command asks of XAPI.
-        ovsdb_wait_s: for ovsdb-server to appear.
+        ovsdb_wait_s: for ovsdb-server to appear, or to come back while a run is under way.
         vswitchd_wait_s: for ovs-vswitchd to answer.
         dhcp_wait_s: for a lease; dhcp_first_boot_s during the first boot.
         lock_wait_s: for another reconfigure to end.

@@ -14,12 +14,17 @@ from types import TracebackType
 from typing import Final, Self
 
 from xsagent.errors import OvsdbError, OvsdbUnavailableError
+from xsagent.log import get_logger
 from xsagent.observed.jsonrpc import JsonRpcChannel, RemoteError, open_channel
 from xsagent.observed.ovsdb_json import Row, Schema, as_list, as_object, parse_schema
 from xsagent.topology.values import Json
 
 DATABASE: Final = "Open_vSwitch"
 _POLL_S: Final = 0.05
+_MOST_BREAKS: Final = 2
+"""In one call: a server that a request itself brings down is left alone."""
+_READING: Final = frozenset({"select", "wait"})
+_LOG = get_logger()
 Operation = Mapping[str, Json]
 
 
@@ -40,37 +45,42 @@ class TransactionRefusedError(OvsdbError):
 class OvsdbConnection:
     """An open connection, as a context manager.
 
-    Deadlines are times of ``time.monotonic()``. After OvsdbUnavailableError the caller opens a new connection; after
-    any other error this one stays usable.
+    Deadlines are times of ``time.monotonic()``. Opened with a wait, it outlives ovsdb-server, for a run that waits
+    longer than a restart takes: what was not sent whole is sent to the next one, and what only reads is asked again.
+    A writing transaction whose answer is missing is an error: who sent it looks what became of it. Opened without, it
+    breaks with the server, and so does what hangs on its channel; then the caller opens a new one.
 
     Attributes:
         channel: the stream below, for a caller that polls it.
         socket_path: where ovsdb-server listens.
     """
 
-    def __init__(self, channel: JsonRpcChannel, socket_path: Path) -> None:
+    def __init__(self, channel: JsonRpcChannel, socket_path: Path, wait_s: float) -> None:
         self.channel = channel
         self.socket_path = socket_path
+        self._wait_s = wait_s
+        self._lost_at: float | None = None
         self._schema: Schema | None = None
 
     @classmethod
     def open(cls, socket_path: Path, wait_s: float) -> OvsdbConnection:
-        """Connect, waiting up to `wait_s` seconds for ovsdb-server; 0 tries once.
+        """Connect.
+
+        Args:
+            socket_path: where ovsdb-server listens.
+            wait_s: how long to wait for it, seconds, now and whenever it goes away later; 0 tries once, now alone.
 
         Raises:
             OvsdbUnavailableError: nobody answered on the socket.
         """
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                return cls(open_channel(socket_path), socket_path)
-            except OSError as error:
-                if time.monotonic() + _POLL_S > deadline:
-                    waited = f" within {wait_s:g} s" if wait_s else ""
-                    raise OvsdbUnavailableError(
-                        f"ovsdb-server does not answer on {socket_path}{waited} ({error.strerror}); nothing was changed"
-                    ) from error
-            time.sleep(_POLL_S)
+        try:
+            channel = _open_channel(socket_path, time.monotonic() + wait_s)
+        except OSError as error:
+            waited = f" within {wait_s:g} s" if wait_s else ""
+            raise OvsdbUnavailableError(
+                f"ovsdb-server does not answer on {socket_path}{waited} ({error.strerror}); nothing was changed"
+            ) from error
+        return cls(channel, socket_path, wait_s)
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +101,9 @@ class OvsdbConnection:
             TransactionRefusedError: an operation or the commit failed; nothing was changed.
             OvsdbUnavailableError: no answer; whether a writing transaction was done is not known.
         """
-        answer = self._call("transact", [DATABASE, *(dict(operation) for operation in operations)], deadline)
+        params: list[Json] = [DATABASE, *(dict(operation) for operation in operations)]
+        reads = all(operation["op"] in _READING for operation in operations)
+        answer = self._call("transact", params, deadline, reads=reads)
         results = as_list(answer)
         for index, result in enumerate(results):
             if isinstance(result, dict) and "error" in result:
@@ -101,20 +113,72 @@ class OvsdbConnection:
         return [as_object(result) for result in results]
 
     def schema(self, deadline: float) -> Schema:
-        """The database's schema; asked for once per connection (an upgrade restarts ovsdb-server)."""
+        """The database's schema; asked for once per ovsdb-server (an upgrade restarts it)."""
         if self._schema is None:
-            self._schema = parse_schema(self._call("get_schema", [DATABASE], deadline))
+            self._schema = parse_schema(self._call("get_schema", [DATABASE], deadline, reads=True))
         return self._schema
 
-    def _call(self, method: str, params: list[Json], deadline: float) -> Json:
+    def _call(self, method: str, params: list[Json], deadline: float, *, reads: bool) -> Json:
+        begun, breaks = time.monotonic(), 0
+        while True:
+            sent = False
+            try:
+                number = self.channel.ask(method, _later(params, time.monotonic() - begun), deadline)
+                sent = True
+                answer = self.channel.await_answer(number, deadline)
+            except RemoteError as error:
+                raise OvsdbError(f"ovsdb-server refused {method}: {error}; nothing was changed") from error
+            except OSError as error:
+                breaks += 1
+                repeatable = (reads or not sent) and breaks <= _MOST_BREAKS and not isinstance(error, TimeoutError)
+                if not (repeatable and self._reopen(deadline)):
+                    raise OvsdbUnavailableError(
+                        f"ovsdb-server on {self.socket_path} stopped answering: {error.strerror or error}"
+                    ) from error
+            else:
+                self._lost_at = None
+                return answer
+
+    def _reopen(self, deadline: float) -> bool:
+        """Connect to the ovsdb-server that comes after the one that closed the stream; False when none does in time.
+
+        A stream that we closed stays closed: its server may be there still, and have work of ours before it.
+        """
+        if not self._wait_s or self.channel.fileno() < 0:
+            return False
+        # of one absence, all calls together: a way back has more to do than to wait for the database
+        self._lost_at = time.monotonic() if self._lost_at is None else self._lost_at
         try:
-            return self.channel.call(method, params, deadline)
-        except RemoteError as error:
-            raise OvsdbError(f"ovsdb-server refused {method}: {error}; nothing was changed") from error
-        except OSError as error:
-            raise OvsdbUnavailableError(
-                f"ovsdb-server on {self.socket_path} stopped answering: {error.strerror or error}"
-            ) from error
+            channel = _open_channel(self.socket_path, min(deadline, self._lost_at + self._wait_s))
+        except OSError:
+            return False
+        _LOG.warning("reopen_ovsdb", path=str(self.socket_path), waited_s=round(time.monotonic() - self._lost_at, 2))
+        self.channel.close()
+        self.channel, self._schema = channel, None
+        return True
+
+
+def _open_channel(socket_path: Path, deadline: float) -> JsonRpcChannel:
+    """Try until the deadline, at least once; OSError of the last try."""
+    while True:
+        try:
+            return open_channel(socket_path)
+        except OSError:
+            if time.monotonic() + _POLL_S > deadline:
+                raise
+        time.sleep(_POLL_S)
+
+
+def _later(params: Sequence[Json], seconds: float) -> list[Json]:
+    """The same, so much later: what a ``wait`` waits for has that much less time."""
+    later: list[Json] = []
+    for item in params:
+        timeout = item.get("timeout") if isinstance(item, dict) else None
+        if isinstance(item, dict) and isinstance(timeout, int):
+            later.append({**item, "timeout": max(0, timeout - int(seconds * 1000))})
+        else:
+            later.append(item)
+    return later
 
 
 def rows_of(result: Row) -> list[Row]:

@@ -201,28 +201,14 @@ def test_switch_that_does_not_take_over_is_an_error(sandbox: Sandbox, connection
 def test_server_that_goes_away_during_the_transaction_leaves_open_what_was_done(
     sandbox: Sandbox, run_relayed: Runner, relay: Relay
 ) -> None:
-    """When the answer to the writing transaction is lost, the error says that its outcome is not known."""
+    """Its answer is lost: the error says that its outcome is not known, and it is not sent again."""
     relay.mute = True
 
     with pytest.raises(OvsdbUnavailableError, match="whether the change was made is not known"):
         run_relayed(XENBR0)
 
     assert vsctl(sandbox, "list-br") == "xenbr0"
-
-
-def test_killed_server_is_an_error_and_a_new_connection_works(sandbox: Sandbox, run_step: Runner, rundir: Path) -> None:
-    """A connection whose ovsdb-server was killed fails at once; after a restart a new one carries the step."""
-    run_step(XENBR0)
-    sandbox.ovsdb_server.kill()
-
-    with pytest.raises(OvsdbUnavailableError):
-        run_step(AddPort(bridge="xenbr0", port=nic("eth1")))
-    sandbox.ovsdb_server.start()
-    with OvsdbConnection.open(rundir / "db.sock", 5) as again:
-        step = OvsdbStep(operations=(AddPort(bridge="xenbr0", port=nic("eth1")),), ports=("eth1",))
-        result = apply_ovsdb(again, step, time.monotonic() + 10)
-
-    assert result.ofports["eth1"] > 0
+    assert relay.writes == 1
 
 
 # --- size ------------------------------------------------------------------------------------------------
