@@ -12,7 +12,7 @@ from xsagent.desired.dns_gateway import Roles, choose_roles
 from xsagent.desired.down import build_down
 from xsagent.desired.draft import Draft
 from xsagent.desired.kind import label
-from xsagent.desired.management import management_path, with_management
+from xsagent.desired.management import management_device, management_path, with_management
 from xsagent.desired.notes import Notes
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.raise_pif import check_managed, raise_pif
@@ -98,5 +98,6 @@ def finish_desired(scene: Scene, draft: Draft, roles: Roles) -> Desired:
         virtual_functions=frozenset(draft.virtual_functions),
         ownership=ownership_of(scene.snapshot),
         management=management_path(scene, draft, roles),
+        management_device=management_device(scene),
         reasons=draft.notes.as_reasons(),
     )

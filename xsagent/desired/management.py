@@ -53,6 +53,15 @@ def management_path(scene: Scene, draft: Draft, roles: Roles) -> ManagementPath 
     return ManagementPath(device=device.device, gateways=gateways, ports=ports, dhcp=_is_given_its_gateway(device))
 
 
+def management_device(scene: Scene) -> str:
+    """The device that has management's addresses, whatever this operation is about; empty without one."""
+    try:
+        return scene.ip_device_name(scene.management) if scene.management is not None else ""
+    except InputError:
+        # as in management_path
+        return ""
+
+
 def _is_given_its_gateway(device: IpDevice) -> bool:
     """By DHCP; or, where nothing but advertisements configures it, by a router."""
     by_router = device.ipv4_mode == "none" and device.ipv6_mode == "autoconf"

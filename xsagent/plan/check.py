@@ -6,6 +6,7 @@ transaction is known.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from xsagent.errors import DeviceAbsentError, InUseError, ManagementLostError
@@ -111,6 +112,45 @@ def check_management(desired: Desired, observed: Topology, going: frozenset[str]
             f"{name} is the management interface, and its record has no IP mode, so that it would lose "
             f"{', '.join(had)}; nothing was changed (xe pif-reconfigure-ip gives it one)"
         )
+
+
+def check_uplink(desired: Desired, observed: Topology, after: Mapping[str, Bridge]) -> None:
+    """The bridge that management is on keeps a NIC that works, whatever NIC its record names (pains.md 2, a stand-in).
+
+    Arguments:
+        after: the bridges once the transaction is made.
+
+    Raises:
+        InUseError: it would not, and management stays there.
+    """
+    device = desired.management_device
+    before, left = _nics_below(device, observed.bridges, observed), _nics_below(device, after, observed)
+    if before is None or left is None:
+        return
+    left -= {key.name for key in desired.topology.absent if key.kind is ObjectKind.LINK}
+    taken = before - left
+    works = left
+    if desired.management is None and _with_carrier(taken, observed):
+        # no deadman looks whether management still answers
+        works = _with_carrier(left, observed)
+    if taken and not works:
+        raise InUseError(
+            f"management is on {device}, which would lose {', '.join(sorted(taken))}, its last NIC that works; nothing "
+            "was changed"
+        )
+
+
+def _nics_below(device: str, bridges: Mapping[str, Bridge], observed: Topology) -> set[str] | None:
+    """NICs that are there and on the bridge that has the device; None where no bridge has it."""
+    bridge = next((bridge for bridge in bridges.values() if device in bridge.ports), None)
+    if bridge is None:
+        return None
+    names = {name for port in bridge.ports.values() for name in port.interfaces}
+    return {name for name in names if name in observed.links and observed.links[name].physical}
+
+
+def _with_carrier(nics: Collection[str], observed: Topology) -> set[str]:
+    return {name for name in nics if observed.links[name].carrier is True}
 
 
 def _check_nic(link: Link, desired: Desired, observed: Topology, made: frozenset[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xsagent.plan.check import check_host, check_management, usable_ip_devices
+from xsagent.plan.check import check_host, check_management, check_uplink, usable_ip_devices
 from xsagent.plan.displacing import leave_out_routes, take_away, without_left_out
 from xsagent.plan.ifcfg import diff_files, diff_ifcfg_device, missing_leases, move_ifcfg_client, remove_ifcfg_device
 from xsagent.plan.ip import (
@@ -72,6 +72,7 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
     bridges = model_operations(operations, observed.bridges)
     lost, remaining = lost_devices(observed.bridges, bridges), devices_of_switch(bridges)
     check_management(present, observed, lost - remaining)
+    check_uplink(present, observed, bridges)
     present, passed_over = usable_ip_devices(present, observed, lost - remaining)
     present, left_out, without_routes = leave_out_routes(present, observed, lost - remaining)
     cleared = without_left_out(observed, left_out)

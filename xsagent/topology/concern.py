@@ -45,9 +45,10 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
     vlan_bridges = [port for port in ports if is_vlan_bridge(port)]
     names = {name for port in ports for name in (port.name, *port.interfaces)}
     uplinks = desired.ownership.uplinks
-    names |= uplinks if names & uplinks else set()
     names |= {*topology.bridges, *topology.links, *topology.ip_devices, *(key.name for key in topology.absent)}
     names |= desired.virtual_functions | desired.riders.keys()
+    if names & uplinks:
+        names |= uplinks | ({desired.management_device} - {""})
     if desired.management is not None:
         names |= {desired.management.device, *desired.management.ports}
     dropped = {key.name for key in topology.absent if key.kind is ObjectKind.BRIDGE}

@@ -70,6 +70,8 @@ class Desired:
         topology: the part of the host it speaks about.
         ownership: what is ours by name.
         management: set when the operation configures the management interface.
+        management_device: that of the management interface, also where this operation has nothing to do with it; empty
+            without one.
         moves: absent bridge -> the bridge that takes over its other ports (VIFs, ports of others).
         riders: VLAN devices that are up on a NIC or bond which is brought up, with the MTU that they want, bytes: they
             are made as wide where they are there, and are otherwise none of this operation's.
@@ -83,4 +85,5 @@ class Desired:
     virtual_functions: frozenset[str] = frozenset()
     ownership: Ownership = field(default_factory=Ownership)
     management: ManagementPath | None = None
+    management_device: str = ""
     reasons: tuple[Reason, ...] = ()

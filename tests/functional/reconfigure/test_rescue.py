@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
-from host_records import HostRecords, static
-from host_state import addresses, reconfigure, refuse, spec_for, succeed, vsctl, write_cache
+import pytest
+from host_records import HostRecords, Record, static
+from host_state import addresses, ports_of, reconfigure, refuse, spec_for, succeed, vsctl, write_cache
+from xapi_host import XapiHost
 
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.root_prefix import record_ref
 from xsagent.sandbox.spec import Segment, default_segments, shared_segment
 
 
-def moved_disk(device: str = "eth5") -> HostRecords:
+def moved_disk(device: str = "eth5", bridge: str = "xenbr0") -> HostRecords:
     """Records of the machine that the disk was in: its NIC has a name and a MAC that nobody has here."""
     records = HostRecords()
-    records.nic(device, bridge="xenbr0", management=True, **static("192.0.2.10"))["MAC"] = "0c:c4:7a:00:00:55"
+    records.nic(device, bridge=bridge, management=True, **static("192.0.2.10"))["MAC"] = "0c:c4:7a:00:00:55"
     return records
 
 
@@ -137,3 +141,66 @@ def members(sandbox: Sandbox) -> set[str]:
     """Interfaces of bond0's port."""
     rows = vsctl(sandbox, "get", "Port", "bond0", "interfaces").strip("[]").split(", ")
     return {vsctl(sandbox, "get", "Interface", row, "name") for row in rows}
+
+
+def own_pif(records: HostRecords) -> Record:
+    """The stand-in's own PIF."""
+    return records.nic("eth0")
+
+
+def vlan_on_it(records: HostRecords) -> Record:
+    """A VLAN on the stand-in's own PIF."""
+    own_pif(records)
+    return records.vlan("eth0", 7, "xapi7", **static("203.0.113.7", gateway=""))
+
+
+def bond_with_it(records: HostRecords) -> Record:
+    """A bond that has the stand-in's own PIF as a member."""
+    records.nic("eth0")
+    records.nic("eth1")
+    return records.bond("bond0", ["eth0", "eth1"], "xapi0", mode="active-backup")
+
+
+@pytest.mark.parametrize("add", [own_pif, vlan_on_it, bond_with_it])
+def test_a_stand_in_is_not_taken_from_management_by_what_xapi_plugs(add: Callable[[HostRecords], Record]) -> None:
+    """XAPI's start plugs what its records say: they do not know of the stand-in, and no deadman waits either."""
+    records = moved_disk("eth9", bridge="xenbr9")
+    pif = add(records)
+    with XapiHost(records) as host:
+        stand_in(host)
+
+        done = host.run("up", pif)
+
+        assert done.returncode == 1
+        assert "management is on xenbr9, which would lose eth0" in done.stderr
+        assert_management_answers(host.sandbox)
+
+
+def test_a_stand_in_stays_up_when_its_own_pif_is_taken_down() -> None:
+    """That PIF is not up; its NIC is, for management."""
+    records = moved_disk("eth9", bridge="xenbr9")
+    pif = own_pif(records)
+    with XapiHost(records) as host:
+        stand_in(host)
+
+        done = host.run("down", pif)
+
+        assert done.returncode == 1
+        assert "management is on xenbr9, which would lose eth0" in done.stderr
+        assert_management_answers(host.sandbox)
+
+
+def stand_in(host: XapiHost) -> None:
+    """Boot with eth0 in the place of management's eth9; then XAPI is there, and has management attached."""
+    write_cache(host.sandbox, host.records)
+    host.sandbox.far("far1").set_carrier("eth1", up=False)
+    reconfigure(host.sandbox, "--force-interface", "all", "up")
+    host.records.classes["PIF"][record_ref("pif eth9")]["currently_attached"] = True
+    assert_management_answers(host.sandbox)
+
+
+def assert_management_answers(sandbox: Sandbox) -> None:
+    """From the wire that the stand-in is on."""
+    assert ports_of(sandbox, "xenbr9") == ["eth0"]
+    assert addresses(sandbox, "xenbr9") == ["192.0.2.10/24"]
+    assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 import pytest
 
-from xsagent.errors import DeviceAbsentError, ManagementLostError
+from xsagent.errors import DeviceAbsentError, InUseError, ManagementLostError
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
 from xsagent.plan.steps import OvsdbStep, StartDhcpStep, StopDhcpStep, UpdateIssueStep
-from xsagent.topology.desired import Desired, ManagementPath
+from xsagent.topology.desired import Desired, ManagementPath, Ownership
 from xsagent.topology.values import (
     Address,
     Bridge,
@@ -130,3 +131,44 @@ def test_management_keeps_its_device() -> None:
 
     with pytest.raises(ManagementLostError, match="xenbr0 is the management interface"):
         build_plan(Desired(topology=gone, management=MANAGEMENT), observed, PlanOptions())
+
+
+def two_nics(**carrier: bool) -> dict[str, Link]:
+    """NICs that are there, some of which have carrier."""
+    return {name: Link(name=name, physical=True, carrier=carrier.get(name, False)) for name in ("eth0", "eth1")}
+
+
+def uplinks(bridge: str, *nics: str) -> Bridge:
+    """A bridge with its own port and these NICs, each in a port of its own name."""
+    ports = {name: Port(name=name, interfaces={name: Interface(name=name)}) for name in nics}
+    return Bridge(name=bridge, ports={bridge: internal_port(bridge), **ports}, external_ids={"xs-network-uuids": "a"})
+
+
+def test_the_last_nic_that_works_is_not_taken_from_the_bridge_that_management_is_on() -> None:
+    """Whatever NIC its record names; where no deadman looks on, one without carrier does not work."""
+    ownership = Ownership(bridges=frozenset({"xenbr0", "xenbr9"}), devices=frozenset({"eth0", "eth1"}))
+    wanted = Desired(
+        topology=Topology(bridges={"xenbr0": uplinks("xenbr0", "eth0")}),
+        ownership=ownership,
+        management_device="xenbr9",
+    )
+    alone = Topology(bridges={"xenbr9": uplinks("xenbr9", "eth0")}, links=two_nics(eth0=True))
+    beside = Topology(bridges={"xenbr9": uplinks("xenbr9", "eth0", "eth1")}, links=two_nics(eth0=True))
+    both = replace(beside, links=two_nics(eth0=True, eth1=True))
+
+    for observed in (alone, beside):
+        with pytest.raises(InUseError, match="management is on xenbr9, which would lose eth0"):
+            build_plan(wanted, observed, PlanOptions())
+
+    assert build_plan(wanted, both, PlanOptions()).steps != ()
+    assert build_plan(replace(wanted, management=MANAGEMENT), beside, PlanOptions()).steps != ()
+    assert build_plan(replace(wanted, management_device=""), alone, PlanOptions()).steps != ()
+
+
+def test_the_last_nic_of_the_bridge_that_management_is_on_is_not_taken_down() -> None:
+    """Its own PIF's `down` wants that."""
+    nic = Topology(absent=frozenset({ObjectKey(kind=ObjectKind.LINK, name="eth0")}))
+    observed = Topology(bridges={"xenbr9": uplinks("xenbr9", "eth0")}, links=two_nics(eth0=True))
+
+    with pytest.raises(InUseError, match="management is on xenbr9, which would lose eth0"):
+        build_plan(Desired(topology=nic, management_device="xenbr9"), observed, PlanOptions())
