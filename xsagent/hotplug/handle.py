@@ -91,19 +91,21 @@ def ignore_udevs(peers: Peers, events: Sequence[Event]) -> list[Outcome]:
 def is_still_there(peers: Peers, outcome: Outcome) -> bool:
     """Whether it is worth going on with an attach that did not work.
 
-    A vif whose backend directory is gone or closing, or a tap without netdev, will not be attached: its next event
-    tells of it, and udev holds that back until we end. An unreachable xenstored is not "no vifs" (DESIGN.md section 6).
+    A vif whose backend directory is gone, or that closes and has no netdev, or a tap without netdev, will not be
+    attached: its next event tells of it, and udev holds that back until we end. One that closes and has its netdev may
+    be a guest's that comes again. An unreachable xenstored is not "no vifs" (DESIGN.md section 6).
     """
     event = outcome.event
     if event.want is not Want.ATTACHED:
         return True
+    has_netdev = bool(read_netdevs(peers.paths.sys, [event.device]))
     if event.kind is DeviceType.TAP:
-        return bool(read_netdevs(peers.paths.sys, [event.device]))
+        return has_netdev
     try:
         state = read_backend_state(peers.store, outcome.paths) if outcome.paths else None
     except XsagentError:
         return True
-    return state is None or (state.exists and not state.closing)
+    return state is None or (state.exists and (has_netdev or not state.closing))
 
 
 def report_failure(peers: Peers, outcome: Outcome) -> None:

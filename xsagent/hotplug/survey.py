@@ -57,11 +57,12 @@ def _build(
     backends: Sequence[VifId],
     online: Iterable[VifId],
 ) -> Survey:
-    closing, closed = _read_states(store, backends)
+    states = _read_states(store, backends)
     return Survey(
         backends=frozenset(backends),
-        closing=closing,
-        closed=closed,
+        closing=frozenset(vif for vif, (state, _) in states.items() if state in _CLOSING),
+        unplugging=frozenset(vif for vif, (state, online) in states.items() if state in _CLOSING and online == b"0"),
+        closed=frozenset(vif for vif, found in states.items() if found == (_CLOSED, b"0")),
         online=frozenset(online),
         netdevs=frozenset(_devices(netdevs)),
         ports=frozenset(_devices(name for bridge in bridges for name in _marked(bridge))),
@@ -93,13 +94,10 @@ def _list_backends(store: Xenstore) -> list[VifId]:
     ]
 
 
-def _read_states(store: Xenstore, vifs: Sequence[VifId]) -> tuple[frozenset[VifId], frozenset[VifId]]:
-    """Those of them that are going, and those that are gone for good."""
+def _read_states(store: Xenstore, vifs: Sequence[VifId]) -> dict[VifId, tuple[bytes | None, bytes | None]]:
+    """``state`` and ``online`` of each."""
     values = store.read_all([f"{vif.backend_path}/{key}" for vif in vifs for key in ("state", "online")])
-    states = dict(zip(vifs, zip(values[::2], values[1::2], strict=True), strict=True))
-    closing = (vif for vif, (state, _) in states.items() if state in _CLOSING)
-    closed = (vif for vif, found in states.items() if found == (_CLOSED, b"0"))
-    return frozenset(closing), frozenset(closed)
+    return dict(zip(vifs, zip(values[::2], values[1::2], strict=True), strict=True))
 
 
 def _read_online_of(store: Xenstore, vifs: Sequence[VifId]) -> Iterator[VifId]:

@@ -38,7 +38,8 @@ class BackendState:
 
     Attributes:
         exists: the directory is there: the device exists or is about to (DESIGN.md section 6).
-        closing: netback is taking the device away (XenbusStateClosing and XenbusStateClosed of Xen's io/xenbus.h).
+        closing: netback closes or has closed (XenbusStateClosing, XenbusStateClosed of Xen's io/xenbus.h), on the
+            toolstack's word or the guest's.
         status: ``hotplug-status``; empty when absent.
         error: ``hotplug-error``; empty when absent.
         online: ``hotplug`` below HOTPLUG: the value for which xenopsd waits; empty when absent.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from served_dom0 import LOCKED, ServedDom0
+from served_dom0 import FLOWS, LOCKED, ServedDom0
 
 from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
@@ -43,6 +43,27 @@ def test_a_driver_that_plugs_its_device_again_is_not_taken_for_gone(served: Serv
     served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
     assert served.read(f"{LOCKED.hotplug}/hotplug") == "online"
     assert served.ports() == {"vif7.0"}
+
+
+@pytest.mark.parametrize(("online", "ports"), [("1", {"vif7.0"}), ("0", set[str]())])
+def test_a_bridge_made_anew_while_a_driver_closes_has_its_port_again(
+    served: ServedDom0, online: str, ports: set[str]
+) -> None:
+    """The guest's driver may come again, of which nobody is told; what the toolstack unplugs does not."""
+    served.plug(LOCKED)
+    with served.sandbox.xenopsd.open_store() as store:
+        write_key(store, f"{LOCKED.backend}/online", online)
+        write_key(store, f"{LOCKED.backend}/state", "5")
+
+    served.vsctl("del-br", "xenbr0")
+    served.sandbox.build_bridge("xenbr0", "eth0")
+    served.xsagent("resync")
+    served.await_status(lambda one: "somebody asked" in one["resync"]["reason"], "nothing was looked at")
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+
+    assert served.ports() == ports
+    assert served.flows() == FLOWS * len(ports)
+    assert served.read(f"{LOCKED.backend}/hotplug-error") is None
 
 
 def test_what_was_cleared_on_purpose_is_not_brought_back(served: ServedDom0) -> None:

@@ -231,6 +231,18 @@ def test_an_event_of_a_device_that_is_going_ends_at_once(dom0: Dom0, kind: str, 
     assert dom0.read(f"{KEYS.backend}/hotplug-error") is None
 
 
+def test_rules_that_cannot_be_put_in_place_yet_are_no_success_because_the_guest_closes(dom0: Dom0) -> None:
+    """It may come again at any time, and its port is in the switch."""
+    dom0.vif("vif", "1", "0", "online")
+    dom0.lock(LOCKED)
+    dom0.write(f"{KEYS.backend}/state", "5")
+    dom0.sandbox.vswitchd.kill()
+
+    failed = dom0.run("setup_vif_rules", "xenlight", "vif1.0", VM, "0", "filter", check=False)
+
+    assert failed.returncode == 1, failed.stderr
+
+
 def test_a_vif_whose_backend_is_gone_is_not_reported_as_failed(dom0: Dom0) -> None:
     """A late event for a device that no longer exists ends quietly, and creates nothing."""
     dom0.sandbox.run(["ip", "link", "del", "vif1.0"])

@@ -16,7 +16,7 @@ from functools import partial
 
 import openflow_controller
 import pytest
-from dom0 import VM, Dom0, running_dom0
+from dom0 import KEYS, VM, Dom0, running_dom0
 from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
 
 from xsagent.apply.flows import delete_flows, read_flows
@@ -153,6 +153,21 @@ def test_a_locked_guest_is_locked_after(host: Host, occasion: str) -> None:
 
     host.check_locked()
     assert host.identity[1:] == before[1:]
+
+
+@pytest.mark.parametrize("state", ["5", "6"])
+def test_a_guest_that_closes_its_device_for_a_while_is_locked_when_it_comes_back(host: Host, state: str) -> None:
+    """Netback keeps the netdev, and nobody is told of either: the switch may forget its flows in between."""
+    dom0 = host.dom0
+    dom0.write(f"{KEYS.backend}/online", "1")
+    dom0.write(f"{KEYS.backend}/state", state)
+    try:
+        restart_switch(host)
+        host.settle()
+    finally:
+        dom0.write(f"{KEYS.backend}/state", "4")
+
+    host.check_locked()
 
 
 @contextmanager

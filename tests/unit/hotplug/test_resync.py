@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xsagent.hotplug.event import Action
 from xsagent.hotplug.resync import Survey, build_resync_events
 from xsagent.model.vif import DeviceType, VifId
@@ -34,7 +36,12 @@ def test_nothing_is_removed_while_the_netdev_is_there() -> None:
     netdev = frozenset({(VIF, A)})
     gone = Survey(backends=frozenset(), netdevs=netdev, ports=netdev, online=frozenset({A}))
     closed = Survey(
-        backends=frozenset({A}), closing=frozenset({A}), closed=frozenset({A}), netdevs=netdev, ports=netdev
+        backends=frozenset({A}),
+        closing=frozenset({A}),
+        unplugging=frozenset({A}),
+        closed=frozenset({A}),
+        netdevs=netdev,
+        online=frozenset({A}),
     )
 
     assert events(gone) == []
@@ -56,6 +63,7 @@ def test_a_missed_remove_is_made_up_for_while_xenopsd_waits_for_it() -> None:
     survey = Survey(
         backends=frozenset({A}),
         closing=frozenset({A}),
+        unplugging=frozenset({A}),
         closed=frozenset({A}),
         online=frozenset({A}),
         ports=frozenset({(TAP, A)}),
@@ -66,7 +74,22 @@ def test_a_missed_remove_is_made_up_for_while_xenopsd_waits_for_it() -> None:
 
 def test_a_closing_vif_is_left_to_its_remove() -> None:
     """Netback is taking it away; attaching it again would only be in the way."""
-    assert events(Survey(backends=frozenset({A}), closing=frozenset({A}), netdevs=frozenset({(VIF, A)}))) == []
+    survey = Survey(backends=frozenset({A}), closing=frozenset({A}), netdevs=frozenset({(VIF, A)}))
+    asked = replace(survey, unplugging=frozenset({A}), online=frozenset({A}))
+
+    assert events(survey) == []
+    assert events(asked) == []
+
+
+def test_a_closing_vif_that_is_plugged_in_is_looked_at() -> None:
+    """A guest closes it when it likes, and comes again without a word: its flows are to be there then, and its port."""
+    survey = Survey(backends=frozenset({A}), closing=frozenset({A}), netdevs=frozenset({(VIF, A)}))
+    off_its_bridge = replace(survey, online=frozenset({A}))
+    on_its_bridge = replace(survey, ports=frozenset({(VIF, A)}))
+
+    assert events(off_its_bridge) == [("vif5.0", Action.REPAIR)]
+    assert events(on_its_bridge) == [("vif5.0", Action.REPAIR)]
+    assert events(replace(on_its_bridge, unplugging=frozenset({A}))) == [("vif5.0", Action.REPAIR)]
 
 
 def test_what_the_toolstack_has_not_yet_had_plugged_is_left_to_its_call() -> None:
