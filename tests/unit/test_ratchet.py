@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("xsagent", "tests")
 
 EXEMPTIONS = {
-    "xsagent": {"noqa": 111, "type: ignore": 2},
+    "xsagent": {"noqa": 112, "type: ignore": 2},
     "tests": {"noqa": 25, "type: ignore": 13},
 }
 """Exact number of each kind, by folder."""
@@ -33,6 +33,7 @@ BROAD_EXCEPTS = {
     "xsagent/daemon/readiness.py": 1,
     "xsagent/daemon/services.py": 1,
     "xsagent/daemon/workers.py": 3,
+    "xsagent/hotplug/chains.py": 1,
     "xsagent/reconcile/xapi_stream.py": 1,
 }
 """Exact number of ``except Exception`` by file: process edges, and each long-lived loop's one edge."""

@@ -5,13 +5,21 @@ What `hook` and `pvs` run of other people's programs: it takes its time, and no 
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from xsagent.log import get_logger
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-_AT_ONCE: Final = 8
+AT_ONCE: Final = {False: 8, True: 64}
+"""Programs at once, by whether the toolstack waits for them. It waits 300 s: 500 VIFs that leave together, each with a
+hook that is killed after 30 s, are gone by then. Every program takes dom0's memory."""
+_LOG = get_logger()
 
 
 class Chains:
@@ -19,29 +27,52 @@ class Chains:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._pool: ThreadPoolExecutor | None = None
-        self._last: dict[str, Future[None]] = {}
+        self._pools: dict[bool, ThreadPoolExecutor] = {}
+        self._chains: dict[str, _Chain] = {}
 
-    def submit(self, key: str, job: Callable[[], None]) -> Future[None]:
-        """Run the job when those submitted for this key have ended, however they did; waits for nothing."""
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - most hosts have no such programs
+    def submit(self, key: str, job: Callable[[], None], *, awaited: bool) -> Future[None]:
+        """Run the job when those submitted for this key have ended, however they did; waits for nothing.
 
-            self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=self._name)
-        self._last = {key: future for key, future in self._last.items() if not future.done()}
-        future = self._pool.submit(_run, job, self._last.get(key))
-        self._last[key] = future
+        Args:
+            key: whom it is about.
+            job: logs what goes wrong.
+            awaited: the toolstack waits for it: it does not queue behind jobs that nobody waits for, nor do those
+                with its key that are to run before it.
+        """
+        from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415 - most hosts have no such programs
+
+        if awaited not in self._pools:
+            self._pools[awaited] = ThreadPoolExecutor(AT_ONCE[awaited], thread_name_prefix=self._name)
+        self._chains = {key: chain for key, chain in self._chains.items() if not chain.last.done()}
+        future = Future[None]()
+        chain = self._chains.setdefault(key, _Chain(last=future))
+        chain.last = future
+        chain.jobs.append((job, future))
+        self._pools[awaited].submit(chain.run_until, future)
         return future
 
     def close(self) -> None:
         """Wait for all that run; idempotent."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        for pool in self._pools.values():
+            pool.shutdown()
+        self._pools.clear()
 
 
-def _run(job: Callable[[], None], earlier: Future[None] | None) -> None:
-    """`earlier` began before, so waiting for it ends."""
-    if earlier is not None:
-        earlier.exception()  # waits for its end
-    job()
+@dataclass(slots=True)
+class _Chain:
+    """The jobs of one key that have not begun, in their order."""
+
+    last: Future[None]
+    jobs: deque[tuple[Callable[[], None], Future[None]]] = field(default_factory=deque)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run_until(self, wanted: Future[None]) -> None:
+        """Run jobs until this one has ended; who has the lock runs jobs too, so waiting for it ends."""
+        with self.lock:
+            while not wanted.done():
+                job, future = self.jobs.popleft()
+                try:
+                    job()
+                except Exception as error:  # noqa: BLE001 - an edge: who waits for a job learns that it ended
+                    _LOG.error("internal_error", error=repr(error))
+                future.set_result(None)

@@ -90,7 +90,7 @@ class Hooks:
             self._store = None
 
     def _submit(self, call: HookCall) -> Future[None]:
-        future = self._chains.submit(call.vif_uuid, partial(self._run, call))
+        future = self._chains.submit(call.vif_uuid, partial(self._run, call), awaited=call.action == "remove")
         if call.mark:
             self._marked[call.mark] = future
         return future

@@ -68,6 +68,10 @@ class PvsProxies:
         del self._removals[device]
         return True
 
+    def is_removing(self, device: str) -> bool:
+        """Whether a removal waits for a call that has not ended, which takes its time where many wait."""
+        return device in self._removals and not self._removals[device].done()
+
     def close(self) -> None:
         """Wait for all that run; idempotent."""
         self._chains.close()
@@ -83,7 +87,7 @@ class PvsProxies:
         if work.paths is None:
             raise RuntimeError(f"nobody knows where the keys of {work.event.device} are")
         words = [action, str(work.event.kind), work.event.device, work.paths.private, work.paths.hotplug]
-        return self._chains.submit(work.event.device, partial(self._run, helper, words))
+        return self._chains.submit(work.event.device, partial(self._run, helper, words), awaited=action == "remove")
 
     def _run(self, helper: str, words: list[str]) -> None:
         """A failure is logged and nothing else."""
