@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay, silent_gateways
 from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back, subject_of
@@ -66,6 +67,7 @@ def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, 
         armed=deadman.armed,
         configuration=operation.configuration,
         room=room_for(plan, host.paths),
+        go_on=partial(_go_on, host) if operation.at_boot else None,
     )
     with deadman:
         runner = host.runner(deadman.window_s if deadman.armed else operation.dhcp_wait_s)
@@ -77,6 +79,10 @@ def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, 
             undoer=replace(runner, dhcp_wait_s=_UNDO_LEASE_S),
         )
         return _keep_or_take_back(run, operation, plan)
+
+
+def _go_on(host: Host, problem: str) -> None:
+    host.warn("go_on_without_journal", f"{problem}; the boot goes on without it")
 
 
 def _window(operation: Operation, host: Host, observed: Topology) -> float:

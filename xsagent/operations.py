@@ -105,6 +105,7 @@ def build_boot_operation(
         name="up all",
         desired=boot.desired,
         dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
+        at_boot=True,
         probe=settings.deadman_s != 0,
     )
 

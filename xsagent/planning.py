@@ -47,6 +47,8 @@ class Operation:
         deadman: whether a change of the management path is taken back when the gateway no longer answers.
         high_availability: HA's heartbeats bound the deadman's window.
         configuration: of the PIF that is brought up: kept out of the cache when it was taken back.
+        at_boot: a host without a network is worse than one that could not be brought back: the run goes on without a
+            journal where that cannot be written.
         probe: look for the gateway afterwards, and say so when it does not answer.
         retirement: what the former management interface gives up once the new path was seen to work (pains.md 1).
     """
@@ -58,6 +60,7 @@ class Operation:
     deadman: bool = False
     high_availability: bool = False
     configuration: PifConfiguration | None = None
+    at_boot: bool = False
     probe: bool = True
     retirement: Desired | None = None
 
@@ -75,6 +78,7 @@ class Host:
     Attributes:
         memory: of XAPI's records, in a worker of the daemon.
         start_guardian: for the deadman; None: a guardian is a program of its own.
+        warnings: sentences for who called, the first of each event.
     """
 
     paths: Paths
@@ -83,6 +87,12 @@ class Host:
     logger: Logger = field(default_factory=get_logger)
     memory: XapiMemory | None = None
     start_guardian: StartGuardian | None = None
+    warnings: dict[str, str] = field(default_factory=dict)
+
+    def warn(self, event: str, sentence: str) -> None:
+        """Log a sentence and keep it for who called."""
+        self.logger.warning(event, reason=sentence)
+        self.warnings.setdefault(event, sentence)
 
     def observe(self, desired: Desired) -> Topology:
         """The host now, as far as this desired state is concerned."""
@@ -110,7 +120,8 @@ class Host:
 
     def report(self, event: str, step: Step, text: str) -> None:
         """Log what the executor does."""
-        self.logger.info(event, step=type(step).__name__, subject=getattr(step, "device", ""), reason=text)
+        log = self.logger.warning if event == "pass_over" else self.logger.info
+        log(event, step=type(step).__name__, subject=getattr(step, "device", ""), reason=text)
 
     def remember(self, configuration: PifConfiguration | None) -> None:
         """Keep a configuration that was taken back out of the cache; never fails the operation."""
@@ -161,7 +172,11 @@ def make_plan(operation: Operation, host: Host, observed: Topology | None = None
         DeviceAbsentError, ForeignObjectError, InUseError: it cannot be done without harm.
     """
     shared = operation.retirement.topology.ip_devices if operation.retirement is not None else ()
-    options = replace(plan_options(host.paths, keep_ports=operation.keep_ports), shared=frozenset(shared))
+    options = replace(
+        plan_options(host.paths, keep_ports=operation.keep_ports),
+        shared=frozenset(shared),
+        at_boot=operation.at_boot,
+    )
     return build_plan(operation.desired, observed or host.observe(operation.desired), options)
 
 

@@ -71,4 +71,8 @@ def give_up(stuck: Stuck, host: Host) -> None:
     for step in stuck.left:
         host.logger.error("leave_undo", step=type(step).__name__, subject=getattr(step, "device", ""))
     host.logger.error("give_up_earlier_run", reason=stuck.cause, left=len(stuck.left))
-    remove_journal(host.paths.state_dir)
+    try:
+        remove_journal(host.paths.state_dir)
+    except OSError as error:
+        # on a disk that cannot be written it stays, and so does what it would restore: files
+        host.logger.error("remove_journal_failed", reason=str(error))

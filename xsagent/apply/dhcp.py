@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -172,7 +173,13 @@ def _launcher(paths: Paths) -> Path:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Replace a file that only a client reads; written again at each start, so a crash costs nothing."""
+    """Replace a file that only a client reads; looked at again at each start, so a crash costs nothing.
+
+    One that says the same is let be: on a disk that cannot be written a client of before starts all the same.
+    """
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == text.encode() and stat.S_IMODE(path.stat().st_mode) == mode:
+            return
     scratch = path.with_name(f"{path.name}.new")
     scratch.write_text(text, encoding="utf-8")
     scratch.chmod(mode)

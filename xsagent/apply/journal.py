@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,7 +60,9 @@ class Journal:
 
     Attributes:
         room: kept on disk for the way back from the first step on.
-        begun: steps that were put on disk.
+        go_on: told why nothing can be put on disk, where the run is to go on all the same: at a boot there is nothing
+            to go back to that another run would miss. None: no step begins then.
+        begun: steps that were put on disk, or would have been.
     """
 
     directory: Path
@@ -70,8 +72,10 @@ class Journal:
     armed: bool = False
     configuration: PifConfiguration | None = None
     room: Room | None = None
+    go_on: Callable[[str], None] | None = None
     begun: list[Step] = field(default_factory=list, init=False)
     _descriptor: int | None = field(default=None, init=False)
+    _given_up: bool = field(default=False, init=False)
 
     def begin(self, step: Step) -> None:
         """Put the step on disk before its effect.
@@ -81,8 +85,19 @@ class Journal:
 
         Raises:
             ApplyError: it cannot be written (disk full, read-only), or there is no room for the way back: the effect
-                must not happen.
+                must not happen. Not where the run is to go on.
         """
+        if not self._given_up:
+            try:
+                self._put(step)
+            except ApplyError as error:
+                if self.go_on is None:
+                    raise
+                self._give_up()
+                self.go_on(error.cause)
+        self.begun.append(step)
+
+    def _put(self, step: Step) -> None:
         try:
             if self._descriptor is None:
                 self._descriptor = self._open()
@@ -92,7 +107,13 @@ class Journal:
             self._write(self._descriptor, {"begin": to_json(step)}, sync=bool(step.undo))
         except OSError as error:
             raise ApplyError(f"the journal {self.directory / NAME} could not be written: {error.strerror}") from error
-        self.begun.append(step)
+
+    def _give_up(self) -> None:
+        """Leave no part of the journal behind: a run that takes back a part of what was done makes it worse."""
+        self._given_up = True
+        with contextlib.suppress(OSError):
+            self.commit()
+        self.close()
 
     def give_room(self, undo: Sequence[Step]) -> Sequence[Step]:
         """The way back begins: what was kept free on disk for it is given up. Returns the steps as they are."""

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from xsagent.cli.reconfigure_options import parse_options
 from xsagent.desired.build import build_desired
-from xsagent.desired.ifcfg import SYSCONFIG_NETWORK
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.errors import InputError, UsageError
 from xsagent.model.snapshot import Snapshot
@@ -27,7 +26,7 @@ from xsagent.plan.steps import Plan
 from xsagent.sources.dbcache import read_dbcache
 from xsagent.topology.codec import from_json, to_json
 from xsagent.topology.desired import Desired
-from xsagent.topology.network_scripts import SCRIPTS
+from xsagent.topology.network_scripts import SCRIPTS, SYSCONFIG_NETWORK
 from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.values import Topology
 

@@ -93,13 +93,9 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
     ):
         host = make_host(paths, settings, connection)
-        earlier = finish_earlier_run(host)
-        if isinstance(earlier, Stuck):
-            if options.force is None:
-                return answer(_PROGRAM, earlier)
-            give_up(earlier, host)
-        else:
-            tell_earlier(_PROGRAM, earlier)
+        stuck = _finish_earlier_run(options, host)
+        if stuck is not None:
+            return answer(_PROGRAM, stuck)
         word = _read_word(options, host)
         if word.pif is None:
             return _up_all(word, host)
@@ -111,6 +107,25 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         if before is not None and read_management_addresses(operation) != before:
             signal_networking_change(host)
         return answer(_PROGRAM, outcome, forced=options.force is not None)
+
+
+def _finish_earlier_run(options: ReconfigureOptions, host: Host) -> Stuck | None:
+    """Finish what a run that died left; returns how far that came, where nothing may be done on top of it."""
+    try:
+        earlier = finish_earlier_run(host)
+    except OSError as error:
+        # its journal can be read or removed no more
+        if options.force != ALL_INTERFACES:
+            raise
+        host.warn("leave_earlier_run", f"what an earlier run left was not finished: {error}; the boot goes on")
+        return None
+    if not isinstance(earlier, Stuck):
+        tell_earlier(_PROGRAM, earlier)
+        return None
+    if options.force is None:
+        return earlier
+    give_up(earlier, host)
+    return None
 
 
 def _apply(operation: Operation, host: Host) -> Outcome:
@@ -130,6 +145,8 @@ def _up_all(word: _Word, host: Host) -> int:
 
     boot = up_all(word.snapshot, host)
     _let_tunnels_in(word, host)
+    for sentence in host.warnings.values():
+        say(_PROGRAM, f"warning: {sentence}")
     code = answer(_PROGRAM, boot.outcome, forced=True)
     problems = "; ".join(text for text in (word.lost, boot.as_sentence()) if text)
     if not problems:

@@ -13,7 +13,6 @@ import time
 from dataclasses import replace
 
 from xsagent.config import Paths
-from xsagent.desired.ifcfg import SYSCONFIG_NETWORK
 from xsagent.desired.ownership import ownership_of
 from xsagent.errors import CacheError, OvsdbUnavailableError
 from xsagent.observed.host import Interest, observe_host
@@ -22,6 +21,7 @@ from xsagent.observed.switch_alive import is_switch_alive
 from xsagent.sources.dbcache import read_dbcache
 from xsagent.topology.codec import to_json
 from xsagent.topology.desired import Ownership
+from xsagent.topology.network_scripts import SYSCONFIG_NETWORK
 from xsagent.topology.ownership import is_vlan_bridge
 from xsagent.topology.render import render_topology
 from xsagent.topology.values import Topology

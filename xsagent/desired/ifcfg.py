@@ -16,7 +16,6 @@ from xsagent.desired.ethtool import OFFLOADS
 from xsagent.topology.network_scripts import ifcfg_paths
 from xsagent.topology.values import IPV4, IPV6, IpAddress, IpDevice, Route
 
-SYSCONFIG_NETWORK: Final = "/etc/sysconfig/network"
 _FIRST_BOOT_TIMEOUT_S: Final = 240
 _ETHTOOL_S: Final = ("speed", "duplex", "autoneg", "advertise", "wol")
 """Settings that ethtool -s takes, so that ETHTOOL_OPTS can hold them."""

@@ -9,12 +9,13 @@ from collections.abc import Iterable
 
 from xsagent.desired.dns_gateway import Roles, roles_before
 from xsagent.desired.draft import Draft
-from xsagent.desired.ifcfg import SYSCONFIG_NETWORK, role_holders, set_role
+from xsagent.desired.ifcfg import role_holders, set_role
 from xsagent.desired.ip import build_ip_configuration
 from xsagent.desired.kind import label
 from xsagent.desired.scene import Scene
 from xsagent.errors import InputError
 from xsagent.model.records import Pif
+from xsagent.topology.network_scripts import SYSCONFIG_NETWORK
 from xsagent.topology.values import ObjectKind
 
 

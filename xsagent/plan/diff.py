@@ -37,6 +37,7 @@ from xsagent.plan.remade import (
 )
 from xsagent.plan.secure_bridge import restore_safety_flows, safety_steps
 from xsagent.plan.steps import (
+    FileStep,
     IfupStep,
     IgmpQueryStep,
     OvsdbOperation,
@@ -53,6 +54,7 @@ from xsagent.plan.steps import (
 )
 from xsagent.plan.widths import Narrowed, only_narrows, with_narrow_files, within_carriers
 from xsagent.topology.desired import Desired
+from xsagent.topology.network_scripts import SYSCONFIG_NETWORK
 from xsagent.topology.text import describe_route
 from xsagent.topology.values import IpDevice, Link, ObjectKey, ObjectKind, Origin, Resolver, Topology
 
@@ -93,7 +95,14 @@ def build_plan(desired: Desired, observed: Topology, options: PlanOptions) -> Pl
         phases.after.append(UpdateIssueStep(reason="addresses changed", required=False))
     warnings += passed_over + without_routes
     is_up = _is_management_up(present, observed) or loses_addresses
-    return order_steps(phases, present.management, warnings, is_up=is_up)
+    plan = order_steps(phases, present.management, warnings, is_up=is_up)
+    return replace(plan, steps=tuple(map(_helps, plan.steps))) if options.at_boot else plan
+
+
+def _helps(step: Step) -> Step:
+    """As best effort, where its failure keeps no device down."""
+    helps = isinstance(step, ResolverStep) or (isinstance(step, FileStep) and step.path == SYSCONFIG_NETWORK)
+    return replace(step, required=False) if helps else step
 
 
 def _is_management_up(desired: Desired, observed: Topology) -> bool:

@@ -21,6 +21,8 @@ class PlanOptions:
         refused_settings: by device, link settings that its driver refused, with the value refused; its MTU as
             MTU_SETTING.
         shared: devices that share an address with one of this plan until the next plan retires it there.
+        at_boot: files that help, and without which a device is up all the same, are best effort: resolv.conf, and the
+            one of the network scripts that names the devices with the default gateway and DNS.
         carrier_wait_s: seconds to wait for the carrier of NICs that have just come up below a bond.
     """
 
@@ -28,6 +30,7 @@ class PlanOptions:
     refused_features: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     refused_settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
+    at_boot: bool = False
     carrier_wait_s: float = 5.0
 
     def refuses_mtu(self, device: str, mtu: int) -> bool:

@@ -9,7 +9,9 @@ import re
 from typing import Final
 
 SCRIPTS: Final = "/etc/sysconfig/network-scripts"
-"""Without root prefix."""
+"""Without root prefix, as all paths here."""
+SYSCONFIG_NETWORK: Final = "/etc/sysconfig/network"
+"""Names the devices that have the default gateway and DNS."""
 _MTU: Final = re.compile(r"^MTU=[0-9]+$", re.MULTILINE)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from disks import small_disk
 from host_records import DHCP, HostRecords, static
 from host_state import addresses, reconfigure, refuse, spec_for, state, succeed, write_cache
 
@@ -120,15 +121,6 @@ def test_a_full_disk_stops_the_run_before_any_effect(host: Sandbox) -> None:
 
     assert "No space left" in said
     assert state(host) == before
-
-
-def small_disk(sandbox: Sandbox, folder: str, size_k: int) -> None:
-    """Put a folder of the host, with what is in it, on a disk of this size."""
-    place, kept = str(sandbox.root / folder), str(sandbox.log / "kept")
-    sandbox.run(["cp", "-a", place, kept])
-    sandbox.run(["mount", "-t", "tmpfs", "-o", f"size={size_k}k", "tmpfs", place])
-    sandbox.run(["cp", "-a", f"{kept}/.", place])
-    sandbox.run(["rm", "-r", kept])
 
 
 def test_a_journal_that_cannot_grow_takes_back_what_was_begun(host: Sandbox) -> None:

@@ -130,6 +130,30 @@ def test_a_journal_that_could_not_be_begun_is_not_there(
     assert (journal.begun, list(tmp_path.iterdir())) == ([], [])
 
 
+@pytest.mark.parametrize("lines", [0, 1, 2])
+def test_a_run_that_is_to_go_on_leaves_no_part_of_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int
+) -> None:
+    """At a boot, wherever the disk became full: said once, and the run knows by itself what it has begun."""
+    write, written, told = os.write, list[bytes](), list[str]()
+
+    def fill(descriptor: int, data: bytes) -> int:
+        if len(written) == lines:
+            raise OSError(28, "No space left on device")
+        written.append(data)
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", fill)
+    journal = Journal(directory=tmp_path, boot="b1", operation="up all", desired=DESIRED, go_on=told.append)
+
+    for step in STEPS:
+        journal.begin(step)
+
+    assert (journal.begun, list(tmp_path.iterdir())) == (list(STEPS), [])
+    assert told == [f"the journal {tmp_path / NAME} could not be written: No space left on device"]
+    journal.commit()
+
+
 def test_bytes_that_are_no_text_take_nothing_back(tmp_path: Path) -> None:
     """A power cut may leave anything in a file."""
     (tmp_path / NAME).write_bytes(b"\xff\xfe\x00" * 100)

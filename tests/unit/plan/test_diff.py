@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from xsagent.plan.diff import build_plan
 from xsagent.plan.options import PlanOptions
-from xsagent.plan.steps import IgmpQueryStep, VirtualFunctionsStep
+from xsagent.plan.steps import FileStep, IgmpQueryStep, ResolverStep, VirtualFunctionsStep
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Bridge, Link, Topology
+from xsagent.topology.network_scripts import SYSCONFIG_NETWORK, ifcfg_path
+from xsagent.topology.values import Bridge, Link, Resolver, Topology
 
 
 def test_virtual_functions_that_a_run_makes_go_with_it_where_nobody_holds_one() -> None:
@@ -37,3 +38,17 @@ def test_guests_are_asked_for_their_groups_where_snooping_begins() -> None:
 
     assert queries({"off": False, "xenbr0": False, "xenbr1": True}, {}) == ["xenbr0"]
     assert queries({"xenbr0": True}, {"xenbr2": "xapi0"}) == ["xapi0"]
+
+
+def test_at_a_boot_files_that_only_help_keep_no_device_down() -> None:
+    """resolv.conf, and what the network scripts keep of gateway and DNS; by its own file a device comes up."""
+    files = dict.fromkeys((SYSCONFIG_NETWORK, ifcfg_path("xenbr0")), "KEY=value\n")
+    desired = Desired(topology=Topology(files=files, resolver=Resolver(servers=("192.0.2.53",))))
+
+    def required(*, at_boot: bool) -> list[bool]:
+        steps = build_plan(desired, Topology(), PlanOptions(at_boot=at_boot)).steps
+        assert [type(step) for step in steps[:3]] == [FileStep, FileStep, ResolverStep]
+        return [step.required for step in steps[:3]]
+
+    assert required(at_boot=False) == [True, True, True]
+    assert required(at_boot=True) == [False, True, False]

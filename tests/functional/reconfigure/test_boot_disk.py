@@ -1,0 +1,136 @@
+"""`--force-interface all` on a root that is full or read-only: a host with a full disk has its network after a boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from disks import full_disk, read_only_disk
+from host_records import DHCP, HostRecords, Record, static
+from host_state import addresses, bridges, ip, ports_of, reconfigure, refuse, spec_for, succeed, vsctl
+
+from initscripts import install_initscripts
+from xsagent.apply.journal import NAME, Journal
+from xsagent.plan.steps import FileStep
+from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.spec import Segment
+
+BOOT = ("--force-interface", "all", "up")
+SEGMENTS = (Segment(name="lan", nics=("eth0", "eth1"), addresses=("192.0.2.1/24",), dhcp=True),)
+FOLDERS = ("etc", "var/lib", "var/xapi")
+STATE = "var/lib/xsagent"
+Disk = Callable[[Sandbox, str], None]
+DISKS = pytest.mark.parametrize("disk", [full_disk, read_only_disk])
+
+
+def records(management: Record) -> HostRecords:
+    """Management on eth0, a VLAN with an address on eth1."""
+    made = HostRecords()
+    made.nic("eth0", management=True, **management)
+    made.nic("eth1")
+    made.vlan("eth1", 7, "xapi7", **static("198.51.100.10", gateway=""))
+    return made
+
+
+def is_reachable(sandbox: Sandbox) -> bool:
+    """Whether management's gateway answers."""
+    return sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
+
+
+def reboot(sandbox: Sandbox) -> None:
+    """As far as a sandbox can: the switch has nothing, and the NICs are down."""
+    for bridge in bridges(sandbox):
+        vsctl(sandbox, "--if-exists", "del-br", bridge)
+    for nic in ("eth0", "eth1"):
+        sandbox.run(["ip", "link", "set", nic, "down"])
+
+
+def boot_on(disk: Disk, sandbox: Sandbox) -> None:
+    """Boot with nothing that can be written but /run; it must bring up all, and say once what it did without."""
+    for folder in FOLDERS:
+        disk(sandbox, folder)
+
+    done = reconfigure(sandbox, *BOOT)
+
+    assert done.returncode == 0, done.stderr
+    (warning,) = done.stderr.splitlines()
+    assert "warning: " in warning
+    assert "the boot goes on without it" in warning
+    assert ports_of(sandbox, "xenbr0") == ["eth0"]
+    assert addresses(sandbox, "xapi7") == ["198.51.100.10/24"]
+    assert is_reachable(sandbox)
+
+
+@DISKS
+def test_the_first_boot_with_a_static_address_needs_no_disk(disk: Disk) -> None:
+    """Not even for resolv.conf, which stays as it is."""
+    with Sandbox(spec_for(records(static("192.0.2.10", dns="192.0.2.53")), segments=SEGMENTS)) as sandbox:
+        boot_on(disk, sandbox)
+
+        assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
+        assert "192.0.2.53" not in sandbox.run(["cat", str(sandbox.root / "etc/resolv.conf")], check=False).stdout
+
+
+@DISKS
+@pytest.mark.parametrize("backend", ["netlink", "ifcfg"])
+@pytest.mark.parametrize("management", [static("192.0.2.10"), DHCP], ids=["static", "dhcp"])
+def test_a_boot_needs_no_disk_for_what_was_up_before(disk: Disk, backend: str, management: Record) -> None:
+    """The files of the network scripts, and those of our DHCP client, are right already."""
+    with Sandbox(spec_for(records(management), segments=SEGMENTS, ip_backend=backend)) as sandbox:
+        if backend == "ifcfg":
+            install_initscripts(sandbox)
+        succeed(sandbox, *BOOT)
+        reboot(sandbox)
+
+        boot_on(disk, sandbox)
+
+        assert len(addresses(sandbox, "xenbr0")) == 1
+
+
+@DISKS
+def test_what_fails_is_taken_back_without_a_journal_too(disk: Disk) -> None:
+    """The run itself knows what it has begun."""
+    with Sandbox(spec_for(records(static("192.0.2.10")), segments=SEGMENTS)) as sandbox:
+        disk(sandbox, "var/lib")
+        sandbox.run(["ip", "link", "add", "xenbr1", "type", "bridge"])
+
+        done = reconfigure(sandbox, *BOOT)
+
+        assert done.returncode == 1
+        assert "could not be brought up: the switch refuses port xenbr1" in done.stderr
+        assert bridges(sandbox) == ["xenbr0"]
+        assert [link["flags"] for link in ip(sandbox, "link", "show", "eth1") if "UP" in link["flags"]] == []
+        assert is_reachable(sandbox)
+
+
+def test_what_a_run_before_the_boot_left_stays_on_a_disk_that_cannot_be_written() -> None:
+    """Its file cannot be restored now: the boot goes on, any other run refuses, and one that can write restores it."""
+    with Sandbox(spec_for(records(static("192.0.2.10")), segments=SEGMENTS)) as sandbox:
+        state = sandbox.root / STATE
+        undo = FileStep(path="/etc/left", text="as it was")
+        journal = Journal(directory=state, boot="an earlier one", operation="up xenbr1", desired=None)
+        journal.begin(FileStep(path="/etc/left", text="half done", undo=(undo,)))
+        journal.close()
+
+        boot_on(read_only_disk, sandbox)
+
+        assert sandbox.run(["cat", str(state / NAME)]).stdout
+        refuse(sandbox, "--force", "xapi7", "down")
+        assert addresses(sandbox, "xapi7") == ["198.51.100.10/24"]
+        for folder in FOLDERS:
+            sandbox.run(["mount", "-o", "remount,rw", str(sandbox.root / folder)])
+        succeed(sandbox, "--force", "xapi7", "down")
+        assert sandbox.run(["cat", str(sandbox.root / "etc/left")]).stdout == "as it was"
+
+
+def test_a_resolv_conf_that_nobody_may_write_costs_no_network_at_a_boot() -> None:
+    """As with chattr +i, which admins like: it is left as it is, and the log says so."""
+    with Sandbox(spec_for(records(static("192.0.2.10", dns="192.0.2.53")), segments=SEGMENTS)) as sandbox:
+        pinned = sandbox.root / "etc/resolv.conf"
+        pinned.write_text("nameserver 192.0.2.54\n")
+        sandbox.run(["mount", "--bind", str(pinned), str(pinned)])
+
+        succeed(sandbox, *BOOT)
+
+        assert is_reachable(sandbox)
+        assert pinned.read_text() == "nameserver 192.0.2.54\n"
