@@ -311,28 +311,42 @@ def stop(boot: SwitchBoot, daemons: tuple[Daemon, ...] = _DAEMONS) -> None:
         if boot.host.pid(daemon) is None:
             continue
         if boot.host.has_ctl:
-            run_switch_program(
-                boot.host, build_ctl_command("stop", daemon, boot.host.files, boot.options, boot.identity)
-            )
+            _stop_through_ctl(boot, daemon)
         stop_daemon(boot.host, daemon)
         _log.info("stop_daemon", daemon=daemon)
 
 
+def _stop_through_ctl(boot: SwitchBoot, daemon: Daemon) -> None:
+    """What it cannot end, `stop_daemon` does."""
+    try:
+        run_switch_program(boot.host, build_ctl_command("stop", daemon, boot.host.files, boot.options, boot.identity))
+    except CommandError as error:
+        boot.warn("stop_daemon", f"ovs-ctl could not end {daemon}: {error}")
+
+
 def restart(boot: SwitchBoot, *, save_flows: bool = True) -> None:
-    """Restart both daemons; flows are saved and put back where ovs-ctl is installed.
+    """Restart both daemons; flows are saved and put back where ovs-ctl is installed and both daemons answer.
 
     Raises:
         XsagentError: as `start`.
     """
-    runs = all(boot.host.pid(daemon) is not None for daemon in _DAEMONS)
-    if not runs or not save_flows or not boot.host.has_ctl:
-        if runs and save_flows:
-            boot.warn("restart", "ovs-ctl is not installed, so flows of others are not put back")
-        stop(boot)
-        start(boot)
+    saves = save_flows and all(boot.host.pid(daemon) is not None for daemon in _DAEMONS)
+    if saves and not boot.host.has_ctl:
+        boot.warn("restart", "ovs-ctl is not installed, so flows of others are not put back")
+    elif saves and can_save_flows(boot):
+        _mark(boot)
+        _restart_through_ctl(boot, "restart")
         return
-    _mark(boot)
-    _restart_through_ctl(boot, "restart")
+    stop(boot)
+    start(boot)
+
+
+def can_save_flows(boot: SwitchBoot) -> bool:
+    """Whether none of the daemons that would have to tell them runs and does not answer; it is said who does."""
+    hung = [one for one in _DAEMONS if boot.host.pid(one) is not None and not boot.host.answers(one)]
+    for daemon in hung:
+        boot.warn("restart", f"{daemon} runs and does not answer, so flows of controllers and others cannot be saved")
+    return not hung
 
 
 def force_reload_kernel_module(boot: SwitchBoot) -> None:

@@ -21,11 +21,14 @@ from xsagent.config import Paths
 from xsagent.errors import CommandError
 from xsagent.model.switch_start import Daemon, SwitchFiles
 from xsagent.observed.jsonrpc import RemoteError, open_channel
+from xsagent.observed.switch_alive import is_daemon_alive
 from xsagent.observed.switch_daemons import read_daemon_pid
 from xsagent.topology.values import Json
 
 MANAGERS: Final = "db:Open_vSwitch,Open_vSwitch,manager_options"
 """ovsdb-server's remote that means: connect as the Manager rows say."""
+_ANSWER_S: Final = 5.0
+"""One that reconfigures thousands of ports takes seconds."""
 _START_S: Final = 120.0
 _EXIT_S: Final = 5.0
 _TERM_S: Final = 5.0
@@ -52,6 +55,10 @@ class SwitchHost:
     def pid(self, daemon: Daemon) -> int | None:
         """Its process id; None while it does not run."""
         return read_daemon_pid(Path(self.files.rundir), self.paths.proc, daemon)
+
+    def answers(self, daemon: Daemon) -> bool:
+        """Whether it runs and answers: a process that is stopped or hangs has an id all the same."""
+        return self.pid(daemon) is not None and is_daemon_alive(Path(self.files.rundir), daemon, _ANSWER_S)
 
 
 def start_daemon(host: SwitchHost, daemon: Daemon, words: Sequence[str], *, core: bool) -> None:

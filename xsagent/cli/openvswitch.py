@@ -32,12 +32,13 @@ from xsagent.cli.begin import begin
 from xsagent.config import Paths
 from xsagent.log import get_logger
 from xsagent.model.switch_start import Daemon
+from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.observed.switch_daemons import has_pid_file
 from xsagent.sources.host_files import check_backend, read_text
 
 _DAEMONS: Final[tuple[Daemon, ...]] = ("ovsdb-server", "ovs-vswitchd")
-_DEAD, _NOT_RUNNING = 1, 3
-"""Exit codes of `status` (LSB)."""
+_DEAD, _NOT_RUNNING, _HUNG = 1, 3, 4
+"""Exit codes of `status` (LSB; 4 is its "unknown")."""
 _VERSION_S: Final = 10.0
 _WHATEVER_THE_BACKEND: Final = frozenset({"stop", "stop-database", "stop-switch", "status", "version"})
 
@@ -71,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _start(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
     del arguments
     if systemd.has_units(boot.paths):
-        return systemd.run_systemctl("start")
+        systemd.run_systemctl("start")
+        wait_for_switch(boot.paths.ovs_rundir, boot.settings.vswitchd_wait_s)  # to systemd one that hangs is active
+        return 0
     start(boot)
     return 0
 
@@ -141,8 +144,11 @@ def _status(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
     for daemon in _DAEMONS:
         pid = boot.host.pid(daemon)
         left = has_pid_file(boot.paths.ovs_rundir, daemon)
-        if pid is not None:
+        if pid is not None and boot.host.answers(daemon):
             print(f"{daemon} is running with pid {pid}")
+        elif pid is not None:
+            print(f"{daemon} runs with pid {pid} and does not answer: `xsagent openvswitch restart` replaces it")
+            codes.append(_HUNG)
         else:
             print(f"{daemon} is not running{' but its pid file is there' if left else ''}")
             codes.append(_DEAD if left else _NOT_RUNNING)

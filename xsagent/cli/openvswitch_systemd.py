@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from xsagent.apply.boot_marker import mark_booted
-from xsagent.boot import SwitchBoot
+from xsagent.boot import SwitchBoot, can_save_flows
 from xsagent.child import find_program, run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError
@@ -55,7 +55,7 @@ def restart(boot: SwitchBoot, *, save_flows: bool) -> int:
         CommandError: it failed.
     """
     program = boot.paths.ovs_pkgdata / _RELOAD
-    if not save_flows or not program.exists():
+    if not save_flows or not program.exists() or not can_save_flows(boot):
         return run_systemctl("restart")
     mark_booted(boot.paths)
     run_child([str(program)], deadline_s=_JOB_S)

@@ -47,19 +47,20 @@ def _handlers(facts: Facts) -> Iterator[Finding]:
 
 
 def _unread(facts: Facts, peer: str, problem: str) -> Finding:
+    revive = restart_switch(facts) if peer in facts.switch.hung else start_switch(facts)
     words = {
         Peer.OVSDB: (
             "ovsdb-server-down",
             Severity.ERROR,
             "nothing of the switch can be read or changed",
-            (start_switch(facts),),
+            (revive,),
             "",
         ),
         Peer.SWITCH: (
             "vswitchd-down",
             Severity.ERROR,
             "flows that are there go on, but nothing new is forwarded and no change takes effect",
-            (start_switch(facts),),
+            (revive,),
             "",
         ),
         Peer.XAPI: (

@@ -74,11 +74,13 @@ class SwitchFacts:
 
     Attributes:
         handler_threads: of the running ovs-vswitchd; None when it cannot be told.
+        hung: daemons that have a process and do not answer.
         flow_restore_wait: the switch is told to wait for flows.
         lacp: by interface whether LACP is negotiated; only those that speak LACP.
     """
 
     handler_threads: int | None = None
+    hung: frozenset[str] = frozenset()
     flow_restore_wait: bool = False
     lacp: Mapping[str, bool] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.ovsdb_control import read_control
 from xsagent.observed.processes import read_handler_threads
 from xsagent.observed.switch_alive import is_switch_alive
+from xsagent.observed.switch_daemons import read_daemon_pid
 from xsagent.operations import build_options
 from xsagent.plan.firewall import render_change
 from xsagent.planning import interest_of, plan_options
@@ -64,7 +65,15 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
         records=found.records,
         wanted=switch.wanted,
         plan_options=plan_options(paths, keep_ports=False),
-        switch=replace(switch.facts, handler_threads=read_handler_threads(paths.ovs_rundir, paths.proc)),
+        switch=replace(
+            switch.facts,
+            handler_threads=read_handler_threads(paths.ovs_rundir, paths.proc),
+            hung=frozenset(
+                one
+                for one in (Peer.OVSDB, Peer.SWITCH)
+                if one in unread and read_daemon_pid(paths.ovs_rundir, paths.proc, one) is not None
+            ),
+        ),
         control=ControlFacts(observed=switch.control, desired=found.control),
         certificate=read_certificate(paths, _tls_in_use(switch.control, found)),
         probes=probe_wire(topology),

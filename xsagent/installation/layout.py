@@ -27,8 +27,13 @@ OUR_UDEV_RULES: Final = f"{LIBRARY}/udev/65-xsagent.rules"
 NOWHERE: Final = "/dev/null"
 """What a masked unit points to (systemd.unit(5))."""
 
-PUBLIC_COMMANDS: Final = ("/usr/bin/xsagent", "/usr/sbin/xsagentd", "/usr/sbin/xsagent-setup")
-"""Names of our own in PATH; a link is made for those that pyproject.toml has."""
+PUBLIC_COMMANDS: Final = (
+    "/usr/bin/xsagent",
+    "/usr/sbin/xsagentd",
+    "/usr/sbin/xsagent-setup",
+    "/usr/sbin/interface-reconfigure",
+)
+"""Names in PATH, as the doctor and the manual pages type them; a link is made for those that pyproject.toml has."""
 
 _SCRIPTS: Final = "/etc/xensource/scripts"
 _XENOPSD: Final = "/usr/libexec/xenopsd"

@@ -17,6 +17,7 @@ from xsagent.errors import SwitchDeadError
 from xsagent.observed.jsonrpc import JsonRpcChannel, RemoteError, open_channel
 from xsagent.topology.values import Json
 
+_SWITCH: Final = "ovs-vswitchd"
 _POLL_S: Final = 0.05
 _SHORTEST_ANSWER_S: Final = 0.5
 """A living daemon on a loaded host gets this long even by a caller that does not want to wait."""
@@ -36,6 +37,13 @@ def is_switch_alive(rundir: Path, timeout_s: float) -> bool:
     return any(_answers(socket_path, deadline) for socket_path in _control_sockets(rundir))
 
 
+def is_daemon_alive(rundir: Path, name: str, timeout_s: float) -> bool:
+    """Whether the process of Open vSwitch that a pid file names answers on its control socket; `timeout_s` as above."""
+    deadline = time.monotonic() + timeout_s
+    named = _named_socket(rundir, name)
+    return named is not None and _answers(named, deadline, name)
+
+
 def wait_for_switch(rundir: Path, wait_s: float) -> None:
     """Return once ovs-vswitchd answers; nothing is changed.
 
@@ -50,7 +58,10 @@ def wait_for_switch(rundir: Path, wait_s: float) -> None:
 
 
 def _dead(rundir: Path, wait_s: float) -> SwitchDeadError:
-    return SwitchDeadError(f"ovs-vswitchd does not answer in {rundir} within {wait_s:g} s; nothing was changed")
+    return SwitchDeadError(
+        f"ovs-vswitchd does not answer in {rundir} within {wait_s:g} s (`xsagent openvswitch restart` brings it back); "
+        "nothing was changed"
+    )
 
 
 def open_switch_control(rundir: Path) -> JsonRpcChannel | None:
@@ -93,7 +104,7 @@ class SwitchPulse:
         channel, number, self._asked = self._channel, self._asked, None
         if channel is not None and number is not None:
             try:
-                if _is_switch(channel.await_answer(number, time.monotonic() + wait_s)):
+                if _is_of(channel.await_answer(number, time.monotonic() + wait_s), _SWITCH):
                     return
             except TimeoutError as error:
                 self.close()
@@ -112,18 +123,22 @@ class SwitchPulse:
 
 def _control_sockets(rundir: Path) -> Iterator[Path]:
     """The socket that the pid file names, then any other: a daemon without a pid file has one all the same."""
-    named = None
-    try:
-        pid = int((rundir / "ovs-vswitchd.pid").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        pass
-    else:
-        named = rundir / f"ovs-vswitchd.{pid}.ctl"
+    named = _named_socket(rundir, _SWITCH)
+    if named is not None:
         yield named
-    yield from sorted(path for path in rundir.glob("ovs-vswitchd.*.ctl") if path != named)
+    yield from sorted(path for path in rundir.glob(f"{_SWITCH}.*.ctl") if path != named)
 
 
-def _answers(socket_path: Path, deadline: float) -> bool:
+def _named_socket(rundir: Path, name: str) -> Path | None:
+    """The control socket of the process in a daemon's pid file; None without one."""
+    try:
+        pid = int((rundir / f"{name}.pid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return rundir / f"{name}.{pid}.ctl"
+
+
+def _answers(socket_path: Path, deadline: float, name: str = _SWITCH) -> bool:
     try:
         channel = open_channel(socket_path)
     except OSError:
@@ -134,8 +149,9 @@ def _answers(socket_path: Path, deadline: float) -> bool:
         return False
     finally:
         channel.close()
-    return _is_switch(answer)
+    return _is_of(answer, name)
 
 
-def _is_switch(answer: Json) -> bool:
-    return isinstance(answer, str) and answer.startswith("ovs-vswitchd")
+def _is_of(answer: Json, name: str) -> bool:
+    """Whether a version is that of a program."""
+    return isinstance(answer, str) and answer.startswith(name)

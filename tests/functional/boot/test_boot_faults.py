@@ -239,6 +239,26 @@ def test_a_mistake_in_our_own_settings_keeps_no_host_off_the_network(host: BootH
     assert (refused.returncode, "'deadmann_s' in" in refused.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("daemon", ["ovs-vswitchd", "ovsdb-server"])
+def test_a_daemon_that_hangs_is_told_and_replaced(host: BootHost, daemon: str) -> None:
+    """Its process id proves nothing; a restart does not wait for its flows, and its bridges stay."""
+    host.start("openvswitch")
+    host.vsctl("--no-wait", "add-br", "live0", "--", "set", "Bridge", "live0", "datapath_type=netdev")
+    hung = host.pid(daemon)
+    host.sandbox.run(["kill", "-STOP", hung])
+
+    status = host.script("openvswitch", "status")
+    restarted = host.script("openvswitch", "restart")
+
+    assert status.returncode == 4
+    assert f"{daemon} runs with pid {hung} and does not answer: `xsagent openvswitch restart`" in status.stdout
+    assert restarted.returncode == 0, restarted.stderr
+    assert f"{daemon} runs and does not answer, so flows of controllers and others cannot be saved" in restarted.stderr
+    assert host.pid(daemon) != hung
+    assert host.script("openvswitch", "status").returncode == 0
+    assert host.bridges() == {"live0"}
+
+
 def test_without_ovs_ctl_the_daemons_are_started_by_us(host: BootHost) -> None:
     """The same daemons on the same files, monitored, with the same ids."""
     share = host.root / "share"

@@ -69,6 +69,18 @@ def test_a_port_that_the_switch_cannot_open(patient: Patient) -> None:
     assert "could not open network device" in finding["problem"]
 
 
+def test_a_switch_that_hangs(patient: Patient) -> None:
+    """A start would find its process and do nothing: it is restarted."""
+    patient.run("sh", "-c", f"kill -STOP $(cat {patient.path('run/openvswitch/ovs-vswitchd.pid')})")
+
+    finding = patient.finding("vswitchd-down")
+    patient.mend(finding)
+
+    assert "openvswitch restart" in finding["mend"][0]
+    assert not patient.has("vswitchd-down")
+    patient.heal()
+
+
 def test_a_restart_that_was_cut_off(patient: Patient) -> None:
     """The switch would wait for flows that nobody puts back."""
     patient.vsctl("set", "Open_vSwitch", ".", "other_config:flow-restore-wait=true")

@@ -67,7 +67,7 @@ _ON_DEBIAN = ["--force-debian"] if Path("/etc/debian_version").exists() else []
 WATCHED = ("etc", "opt", "usr/libexec/xenopsd", "usr/lib/xsagent", "usr/bin", "usr/sbin", "var/lib")
 _MADE_BY_THE_SANDBOX = "var/lib/xsagent"
 _NOT_WATCHED = ("etc/ld.so", "etc/xsagent", "var/lib/rpm", "var/lib/xcp", "var/lib/dhcp", "usr/bin/", "usr/sbin/")
-_OURS = ("usr/bin/xsagent", "usr/bin/networkd_db", "usr/sbin/xsagent")
+_OURS = ("usr/bin/xsagent", "usr/bin/networkd_db", "usr/sbin/xsagent", "usr/sbin/interface-reconfigure")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
