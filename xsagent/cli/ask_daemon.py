@@ -125,6 +125,8 @@ def ask(
     except ConnectionRefusedError as error:
         # one that ended leaves its socket behind
         raise NoAnswerError("it does not run") from error
+    except PermissionError as error:
+        raise NoAnswerError("only root may ask it: run this as root", begun=begun) from error
     except (OSError, ValueError) as error:
         raise NoAnswerError(str(error) or "no whole answer came", begun=begun) from error
     finally:

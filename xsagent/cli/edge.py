@@ -76,6 +76,8 @@ def _explain(program: str, error: Exception) -> int:
         return _fail(f"{program}: {error}", error.exit_code)
     if isinstance(error, OSError):
         what = f"{error.filename}: " if error.filename else ""
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            return _fail(f"{program}: {what}{error.strerror}: run this as root", _RUNTIME_ERROR)
         return _fail(
             f"{program}: {what}{error.strerror or error}; see the log for what was done before", _RUNTIME_ERROR
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 
 from xsagent.apply.run_dir import hold_daemon_lock, remove_run_file
 from xsagent.cli.ask_daemon import NoAnswerError, ask
@@ -18,6 +19,7 @@ from xsagent.daemon.hotplug import HotplugThread
 from xsagent.errors import LockHeldError
 from xsagent.reconcile.queue import State
 
+_LOOK_S = 1.0
 _MARGIN_S = 60.0
 """Beyond the time that each device has: for peers that are away, and for many devices."""
 
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_here(paths: Paths, settings: Settings) -> int:
     hotplug = HotplugThread(paths, settings)
     hotplug.start()
-    done = hotplug.wait_idle(settings.hotplug_s + _MARGIN_S)
+    done = _wait(hotplug, settings.hotplug_s + _MARGIN_S)
     hotplug.stop(_MARGIN_S)
     wrong = {name: status for name, status in hotplug.status().items() if status.state is not State.DONE}
     for name, status in sorted(wrong.items()):
@@ -49,6 +51,20 @@ def _run_here(paths: Paths, settings: Settings) -> int:
         reason = hotplug.put_off[1] if hotplug.put_off else "a peer did not answer in time"
         sys.stderr.write(f"xsagent: the devices could not be looked at: {reason}\n")
     return 0 if done and not wrong else 1
+
+
+def _wait(hotplug: HotplugThread, wait_s: float) -> bool:
+    """Wait until all is done, at most `wait_s` seconds; a peer that keeps it from beginning is told at once."""
+    end, told = time.monotonic() + wait_s, False
+    while (left := end - time.monotonic()) > 0:
+        if hotplug.wait_idle(min(left, _LOOK_S)):
+            return True
+        if hotplug.put_off and not told:
+            told = True
+            reason = hotplug.put_off[1].removesuffix("; nothing was changed")
+            sys.stderr.write(f"xsagent: the devices cannot be looked at now: {reason}; trying for {left:.0f} s more\n")
+            sys.stderr.flush()
+    return False
 
 
 def _is_daemon_alive(paths: Paths) -> bool:

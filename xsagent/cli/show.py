@@ -85,5 +85,5 @@ def observe(paths: Paths, interest: Interest) -> Topology:
             topology = observe_host(paths, connection, interest, deadline)
         return replace(topology, switch_alive=is_switch_alive(paths.ovs_rundir, 1.0))
     except OvsdbUnavailableError as error:
-        sys.stderr.write(f"xsagent: {error}\n")
+        sys.stderr.write(f"xsagent: {error.cause}\n")
     return replace(observe_host(paths, None, interest, deadline), switch_alive=False, complete=False)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from xsagent.desired.kind import is_tagged, label
 from xsagent.doctor.facts import Facts
 from xsagent.doctor.findings import Finding, Severity
+from xsagent.doctor.lookup import real_bridge
 from xsagent.doctor.mend import command, up
 from xsagent.model.snapshot import Snapshot
 from xsagent.topology.ownership import (
@@ -27,6 +28,7 @@ def check_bridges(facts: Facts) -> Iterator[Finding]:
     snapshot = facts.records.snapshot
     if snapshot is None:
         return
+    yield from _missing(facts, snapshot)
     yield from _snooping(facts, snapshot)
     for bridge in facts.topology.bridges.values():
         yield from _bridge(facts, snapshot, bridge)
@@ -34,6 +36,23 @@ def check_bridges(facts: Facts) -> Iterator[Finding]:
             if is_vlan_bridge(port):
                 guests = [one.name for one in ports_of_vlan_bridge(bridge, port) if is_vif_port(one)]
                 yield from _judge(facts, snapshot, port.name, port.external_ids, VLAN_NETWORK_MARK, guests)
+
+
+def _missing(facts: Facts, snapshot: Snapshot) -> Iterator[Finding]:
+    """Management's bridge; those of other PIFs are drift."""
+    pif = facts.management()
+    bridge = snapshot.bridge_of(pif) if pif is not None else ""
+    if pif is None or not bridge or not facts.switch_read or real_bridge(facts, bridge) is not None:
+        return
+    yield Finding(
+        id="management-bridge-missing",
+        severity=Severity.ERROR,
+        subject=bridge,
+        problem="management's bridge is not there",
+        reason="this host cannot be reached",
+        mend=(up(facts, pif),),
+        is_cause=True,
+    )
 
 
 def _snooping(facts: Facts, snapshot: Snapshot) -> Iterator[Finding]:

@@ -44,6 +44,7 @@ def _silent(facts: Facts) -> Finding:
             problem="the ready file is there and xsagentd does not answer",
             reason="udev's rules start nothing while it is there, so no guest's device is plugged",
             mend=(command("rm", "-f", ready), *restart),
+            by_hand="" if restart else "end xsagentd where its process is still there, and start it again",
         )
     if daemon.installed and facts.daemon_used:
         return Finding(

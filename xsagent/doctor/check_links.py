@@ -6,6 +6,7 @@ Bonds have their own check (`check_bonds.py`): there one dead member is not the 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from xsagent.desired.kind import label
 from xsagent.doctor.facts import Facts
@@ -23,6 +24,8 @@ from xsagent.model.records import UNTAGGED, IpMode, Pif
 from xsagent.topology.ownership import is_vif_port
 from xsagent.topology.text import describe_switch_report, is_bond
 from xsagent.topology.values import Bridge, Interface, Link, Port
+
+_COMPARE: Final = "the NIC was swapped, renamed or has failed: compare with `ip link`"
 
 
 def check_links(facts: Facts) -> Iterator[Finding]:
@@ -122,21 +125,35 @@ def _missing_nics(facts: Facts) -> Iterator[Finding]:
             problem=f"{label(pif)} is recorded and no such NIC is on this host",
             reason="management comes up on a stand-in or not at all" if severe else "its network stays down",
             mend=_adopt(facts, pif) if is_management else (command("xe", "pif-forget", f"uuid={pif.uuid}"),),
-            by_hand="the NIC was swapped, renamed or has failed: compare with `ip link`",
+            by_hand=_by_hand(facts, pif) if is_management else _COMPARE,
         )
 
 
-def _adopt(facts: Facts, pif: Pif) -> tuple[str, ...]:
-    """Write a cache that has management on a NIC that is there, and bring it up (features.md section 24)."""
-    links = sorted(
-        (link for link in facts.topology.links.values() if link.physical and link.name not in recorded_nics(facts)),
-        key=lambda link: (link.carrier is not True, link.name),
+def _stand_ins(facts: Facts) -> list[str]:
+    """NICs that could be management's: those that no PIF has; where some of them have a carrier, these alone."""
+    free = [link for link in facts.topology.links.values() if link.physical and link.name not in recorded_nics(facts)]
+    return sorted(link.name for link in [one for one in free if one.carrier is True] or free)
+
+
+def _by_hand(facts: Facts, pif: Pif) -> str:
+    """Which NIC is management's where several could be, which is not for us to guess."""
+    names = _stand_ins(facts)
+    if len(names) < 2 or pif.bond is not None:  # noqa: PLR2004 - a choice
+        return _COMPARE
+    return (
+        f"{_COMPARE}, find out which of {', '.join(names)} has management's cable, then `interface-reconfigure --force "
+        "BRIDGE rewrite --device=NIC --mac=x --mode=...` with its address, and `--force BRIDGE up`"
     )
+
+
+def _adopt(facts: Facts, pif: Pif) -> tuple[str, ...]:
+    """Write a cache that has management on the one NIC that is there, and bring it up (features.md section 24)."""
+    names = _stand_ins(facts)
     management, snapshot = facts.management(), facts.records.snapshot
     bridge = snapshot.bridge_of(management) if snapshot is not None and management is not None else ""
-    if not links or management is None or not bridge or pif.bond is not None:
+    if len(names) != 1 or management is None or not bridge or pif.bond is not None:
         return ()
-    words = [f"--device={links[0].name}", "--mac=x"]
+    words = [f"--device={names[0]}", "--mac=x"]
     if management.vlan != UNTAGGED:
         words.append(f"--vlan={management.vlan}")
     if management.ip_mode == IpMode.STATIC:

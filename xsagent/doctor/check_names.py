@@ -23,6 +23,8 @@ def check_names(facts: Facts) -> Iterator[Finding]:
 def _dead(facts: Facts, wanted: Wanted, device: IpDevice) -> Iterator[Finding]:
     if device.configured_by_ifcfg:  # ifup's client, not ours
         return
+    if device.device not in facts.topology.links:  # without it there is no lease; that is another finding
+        return
     present = facts.topology.ip_devices.get(device.device, IpDevice(device=device.device))
     for should, client in ((device.dhcp4, present.dhcp4), (device.dhcp6, present.dhcp6)):
         if should is None or (client is not None and client.running):

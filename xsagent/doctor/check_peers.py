@@ -6,20 +6,39 @@ A peer that does not answer is a finding of its own; the checks that need it the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from xsagent.doctor.facts import Facts, Peer
 from xsagent.doctor.findings import Finding, Severity
 from xsagent.doctor.mend import RESTART_TOOLSTACK, command, restart_switch, start_switch
 
+_DENIED: Final = "ermission denied"
+"""In what a peer's socket, or a file, answers to whoever is not root (strerror(3))."""
+
 
 def check_peers(facts: Facts) -> Iterator[Finding]:
     """What could not be read, and a switch that lives but loses packets."""
+    if not facts.is_root:
+        yield _not_root()
     for peer, problem in facts.unread.items():
-        yield _unread(facts, peer, problem)
+        if facts.is_root or _DENIED not in problem:
+            yield _unread(facts, peer, problem)
     if facts.switch.flow_restore_wait:
         yield _waits_for_flows()
     else:
         yield from _handlers(facts)
+
+
+def _not_root() -> Finding:
+    return Finding(
+        id="not-root",
+        severity=Severity.ERROR,
+        subject="xsagent doctor",
+        problem="it does not run as root",
+        reason="only root may ask the switch, XAPI and xenstored, so most of this host was not looked at",
+        by_hand="run it as root",
+        is_cause=True,
+    )
 
 
 def _waits_for_flows() -> Finding:
@@ -31,6 +50,7 @@ def _waits_for_flows() -> Finding:
         problem="it is told to wait until flows are restored (other_config:flow-restore-wait)",
         reason="from its next start on, or already, it forwards nothing but what the datapath has flows for",
         mend=(command("ovs-vsctl", "remove", "Open_vSwitch", ".", "other_config", "flow-restore-wait"),),
+        is_cause=True,
     )
 
 
@@ -43,6 +63,7 @@ def _handlers(facts: Facts) -> Iterator[Finding]:
             problem="it runs without handler threads (n-handler-threads is 0)",
             reason="each packet that matches no flow of the datapath is lost, so new connections fail",
             mend=(restart_switch(facts),),
+            is_cause=True,
         )
 
 
@@ -85,7 +106,13 @@ def _unread(facts: Facts, peer: str, problem: str) -> Finding:
             (command("mv", facts.paths.get("settings", ""), facts.paths.get("settings", "") + ".bad"),),
             "or correct the file",
         ),
-        Peer.INVENTORY: ("inventory-unreadable", Severity.ERROR, "who this host is to XAPI is not known", (), ""),
+        Peer.INVENTORY: (
+            "inventory-unreadable",
+            Severity.ERROR,
+            "who this host is to XAPI, and its management interface, are not known",
+            (),
+            "write INSTALLATION_UUID (`xe host-list`) and MANAGEMENT_INTERFACE (its bridge) into it again",
+        ),
         Peer.BACKEND: (
             "backend-unusable",
             Severity.ERROR,
@@ -102,4 +129,13 @@ def _unread(facts: Facts, peer: str, problem: str) -> Finding:
         ),
     }  # fmt: skip
     kind, severity, reason, mend, by_hand = words[peer]
-    return Finding(id=kind, severity=severity, subject=peer, problem=problem, reason=reason, mend=mend, by_hand=by_hand)
+    return Finding(
+        id=kind,
+        severity=severity,
+        subject=peer,
+        problem=problem,
+        reason=reason,
+        mend=mend,
+        by_hand=by_hand,
+        is_cause=True,
+    )

@@ -239,6 +239,7 @@ class Facts:
     Attributes:
         root: the root prefix; empty for none. Commands that mend carry it.
         paths: places by a short name (``ready``, ``settings``, ``reset``, ``resolv.conf``), below the root prefix.
+        is_root: the doctor runs as root; peers that nobody else may ask are not said to be dead otherwise.
         unread: why a peer (Peer) or file could not be read.
         daemon_used: the settings let commands hand their work to the daemon.
         firewall: what is to be done to the host's firewall for the tunnels that there are, a clause each.
@@ -246,6 +247,7 @@ class Facts:
 
     root: str = ""
     paths: Mapping[str, str] = field(default_factory=dict)
+    is_root: bool = True
     unread: Mapping[str, str] = field(default_factory=dict)
     topology: Topology = field(default_factory=Topology)
     records: Records = field(default_factory=Records)

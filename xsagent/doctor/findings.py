@@ -39,6 +39,7 @@ class Finding:
         reason: why it matters, one clause.
         mend: commands that mend it, to be run in order as they stand; empty where no command of this host can.
         by_hand: what a person does where no command can, or before it.
+        is_cause: others follow from it, so it comes before them.
     """
 
     id: str
@@ -48,11 +49,17 @@ class Finding:
     reason: str
     mend: tuple[str, ...] = ()
     by_hand: str = ""
+    is_cause: bool = False
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The worst first; then by kind and object."""
-    return tuple(sorted(set(findings), key=lambda one: (_RANK[one.severity], one.id, one.subject, one.problem)))
+    """The worst first; then what others follow from; then by kind and object."""
+    return tuple(
+        sorted(
+            set(findings),
+            key=lambda one: (_RANK[one.severity], not one.is_cause, one.id, one.subject, one.problem),
+        )
+    )
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -5,6 +5,7 @@ The doctor's only way to the host. A peer that does not answer is a fact like an
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,7 @@ def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Js
     return Facts(
         root="" if str(paths.root) == "/" else str(paths.root),
         paths=_places(paths),
+        is_root=os.geteuid() == 0,
         unread=unread,
         topology=topology,
         records=found.records,

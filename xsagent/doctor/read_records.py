@@ -66,10 +66,13 @@ def read_records(paths: Paths, settings: Settings, memory: XapiMemory | None = N
 def _read_inventory(paths: Paths, found: RecordsRead) -> Inventory:
     try:
         found.host = read_host_facts(paths)
-        return read_inventory(paths)
+        inventory = read_inventory(paths)
     except InputError as error:
         found.unread[Peer.INVENTORY] = sentence(error)
         return Inventory()
+    if not inventory.installation_uuid:
+        found.unread[Peer.INVENTORY] = "; ".join(inventory.warnings) or f"{paths.inventory} names no INSTALLATION_UUID"
+    return inventory
 
 
 def _read_cache(paths: Paths) -> tuple[Snapshot | None, str]:

@@ -75,6 +75,11 @@ class OvsdbConnection:
         """
         try:
             channel = _open_channel(socket_path, time.monotonic() + wait_s)
+        except PermissionError as error:
+            raise OvsdbUnavailableError(
+                f"ovsdb-server may not be asked on {socket_path} ({error.strerror}): run this as root; "
+                "nothing was changed"
+            ) from error
         except OSError as error:
             waited = f" within {wait_s:g} s" if wait_s else ""
             raise OvsdbUnavailableError(
@@ -159,12 +164,12 @@ class OvsdbConnection:
 
 
 def _open_channel(socket_path: Path, deadline: float) -> JsonRpcChannel:
-    """Try until the deadline, at least once; OSError of the last try."""
+    """Try until the deadline, at least once, and while it may help; OSError of the last try."""
     while True:
         try:
             return open_channel(socket_path)
-        except OSError:
-            if time.monotonic() + _POLL_S > deadline:
+        except OSError as error:
+            if isinstance(error, PermissionError) or time.monotonic() + _POLL_S > deadline:
                 raise
         time.sleep(_POLL_S)
 

@@ -55,7 +55,10 @@ class _Builder:
 
     def _complaints(self) -> Iterator[str]:
         if not self.topology.complete:
-            yield "incomplete: not every part of this host could be read"
+            unknown = "not every part of this host could be read"
+            if not self.topology.bridges:
+                unknown = "ovsdb-server does not answer, so bridges and ports are not known"
+            yield f"incomplete: {unknown}"
         if not self.topology.switch_alive and self.topology.bridges:
             yield "ovs-vswitchd does not answer: bridges are drawn as the database has them"
 

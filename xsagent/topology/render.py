@@ -92,10 +92,13 @@ class _Tree:
 
     def complaints(self) -> list[_Node]:
         nodes = []
-        if not self.topology.switch_alive:
+        if not self.topology.switch_alive and self.topology.bridges:
             nodes.append(_Node("ovs-vswitchd DOES NOT ANSWER: bridges are shown as the database has them"))
         if not self.topology.complete:
-            nodes.append(_Node("INCOMPLETE: not every part of this host could be read"))
+            unknown = "not every part of this host could be read"
+            if not self.topology.bridges:
+                unknown = "ovsdb-server does not answer, so bridges and ports are not known"
+            nodes.append(_Node(f"INCOMPLETE: {unknown}"))
         return nodes
 
     def bridges(self) -> list[_Node]:

@@ -73,9 +73,25 @@ def test_show_without_open_vswitch_shows_the_rest(sandbox: Sandbox) -> None:
     done = sandbox.run(["xsagent", "show", f"--root-prefix={sandbox.root}"])
 
     lines = done.stdout.splitlines()
-    assert lines[1] == "INCOMPLETE: not every part of this host could be read"
+    assert lines[0] == "INCOMPLETE: ovsdb-server does not answer, so bridges and ports are not known"
+    assert "ovs-vswitchd" not in done.stdout
     assert any(line.startswith("  nic eth0") for line in lines)
     assert done.stderr.startswith("xsagent: ovsdb-server does not answer on ")
+    assert "changed" not in done.stderr
+
+
+def test_who_may_not_ask_the_database_hears_so_at_once(sandbox: Sandbox) -> None:
+    """It does not come by waiting, and it is not dead."""
+    (sandbox.root / "run/openvswitch/db.sock").chmod(0)
+    caps = "-dac_override,-dac_read_search"
+    lowered = ["setpriv", f"--bounding-set={caps}", f"--inh-caps={caps}"]
+    command = ["xsagent", "plan", f"--root-prefix={sandbox.root}", "--force", "xenbr0", "up"]
+
+    done = sandbox.run([*lowered, *command], check=False)
+
+    assert done.returncode == 1
+    assert "(Permission denied): run this as root; nothing was changed" in done.stderr
+    assert " within " not in done.stderr  # what is said after a wait
 
 
 def test_a_dead_switch_is_told_from_a_living_one(sandbox: Sandbox) -> None:

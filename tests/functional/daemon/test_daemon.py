@@ -231,6 +231,23 @@ def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
     assert served.configuration() == before
 
 
+def test_a_resync_that_cannot_begin_says_so_at_once_and_goes_on(served: ServedDom0) -> None:
+    """Whoever waits hears what it waits for; when that is there it is done."""
+    served.plug(LOCKED)
+    served.end()
+    served.vsctl("del-port", "vif7.0")
+    switch = (served.root / "run/openvswitch/ovs-vswitchd.pid").read_text().strip()
+    served.sandbox.run(["kill", "-STOP", switch])
+    run = served.sandbox.spawn(served.command("main", "resync"))
+    assert run.stderr is not None
+    first = run.stderr.readline()
+    served.sandbox.run(["kill", "-CONT", switch])
+
+    assert "the devices cannot be looked at now: ovs-vswitchd does not answer" in first
+    assert run.wait(60) == 0
+    assert served.ports() == {"vif7.0"}
+
+
 def test_a_resync_does_not_start_a_daemon_that_was_stopped(served: ServedDom0) -> None:
     """Systemd goes on listening for it: the first who connected would have it started."""
     served.plug(LOCKED)

@@ -63,6 +63,21 @@ def test_a_nic_that_is_not_there(patient: Patient) -> None:
     assert finding["mend"] == [f"xe pif-forget uuid={record_uuid('pif eth7')}"]
 
 
+def test_an_inventory_that_says_nothing(patient: Patient) -> None:
+    """A boot would not know which interface is management's."""
+    inventory = patient.path("etc/xensource-inventory")
+    kept = inventory.read_text()
+    inventory.write_text("garbage\n")
+
+    finding = patient.finding("inventory-unreadable")
+    inventory.write_text(kept)
+
+    assert finding["severity"] == "error"
+    assert "names no INSTALLATION_UUID" in finding["problem"]
+    assert "MANAGEMENT_INTERFACE" in finding["by_hand"]
+    assert not patient.has("inventory-unreadable")
+
+
 def test_two_records_with_one_address(patient: Patient) -> None:
     """After a reboot it would be on the wrong one, or on both (pains.md 1)."""
     records = patient.host.records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from host_records import HostRecords, static
+from host_records import DHCP, HostRecords, static
 from host_state import addresses, spec_for
 from patient import Patient
 
@@ -15,6 +15,36 @@ class Cut(Patient):
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.last = []
+
+
+def test_which_of_two_nics_it_is_is_not_guessed() -> None:
+    """Both have a carrier: a person finds out, and reads what to type then."""
+    records = HostRecords()
+    records.nic("eth7", "xenbr0", management=True, **static("192.0.2.10"))
+    with Sandbox(spec_for(records)) as sandbox:
+        for nic in ("eth0", "eth1"):
+            sandbox.run(["ip", "link", "set", nic, "up"])
+
+        finding = Cut(sandbox).finding("nic-missing")
+
+        assert (finding["severity"], finding["mend"]) == ("error", [])
+        assert "which of eth0, eth1" in finding["by_hand"]
+        assert "--device=NIC" in finding["by_hand"]
+
+
+def test_a_host_that_never_had_its_bridge_hears_of_that() -> None:
+    """Not of a lease that it has not; and the command makes the bridge."""
+    records = HostRecords()
+    records.nic("eth0", "xenbr0", management=True, **DHCP)
+    with Sandbox(spec_for(records)) as sandbox:
+        patient = Cut(sandbox)
+
+        errors = [one for one in patient.findings() if one["severity"] == "error"]
+        patient.mend(errors[0])
+
+        assert [one["id"] for one in errors] == ["management-bridge-missing"]
+        assert errors[0]["subject"] == "xenbr0"
+        assert len(addresses(sandbox, "xenbr0")) == 1
 
 
 def test_the_host_comes_back_on_a_nic_that_is_there() -> None:

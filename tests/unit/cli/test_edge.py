@@ -104,3 +104,15 @@ def test_a_process_that_ends_itself_has_said_everything() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
 
     assert (done.returncode, done.stdout, done.stderr) == (3, "out", "err")
+
+
+def test_who_is_not_root_is_told_to_be(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Instead of looking into a log for what cannot have been done."""
+
+    def denied() -> int:
+        raise PermissionError(13, "Permission denied", "/run/xsagent/lock")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+
+    assert run_edge("xsagent", denied) == 1
+    assert capsys.readouterr().err == "xsagent: /run/xsagent/lock: Permission denied: run this as root\n"

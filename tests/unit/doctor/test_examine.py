@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 import pytest
 from pictured_hosts import bridge, interface, ip_device, link, nic, port, topology, tunnel
@@ -48,6 +49,33 @@ def test_the_worst_comes_first_and_nothing_twice() -> None:
         (Severity.ERROR, "b"),
         (Severity.INFO, "some-kind"),
     ]
+
+
+def test_what_others_follow_from_comes_first() -> None:
+    """Among those that are as bad, whatever its kind is called."""
+    cause = replace(finding(Severity.ERROR, "z"), is_cause=True)
+
+    assert [one.id for one in in_order([finding(Severity.ERROR, "a"), cause])] == ["z", "a"]
+
+
+def test_behind_a_dead_switch_no_gateway_is_to_blame() -> None:
+    """Nobody has to check a VLAN that is right."""
+    silent = Probes(gateways={("xenbr0", ipaddress.ip_address("192.0.2.1")): False})
+
+    kinds = {one.id for one in examine(Facts(probes=silent, unread={Peer.SWITCH: "it does not answer"}))}
+
+    assert "vswitchd-down" in kinds
+    assert "gateway-silent" not in kinds
+
+
+def test_who_is_not_root_hears_that_first_and_of_no_dead_peer() -> None:
+    """What it may not ask may well live."""
+    denied = "ovsdb-server may not be asked on db.sock (Permission denied): run this as root"
+
+    findings = examine(Facts(is_root=False, unread={Peer.OVSDB: denied, Peer.XENSTORE: "it ended"}))
+
+    assert findings[0].id == "not-root"
+    assert {one.id for one in findings} & {"ovsdb-server-down", "xenstored-unreachable"} == {"xenstored-unreachable"}
 
 
 def test_a_host_of_which_nothing_could_be_read_is_still_examined() -> None:
