@@ -138,7 +138,7 @@ def _stand_ins(facts: Facts) -> list[str]:
 def _by_hand(facts: Facts, pif: Pif) -> str:
     """Which NIC is management's where several could be, which is not for us to guess."""
     names = _stand_ins(facts)
-    if len(names) < 2 or pif.bond is not None:  # noqa: PLR2004 - a choice
+    if len(names) <= 1 or pif.bond is not None:
         return _COMPARE
     return (
         f"{_COMPARE}, find out which of {', '.join(names)} has management's cable, then `interface-reconfigure --force "

@@ -5,7 +5,7 @@ A peer that does not answer is a finding of its own; the checks that need it the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from xsagent.doctor.facts import Facts, Peer
@@ -68,74 +68,76 @@ def _handlers(facts: Facts) -> Iterator[Finding]:
 
 
 def _unread(facts: Facts, peer: str, problem: str) -> Finding:
-    revive = restart_switch(facts) if peer in facts.switch.hung else start_switch(facts)
-    words = {
-        Peer.OVSDB: (
-            "ovsdb-server-down",
-            Severity.ERROR,
-            "nothing of the switch can be read or changed",
-            (revive,),
-            "",
-        ),
-        Peer.SWITCH: (
-            "vswitchd-down",
-            Severity.ERROR,
-            "flows that are there go on, but nothing new is forwarded and no change takes effect",
-            (revive,),
-            "",
-        ),
-        Peer.XAPI: (
-            "xapi-unreachable",
-            Severity.WARNING,
-            "this host was compared with its cache alone, which may be old",
-            (RESTART_TOOLSTACK,),
-            "",
-        ),
-        Peer.XENSTORE: (
-            "xenstored-unreachable",
-            Severity.ERROR,
-            "no guest's device can be plugged, and none was compared with what the toolstack wants",
-            (),
-            "xenstored cannot be restarted under running guests: move them away, then reboot",
-        ),
-        Peer.KERNEL: ("kernel-unreadable", Severity.ERROR, "links and addresses are not known", (), "run it as root"),
-        Peer.SETTINGS: (
-            "settings-unusable",
-            Severity.ERROR,
-            "XAPI and admins cannot change a PIF; a boot, and guests' devices, get the defaults",
-            (command("mv", facts.paths.get("settings", ""), facts.paths.get("settings", "") + ".bad"),),
-            "or correct the file",
-        ),
-        Peer.INVENTORY: (
-            "inventory-unreadable",
-            Severity.ERROR,
-            "who this host is to XAPI, and its management interface, are not known",
-            (),
-            "write INSTALLATION_UUID (`xe host-list`) and MANAGEMENT_INTERFACE (its bridge) into it again",
-        ),
-        Peer.BACKEND: (
-            "backend-unusable",
-            Severity.ERROR,
-            "interface-reconfigure refuses to run",
-            ("xe-switch-network-backend openvswitch",),
-            "",
-        ),
-        Peer.MANAGER: (
-            "controller-record-unusable",
-            Severity.WARNING,
-            "the switch's manager stays as it is",
-            (),
-            "correct the pool's SDN controller: xe sdn-controller-list",
-        ),
-    }  # fmt: skip
-    kind, severity, reason, mend, by_hand = words[peer]
+    kind, severity, reason, by_hand = _SAID[peer]
     return Finding(
         id=kind,
         severity=severity,
         subject=peer,
         problem=problem,
         reason=reason,
-        mend=mend,
+        mend=_mend(facts, peer),
         by_hand=by_hand,
         is_cause=True,
     )
+
+
+def _mend(facts: Facts, peer: str) -> tuple[str, ...]:
+    """The commands that bring a peer back, or let its file be read."""
+    settings = facts.paths.get("settings", "")
+    match peer:
+        case Peer.OVSDB | Peer.SWITCH if peer in facts.switch.hung:
+            return (restart_switch(facts),)
+        case Peer.OVSDB | Peer.SWITCH:
+            return (start_switch(facts),)
+        case Peer.XAPI:
+            return (RESTART_TOOLSTACK,)
+        case Peer.SETTINGS:
+            return (command("mv", settings, f"{settings}.bad"),)
+        case Peer.BACKEND:
+            return ("xe-switch-network-backend openvswitch",)
+        case _:
+            return ()
+
+
+_SAID: Final[Mapping[str, tuple[str, Severity, str, str]]] = {
+    Peer.OVSDB: ("ovsdb-server-down", Severity.ERROR, "nothing of the switch can be read or changed", ""),
+    Peer.SWITCH: (
+        "vswitchd-down",
+        Severity.ERROR,
+        "flows that are there go on, but nothing new is forwarded and no change takes effect",
+        "",
+    ),
+    Peer.XAPI: (
+        "xapi-unreachable",
+        Severity.WARNING,
+        "this host was compared with its cache alone, which may be old",
+        "",
+    ),
+    Peer.XENSTORE: (
+        "xenstored-unreachable",
+        Severity.ERROR,
+        "no guest's device can be plugged, and none was compared with what the toolstack wants",
+        "xenstored cannot be restarted under running guests: move them away, then reboot",
+    ),
+    Peer.KERNEL: ("kernel-unreadable", Severity.ERROR, "links and addresses are not known", "run it as root"),
+    Peer.SETTINGS: (
+        "settings-unusable",
+        Severity.ERROR,
+        "XAPI and admins cannot change a PIF; a boot, and guests' devices, get the defaults",
+        "or correct the file",
+    ),
+    Peer.INVENTORY: (
+        "inventory-unreadable",
+        Severity.ERROR,
+        "who this host is to XAPI, and its management interface, are not known",
+        "write INSTALLATION_UUID (`xe host-list`) and MANAGEMENT_INTERFACE (its bridge) into it again",
+    ),
+    Peer.BACKEND: ("backend-unusable", Severity.ERROR, "interface-reconfigure refuses to run", ""),
+    Peer.MANAGER: (
+        "controller-record-unusable",
+        Severity.WARNING,
+        "the switch's manager stays as it is",
+        "correct the pool's SDN controller: xe sdn-controller-list",
+    ),
+}
+"""By peer: the finding's kind, how bad it is, why it matters, what a person does by hand."""
