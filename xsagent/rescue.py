@@ -7,8 +7,9 @@ moment, so that they can show carrier; everything else is decided by `desired/re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from xsagent.apply.degraded import remember_degraded
+from xsagent.apply.degraded import read_degraded, remember_degraded
 from xsagent.apply.netlink import apply_link, wait_carrier
 from xsagent.config import Paths
 from xsagent.desired.rescue import (
@@ -16,24 +17,47 @@ from xsagent.desired.rescue import (
     Rescue,
     choose_stand_in,
     find_renamed,
+    keep_stand_in,
+    making_way,
+    management_base,
     missing_management_nics,
-    with_stand_in,
+    with_stand_ins,
 )
-from xsagent.errors import DeviceAbsentError
+from xsagent.errors import DeviceAbsentError, FileError, NetlinkError
 from xsagent.log import get_logger
 from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
 from xsagent.observed.links import read_links
 from xsagent.observed.netlink import KernelDump, dump_kernel
+from xsagent.observed.ovsdb import read_ovsdb
+from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.plan.steps import LinkStep, WaitCarrierStep
-from xsagent.sources.host_files import read_inventory
+from xsagent.sources.host_files import read_boot_id, read_host_facts, read_inventory
 from xsagent.sources.interface_rename import read_slots
 from xsagent.topology.values import Link
 
 _CARRIER_S = 5.0
 
 
-def rescue_management(paths: Paths, snapshot: Snapshot, *, at_boot: bool) -> Snapshot:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescued:
+    """The records after a rescue.
+
+    Attributes:
+        making_way: PIFs of the boot set that do not come up because management has their NIC, each with the reason.
+    """
+
+    snapshot: Snapshot
+    making_way: tuple[tuple[Pif, str], ...] = ()
+
+
+def is_managements(paths: Paths, snapshot: Snapshot, pif: Pif) -> bool:
+    """Whether the PIF needs the NICs that management needs."""
+    base = management_base(snapshot, read_inventory(paths).management_interface)
+    return base is not None and (snapshot.carrier_of(pif) or pif).ref == base.ref
+
+
+def rescue_management(paths: Paths, connection: OvsdbConnection, snapshot: Snapshot, *, at_boot: bool) -> Rescued:
     """The snapshot, with a NIC that is there for management where the recorded one is gone.
 
     Arguments:
@@ -41,6 +65,7 @@ def rescue_management(paths: Paths, snapshot: Snapshot, *, at_boot: bool) -> Sna
 
     Raises:
         DeviceAbsentError: management's NIC is gone and no other can stand in without a guess; nothing was changed.
+        OvsdbUnavailableError: the switch's database does not say what management is on now.
     """
     kernel = dump_kernel()
     links = _physical_links(paths, kernel)
@@ -48,24 +73,46 @@ def rescue_management(paths: Paths, snapshot: Snapshot, *, at_boot: bool) -> Sna
         PresentNic(name=link.name, mac=link.mac if isinstance(link.mac, str) else "", slot=_slot(paths, link.name))
         for link in links.values()
     ]
-    management_bridge = read_inventory(paths).management_interface
+    base = management_base(snapshot, read_inventory(paths).management_interface)
     devices = [row.name for row in kernel.links]
-    gone = missing_management_nics(snapshot, management_bridge, nics, devices, at_boot=at_boot)
-    if not gone:
-        return snapshot
-    rescues = find_renamed(gone, nics) or _choose(paths, gone[0], nics, links)
+    gone = missing_management_nics(snapshot, base, nics, devices, at_boot=at_boot) if base is not None else ()
+    if base is None or not gone:
+        return Rescued(snapshot=snapshot)
+    rescues = find_renamed(gone, nics) or (
+        keep_stand_in(gone[0], nics, _present_stand_ins(paths, connection, snapshot.bridge_of(base), gone[0]))
+        or _choose(paths, gone[0], nics, links),
+    )
     for rescue in rescues:
         get_logger().warning("rescue_management", subject=rescue.nic.name, gone=rescue.gone, reason=rescue.reason)
-        snapshot = with_stand_in(snapshot, rescue)
-    remember_degraded(paths, gone=rescues[0].gone, stand_in=rescues[0].nic.name, reason=rescues[0].reason)
-    return snapshot
+    _remember(paths, rescues[0])
+    return Rescued(
+        snapshot=with_stand_ins(snapshot, rescues), making_way=making_way(snapshot, rescues, read_host_facts(paths))
+    )
 
 
-def _choose(paths: Paths, gone: Pif, nics: list[PresentNic], links: Mapping[str, Link]) -> tuple[Rescue, ...]:
+def _present_stand_ins(paths: Paths, connection: OvsdbConnection, bridge: str, gone: Pif) -> list[list[str]]:
+    """What management may be on now, in the order of what counts: the switch's word, ours of this boot."""
+    present = read_ovsdb(connection).bridges.get(bridge)
+    interfaces = [name for port in present.ports.values() for name in port.interfaces] if present is not None else []
+    remembered = read_degraded(paths, boot=read_boot_id(paths))
+    return [interfaces, [remembered[1]] if remembered is not None and remembered[0] == gone.device else []]
+
+
+def _remember(paths: Paths, rescue: Rescue) -> None:
+    """Best effort: a boot does not end because its state cannot be written."""
+    try:
+        remember_degraded(
+            paths, gone=rescue.gone, stand_in=rescue.nic.name, reason=rescue.reason, boot=read_boot_id(paths)
+        )
+    except (FileError, OSError) as error:
+        get_logger().warning("remember_degraded_failed", reason=str(error))
+
+
+def _choose(paths: Paths, gone: Pif, nics: list[PresentNic], links: Mapping[str, Link]) -> Rescue:
     """A NIC that never was management's."""
     rescue = choose_stand_in(gone, nics, read_slots(paths), ())
     if rescue is None and nics:
-        rescue = choose_stand_in(gone, nics, {}, _look_for_carrier(paths, links))
+        rescue = choose_stand_in(gone, nics, {}, look_for_carrier(paths, links))
     if rescue is None:
         present = ", ".join(sorted(links)) or "none"
         raise DeviceAbsentError(
@@ -73,7 +120,7 @@ def _choose(paths: Paths, gone: Pif, nics: list[PresentNic], links: Mapping[str,
             "be a guess: `interface-reconfigure --force BRIDGE rewrite --device=NIC --mac=x ...` says which; "
             "nothing was changed"
         )
-    return (rescue,)
+    return rescue
 
 
 def _physical_links(paths: Paths, kernel: KernelDump) -> dict[str, Link]:
@@ -81,17 +128,29 @@ def _physical_links(paths: Paths, kernel: KernelDump) -> dict[str, Link]:
     return {name: link for name, link in links.items() if link.physical}
 
 
-def _look_for_carrier(paths: Paths, links: Mapping[str, Link]) -> list[str]:
-    """A NIC that is down shows no carrier: raise all, wait for the first ones, see which have it, lower them again."""
+def look_for_carrier(paths: Paths, links: Mapping[str, Link]) -> list[str]:
+    """A NIC that is down shows no carrier: raise all, wait for the first ones, see which have it, lower them again.
+
+    One that cannot be raised, or is gone meanwhile, stands in for none.
+    """
     lowered = [name for name, link in links.items() if link.up is not True]
-    for name in lowered:
-        apply_link(LinkStep(device=name, up=True))
     try:
-        wait_carrier(WaitCarrierStep(devices=tuple(links), seconds=_CARRIER_S))
+        usable = [name for name in links if name not in lowered or _set_link(name, up=True)]
+        wait_carrier(WaitCarrierStep(devices=tuple(usable), seconds=_CARRIER_S))
         return [name for name, link in _physical_links(paths, dump_kernel()).items() if link.carrier is True]
     finally:
         for name in lowered:
-            apply_link(LinkStep(device=name, up=False))
+            _set_link(name, up=False)
+
+
+def _set_link(name: str, *, up: bool) -> bool:
+    """Whether a NIC is up, or down, as it is to be."""
+    try:
+        apply_link(LinkStep(device=name, up=up))
+    except (NetlinkError, DeviceAbsentError) as error:
+        get_logger().warning("pass_over_nic", subject=name, reason=str(error))
+        return False
+    return True
 
 
 def _slot(paths: Paths, name: str) -> str:

@@ -1,4 +1,7 @@
-"""Remembers that this host runs on a stand-in for management's NIC, for `xsagent status` and doctor. Effects."""
+"""Remembers that this host runs on a stand-in for management's NIC. Effects.
+
+For the doctor, and for a rescue later in the same boot, which is to choose the same NIC.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,30 @@ from xsagent.config import Paths
 _NAME = "degraded.json"
 
 
-def remember_degraded(paths: Paths, *, gone: str, stand_in: str, reason: str) -> None:
+def remember_degraded(paths: Paths, *, gone: str, stand_in: str, reason: str, boot: str) -> None:
     """Write down which NIC stands in for which, and why; equal content is written again.
 
+    Arguments:
+        boot: the kernel's name for this boot.
+
     Raises:
-        FileError: the file could not be written; it is as it was.
+        OSError, FileError: the file could not be written; it is as it was.
     """
     paths.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    form = {"gone": gone, "stand_in": stand_in, "reason": reason}
+    form = {"gone": gone, "stand_in": stand_in, "reason": reason, "boot": boot}
     replace_file(paths.state_dir / _NAME, (json.dumps(form, indent=1) + "\n").encode())
 
 
-def read_degraded(paths: Paths) -> tuple[str, str] | None:
-    """Which NIC is gone and which stands in for it; None when none does, or the file is damaged."""
+def read_degraded(paths: Paths, *, boot: str | None = None) -> tuple[str, str] | None:
+    """Which NIC is gone and which stands in for it; None when none does, or the file is damaged.
+
+    Arguments:
+        boot: of which this must be the word; None: of any.
+    """
     try:
         form = json.loads((paths.state_dir / _NAME).read_text(encoding="utf-8"))
+        if boot is not None and form["boot"] != boot:
+            return None
         return str(form["gone"]), str(form["stand_in"])
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None

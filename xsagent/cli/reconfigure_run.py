@@ -7,7 +7,7 @@ The in-process way (DESIGN.md section 7). Comes after `reconfigure_options`; the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -39,7 +39,7 @@ from xsagent.operations import (
 from xsagent.plan.steps import Plan
 from xsagent.planning import Host, MakeHost, Operation, make_plan
 from xsagent.reconfigure import apply_operation, finish_earlier_run, give_up
-from xsagent.sources.host_files import check_backend, read_inventory
+from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
 
 _PROGRAM: Final = "interface-reconfigure"
@@ -148,6 +148,7 @@ def _up_all(word: _Word, host: Host) -> int:
     for sentence in host.warnings.values():
         say(_PROGRAM, f"warning: {sentence}")
     code = answer(_PROGRAM, boot.outcome, forced=True)
+    boot = replace(boot, left_out=(*word.making_way, *boot.left_out))
     problems = "; ".join(text for text in (word.lost, boot.as_sentence()) if text)
     if not problems:
         return code
@@ -181,12 +182,14 @@ class _Word:
         pif: None for the whole boot set.
         cached: it came from the cache, which is then not written again.
         lost: why management cannot come up, where its NIC is gone for good; empty otherwise.
+        making_way: as Rescued has it.
     """
 
     snapshot: Snapshot
     pif: Pif | None
     cached: bool
     lost: str = ""
+    making_way: tuple[tuple[Pif, str], ...] = ()
 
 
 def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
@@ -198,18 +201,7 @@ def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
 
 def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     if options.force is not None:
-        from xsagent.rescue import rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
-        from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
-
-        snapshot, lost = read_boot_state(host.paths), None
-        try:
-            snapshot = rescue_management(host.paths, snapshot, at_boot=options.force == ALL_INTERFACES)
-        except DeviceAbsentError as error:
-            lost = error
-        pif = None if options.force == ALL_INTERFACES else snapshot.pif_for_bridge(options.force)
-        if lost is not None and pif is not None and _is_management(pif, options.force, host.paths):
-            raise lost
-        return _Word(snapshot=snapshot, pif=pif, cached=True, lost="" if lost is None else lost.cause)
+        return _choose_forced(options.force, host)
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
@@ -217,8 +209,24 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 
-def _is_management(pif: Pif, bridge: str, paths: Paths) -> bool:
-    return pif.management or bridge == read_inventory(paths).management_interface
+def _choose_forced(bridge: str, host: Host) -> _Word:
+    """The cache's word, with a NIC for management where its own is gone; none is sought for a PIF on others."""
+    from xsagent.rescue import is_managements, rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
+    from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
+
+    snapshot = read_boot_state(host.paths)
+    pif = None if bridge == ALL_INTERFACES else snapshot.pif_for_bridge(bridge)
+    if pif is not None and not is_managements(host.paths, snapshot, pif):
+        return _Word(snapshot=snapshot, pif=pif, cached=True)
+    try:
+        rescued = rescue_management(host.paths, host.connection, snapshot, at_boot=pif is None)
+    except DeviceAbsentError as error:
+        if pif is not None:
+            raise
+        return _Word(snapshot=snapshot, pif=None, cached=True, lost=error.cause)
+    snapshot = rescued.snapshot
+    pif = None if pif is None else snapshot.pif(pif.ref)
+    return _Word(snapshot=snapshot, pif=pif, cached=True, making_way=rescued.making_way)
 
 
 def _decide(options: ReconfigureOptions, host: Host, word: _Word, pif: Pif) -> Operation:

@@ -7,10 +7,13 @@ guess.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from xsagent.desired.boot_set import boot_set
 from xsagent.desired.kind import label
+from xsagent.desired.notes import Notes
+from xsagent.desired.request import HostFacts
 from xsagent.errors import InputError
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
@@ -45,31 +48,32 @@ class Rescue:
     reason: str
 
 
+def management_base(snapshot: Snapshot, management_bridge: str) -> Pif | None:
+    """The NIC's or bond's PIF that management is or rides on.
+
+    Arguments:
+        management_bridge: MANAGEMENT_INTERFACE of the inventory, for records that do not say which PIF it is.
+    """
+    pif = snapshot.management_pif() or _on_bridge(snapshot, management_bridge)
+    return (snapshot.carrier_of(pif) or pif) if pif is not None else None
+
+
 def missing_management_nics(
-    snapshot: Snapshot,
-    management_bridge: str,
-    nics: Collection[PresentNic],
-    devices: Collection[str],
-    *,
-    at_boot: bool,
+    snapshot: Snapshot, base: Pif, nics: Collection[PresentNic], devices: Collection[str], *, at_boot: bool
 ) -> tuple[Pif, ...]:
     """The PIFs of the NICs that management needs, when none of them is there, the one to replace first; else none.
 
     Arguments:
-        management_bridge: MANAGEMENT_INTERFACE of the inventory, for records that do not say which PIF it is.
+        base: as `management_base` says.
         nics: NICs that are there.
         devices: netdevs that are there.
-        at_boot: a NIC whose name another one bears, while it is there under a name of its own, is not there either.
-            Elsewhere somebody is there to be told (features.md section 3).
+        at_boot: a NIC whose name another one bears, while it is there under a name of its own, is not there either; of
+            a bond's, those alone. Elsewhere somebody is there to be told (features.md section 3).
     """
-    pif = snapshot.management_pif() or _on_bridge(snapshot, management_bridge)
-    if pif is None:
-        return ()
-    base = snapshot.carrier_of(pif) or pif
     bond = snapshot.bond_of(base)
-    if at_boot and bond is None and _is_renamed(base, nics):
-        return (base,)
     needed = snapshot.members_of(bond) if bond is not None else (base,)
+    if at_boot and (renamed := _renamed(needed, nics)):
+        return renamed
     if any(nic.device in devices or not _is_device_name(nic.device) for nic in needed):
         return ()
     return tuple(sorted(needed, key=lambda nic: bond is not None and nic.ref != bond.primary_member))
@@ -99,25 +103,69 @@ def choose_stand_in(
     return _rescue(gone, plugged[0], "it is the only NIC with carrier") if len(plugged) == 1 else None
 
 
-def with_stand_in(snapshot: Snapshot, rescue: Rescue) -> Snapshot:
-    """The records with the stand-in's name and MAC where the gone NIC stood; its own PIF makes way, with a warning."""
-    pifs = {ref: pif for ref, pif in snapshot.pifs.items() if pif.device != rescue.nic.name}
-    warnings = tuple(
-        f"{label(pif)} makes way: {rescue.nic.name} stands in for management's {rescue.gone}"
-        for ref, pif in snapshot.pifs.items()
-        if ref not in pifs
-    )
+def keep_stand_in(gone: Pif, nics: Collection[PresentNic], candidates: Iterable[Collection[str]]) -> Rescue | None:
+    """The NIC that stands in already: a later run chooses no other, whatever cables were plugged in meanwhile.
+
+    Arguments:
+        candidates: names of devices among which it may be, in the order of what counts.
+    """
+    for names in candidates:
+        present = [nic for nic in nics if nic.name in names]
+        if len(present) == 1:
+            return _rescue(gone, present[0], f"it stands in for {gone.device} already")
+    return None
+
+
+def with_stand_ins(snapshot: Snapshot, rescues: Collection[Rescue]) -> Snapshot:
+    """The records with the stand-ins' names and MACs where the gone NICs stood; their own PIFs make way: warnings.
+
+    All at once: a bond's member may have the name that another one's record gives to its own NIC.
+    """
+    by_gone = {rescue.gone: rescue for rescue in rescues}
+    own = _own_pifs(snapshot, rescues)
+    pifs = {ref: pif for ref, pif in snapshot.pifs.items() if ref not in own}
     for ref, pif in pifs.items():
-        if pif.device == rescue.gone:
+        rescue = by_gone.get(pif.device)
+        if rescue is not None:
             mac = rescue.nic.mac if ref == rescue.pif or pif.mac == snapshot.pifs[rescue.pif].mac else pif.mac
             pifs[ref] = replace(pif, device=rescue.nic.name, mac=mac)
+    warnings = tuple(f"{label(snapshot.pifs[ref])} makes way: {reason}" for ref, reason in own.items())
     return replace(snapshot, pifs=pifs, complete=False, warnings=(*snapshot.warnings, *warnings))
 
 
-def _is_renamed(pif: Pif, nics: Collection[PresentNic]) -> bool:
-    """Whether the NIC with the PIF's name is another one, and its own has another name."""
-    macs = {nic.name: nic.mac for nic in nics}
-    return macs.get(pif.device, pif.mac.lower()) != pif.mac.lower() and pif.mac.lower() in macs.values()
+def making_way(snapshot: Snapshot, rescues: Collection[Rescue], host: HostFacts) -> tuple[tuple[Pif, str], ...]:
+    """PIFs that a boot would bring up, by themselves or in a bond, were they not the stand-ins' own, and the reason."""
+    chosen = boot_set(snapshot, host, Notes())
+    bonds = [bond for pif in chosen if (bond := snapshot.bond_of(pif)) is not None]
+    members = [member for bond in bonds for member in snapshot.members_of(bond)]
+    wanted = {pif.ref: pif for pif in (*chosen, *members)}
+    own = _own_pifs(snapshot, rescues)
+    return tuple((pif, own[ref]) for ref, pif in wanted.items() if ref in own)
+
+
+def _own_pifs(snapshot: Snapshot, rescues: Collection[Rescue]) -> dict[Ref, str]:
+    """PIFs on NICs that stand in, VLANs among them, each with the reason why it makes way."""
+    gone = {rescue.gone for rescue in rescues}
+    by_name = {rescue.nic.name: rescue for rescue in rescues if rescue.nic.name not in gone}
+    return {
+        ref: f"{pif.device} stands in for management's {by_name[pif.device].gone}"
+        for ref, pif in snapshot.pifs.items()
+        if pif.device in by_name
+    }
+
+
+def _renamed(needed: Collection[Pif], nics: Collection[PresentNic]) -> tuple[Pif, ...]:
+    """Those whose NIC is there under another's name, unless that is another one's of them: nothing depends on that."""
+    names = {nic.name: nic.mac for nic in nics}
+    places = {mac: [name for name in names if names[name] == mac] for mac in names.values() if mac}
+    homes: dict[Ref, str] = {}
+    for pif in needed:
+        mac = pif.mac.lower()
+        if names.get(pif.device, mac) != mac and len(places.get(mac, ())) == 1:
+            homes[pif.ref] = places[mac][0]
+    if {pif.device for pif in needed}.issuperset(homes.values()):
+        return ()
+    return tuple(pif for pif in needed if pif.ref in homes)
 
 
 def _is_device_name(name: str) -> bool:

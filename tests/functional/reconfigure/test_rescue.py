@@ -10,9 +10,12 @@ from host_records import HostRecords, Record, static
 from host_state import addresses, ports_of, reconfigure, refuse, spec_for, succeed, vsctl, write_cache
 from xapi_host import XapiHost
 
+from xsagent.config import Paths
+from xsagent.rescue import look_for_carrier
 from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.root_prefix import record_ref
 from xsagent.sandbox.spec import Segment, default_segments, shared_segment
+from xsagent.topology.values import Link
 
 
 def moved_disk(device: str = "eth5", bridge: str = "xenbr0") -> HostRecords:
@@ -118,8 +121,9 @@ def test_management_is_on_its_own_nic_where_two_have_swapped_names() -> None:
         Segment(name="lan", nics=("eth1",), addresses=("192.0.2.1/24",)),
     )
     with Sandbox(spec_for(records, segments=segments)) as sandbox:
-        succeed(sandbox, "--force-interface", "all", "up")
+        said = refuse(sandbox, "--force-interface", "all", "up")
 
+        assert f"PIF {second['uuid']} (eth1) could not be brought up: eth1 stands in for management's eth0" in said
         assert vsctl(sandbox, "list-ports", "xenbr0") == "eth1"
         assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
@@ -137,6 +141,21 @@ def test_members_of_one_bond_may_have_each_others_names() -> None:
         assert addresses(sandbox, "xapi0") == ["192.0.2.10/24"]
 
 
+def test_a_member_of_managements_bond_is_found_by_its_mac_where_an_outside_nic_has_its_name() -> None:
+    """The other member alone would do, and so does the whole bond; the outside NIC makes way."""
+    records = HostRecords()
+    records.nic("eth0")
+    member, outside = records.nic("eth1"), records.nic("eth2", **static("198.51.100.10", gateway=""))
+    records.bond("bond0", ["eth0", "eth1"], "xapi0", management=True, **static("192.0.2.10"))
+    member["MAC"], outside["MAC"] = outside["MAC"], member["MAC"]
+    with Sandbox(spec_for(records, segments=shared_segment(nics=3))) as sandbox:
+        said = refuse(sandbox, "--force-interface", "all", "up")
+
+        assert f"PIF {outside['uuid']} (eth2) could not be brought up: eth2 stands in for management's eth1" in said
+        assert members(sandbox) == {"eth0", "eth2"}
+        assert addresses(sandbox, "xapi0") == ["192.0.2.10/24"]
+
+
 def members(sandbox: Sandbox) -> set[str]:
     """Interfaces of bond0's port."""
     rows = vsctl(sandbox, "get", "Port", "bond0", "interfaces").strip("[]").split(", ")
@@ -150,22 +169,23 @@ def own_pif(records: HostRecords) -> Record:
 
 def vlan_on_it(records: HostRecords) -> Record:
     """A VLAN on the stand-in's own PIF."""
-    own_pif(records)
     return records.vlan("eth0", 7, "xapi7", **static("203.0.113.7", gateway=""))
 
 
 def bond_with_it(records: HostRecords) -> Record:
     """A bond that has the stand-in's own PIF as a member."""
-    records.nic("eth0")
     records.nic("eth1")
     return records.bond("bond0", ["eth0", "eth1"], "xapi0", mode="active-backup")
 
 
-@pytest.mark.parametrize("add", [own_pif, vlan_on_it, bond_with_it])
-def test_a_stand_in_is_not_taken_from_management_by_what_xapi_plugs(add: Callable[[HostRecords], Record]) -> None:
+@pytest.mark.parametrize("add", [None, vlan_on_it, bond_with_it])
+def test_a_stand_in_is_not_taken_from_management_by_what_xapi_plugs(
+    add: Callable[[HostRecords], Record] | None,
+) -> None:
     """XAPI's start plugs what its records say: they do not know of the stand-in, and no deadman waits either."""
     records = moved_disk("eth9", bridge="xenbr9")
-    pif = add(records)
+    own = own_pif(records)
+    pif = add(records) if add is not None else own
     with XapiHost(records) as host:
         stand_in(host)
 
@@ -204,3 +224,75 @@ def assert_management_answers(sandbox: Sandbox) -> None:
     assert ports_of(sandbox, "xenbr9") == ["eth0"]
     assert addresses(sandbox, "xenbr9") == ["192.0.2.10/24"]
     assert sandbox.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
+
+
+def test_another_boot_chooses_the_stand_in_that_is_there_already() -> None:
+    """The unit tries again after seconds, and other cables are in by then; also where the bridge did not stay."""
+    records = moved_disk("eth9", bridge="xenbr9")
+    own_pif(records)
+    with Sandbox(spec_for(records)) as sandbox:
+        sandbox.far("far1").set_carrier("eth1", up=False)
+        reconfigure(sandbox, "--force-interface", "all", "up")
+        sandbox.far("far1").set_carrier("eth1", up=True)
+
+        reconfigure(sandbox, "--force-interface", "all", "up")
+
+        assert_management_answers(sandbox)
+        vsctl(sandbox, "del-br", "xenbr9")
+        reconfigure(sandbox, "--force-interface", "all", "up")
+        assert_management_answers(sandbox)
+
+
+def test_a_stand_in_of_an_earlier_boot_proves_nothing() -> None:
+    """The NICs may be others since."""
+    with Sandbox(spec_for(moved_disk())) as sandbox:
+        path = sandbox.root / "var/lib/xsagent/degraded.json"
+        path.write_text(json.dumps({"gone": "eth5", "stand_in": "eth0", "boot": "another"}))
+
+        assert "would be a guess" in refuse(sandbox, "--force", "xenbr0", "up")
+
+
+def test_what_makes_way_for_management_is_named() -> None:
+    """The stand-in's own PIF and what is on it: with exit status 1, as all that a boot leaves out."""
+    records = moved_disk("eth9", bridge="xenbr9")
+    pif = records.nic("eth0", **static("203.0.113.10", gateway=""))
+    vlan = vlan_on_it(records)
+    with Sandbox(spec_for(records, segments=default_segments(nics=1))) as sandbox:
+        said = refuse(sandbox, "--force-interface", "all", "up")
+
+        assert f"PIF {pif['uuid']} (eth0), PIF {vlan['uuid']} (eth0.7) could not be brought up: eth0 stands in" in said
+        assert_management_answers(sandbox)
+
+
+def test_the_nic_that_would_stand_in_comes_up_for_its_own_pif_until_management_has_it() -> None:
+    """From the console: what was asked for is done, unless it cuts management off."""
+    records = moved_disk("eth9", bridge="xenbr9")
+    own_pif(records)
+    vlan_on_it(records)
+    with Sandbox(spec_for(records, segments=default_segments(nics=1))) as sandbox:
+        succeed(sandbox, "--force", "xapi7", "up")
+        assert addresses(sandbox, "xapi7") == ["203.0.113.7/24"]
+        succeed(sandbox, "--force", "xenbr9", "up")
+        assert_management_answers(sandbox)
+
+        said = refuse(sandbox, "--force", "xenbr0", "up")
+
+        assert "management is on xenbr9, which would lose eth0" in said
+        assert_management_answers(sandbox)
+
+
+def test_a_nic_that_cannot_be_raised_is_passed_over() -> None:
+    """Its driver may refuse, or it may be gone by then; the others are asked all the same."""
+    gone = {"eth77": Link(name="eth77", physical=True)}
+
+    assert "eth77" not in look_for_carrier(Paths.from_environ(None, {}), gone)
+
+
+def test_a_rescue_needs_no_file_of_its_own() -> None:
+    """State that cannot be written costs management nothing."""
+    with Sandbox(spec_for(moved_disk(), segments=default_segments(nics=1))) as sandbox:
+        (sandbox.root / "var/lib/xsagent/degraded.json").mkdir(parents=True)
+
+        succeed(sandbox, "--force", "xenbr0", "up")
+
+        assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
