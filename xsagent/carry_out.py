@@ -18,8 +18,9 @@ from xsagent.apply.journal import Journal, JournalEntries, remove_journal
 from xsagent.apply.locked_ports import LockedPorts
 from xsagent.apply.orphans import end_orphans
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
-from xsagent.apply.rdnss import learn_servers, wants_router_servers
+from xsagent.apply.rdnss import forget_routers, learn_servers, wants_router_servers
 from xsagent.apply.recovery import recover
+from xsagent.apply.resolver import drop_forgotten
 from xsagent.apply.room import release_room, room_for
 from xsagent.apply.run_step import StepRunner
 from xsagent.errors import XsagentError
@@ -218,14 +219,19 @@ def _retire(run: _Run, second: Operation, done: Executed) -> Executed | Failed:
 
 
 def _learn_name_servers(operation: Operation, host: Host) -> None:
-    """Take the name servers of routers (pains.md 7); best effort: a network without them is no failure."""
+    """Take the name servers of routers, and no longer those of former ones and of former leases (pains.md 7).
+
+    Best effort: a network without them is no failure.
+    """
     device = wants_router_servers(operation.desired)
-    if device is None:
-        return
     try:
+        forget_routers(operation.desired, host.paths)
+        drop_forgotten(operation.desired.topology.resolver, host.paths)
+        if device is None:
+            return
         found = learn_servers(device, host.paths, _ADVERTISEMENT_S)
     except (XsagentError, OSError) as error:
-        host.logger.warning("learn_name_servers_failed", subject=device, reason=str(error))
+        host.logger.warning("learn_name_servers_failed", subject=device or "", reason=str(error))
         return
     host.logger.info("learn_name_servers", subject=device, servers=" ".join(found.servers) if found else "")
 

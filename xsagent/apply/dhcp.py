@@ -20,6 +20,7 @@ from typing import Final
 from xsagent.apply import netlink
 from xsagent.apply.dhclient_script import ROOT_VARIABLE
 from xsagent.apply.packet_socket import await_link_local, require_device
+from xsagent.apply.resolver import forget_source
 from xsagent.apply.routes import apply_routes
 from xsagent.apply.scope import scoped
 from xsagent.child import find_program, package_directory, run_child
@@ -94,6 +95,7 @@ def stop_client(step: StopDhcpStep, paths: Paths) -> None:
     # a script that was at work sets the address, and says so, after its client has ended
     _await_scripts(step.device, paths)
     result = read_lease_result(files.result) if step.flush else None
+    forget_source(files.result)
     stop_processes(files, step.device, paths.proc)
     files.configuration.unlink(missing_ok=True)
     if result is not None and result.interface is not None:

@@ -1,7 +1,7 @@
 """Device -> name servers that a router advertises there, kept for resolv.conf (RFC 8106). Effects, stdlib alone.
 
-For the DNS interface when its IPv6 mode is autoconf or DHCP: the flow calls it after the addresses, the daemon when
-it likes. Nothing to undo: resolv.conf takes these only for a family that no static source and no lease has.
+For the DNS interface when its IPv6 mode is autoconf or DHCP: the flow calls it after the addresses.
+Nothing to undo: resolv.conf takes these only for a family that no static source and no lease has.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from xsagent.apply.announce import solicit_routers
 from xsagent.apply.dhclient_environment import requested_options
 from xsagent.apply.frames import ETH_P_IPV6
 from xsagent.apply.packet_socket import packet_socket
-from xsagent.apply.resolver import merge_leases
+from xsagent.apply.resolver import forget_source, merge_leases
 from xsagent.apply.run_dir import write_run_file
 from xsagent.config import Paths
 from xsagent.observed.lease_results import LeaseResult, learnt_path, read_lease_result, render_lease_result
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Resolver
+from xsagent.topology.values import KEEP, ObjectKind, Resolver
 
 _SERVER_OPTIONS: Final = frozenset({"domain-name-servers", "name-servers"})
 """As `requested_options` names what the DNS interface's clients ask for."""
@@ -45,6 +45,18 @@ def wants_router_servers(desired: Desired) -> str | None:
     return device.device
 
 
+def forget_routers(desired: Desired, paths: Paths) -> None:
+    """Have the servers that routers named on devices count no longer, where those follow routers no longer.
+
+    Idempotent. Devices that the operation says nothing of keep theirs.
+    """
+    topology = desired.topology
+    spoken_of = {name for name, device in topology.ip_devices.items() if device.ipv6_mode is not KEEP}
+    spoken_of |= {key.name for key in topology.absent if key.kind is ObjectKind.IP_DEVICE}
+    for name in spoken_of - {wants_router_servers(desired)}:
+        forget_source(learnt_path(paths.run_dir, name))
+
+
 def learn_servers(device: str, paths: Paths, deadline_s: float) -> Resolver | None:
     """Ask routers, remember the servers that the first one with servers names, and merge them into resolv.conf.
 
@@ -58,7 +70,7 @@ def learn_servers(device: str, paths: Paths, deadline_s: float) -> Resolver | No
     path = learnt_path(paths.run_dir, device)
     for other in paths.run_dir.glob("rdnss-*.json"):  # there is one DNS interface, and this is it now
         if other != path:
-            other.unlink(missing_ok=True)
+            forget_source(other)
     before = read_lease_result(path)
     if before is None or before.resolver != resolver:
         write_run_file(path, render_lease_result(LeaseResult(interface=None, resolver=resolver)))

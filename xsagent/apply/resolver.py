@@ -6,13 +6,22 @@ with what was there before.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from xsagent.apply.files import replace_file
 from xsagent.apply.lock import hold_lock
 from xsagent.config import Paths
-from xsagent.observed.lease_results import read_learnt_resolver, read_leased_resolvers
+from xsagent.observed.lease_results import (
+    gone_path,
+    gone_results,
+    read_learnt_resolver,
+    read_lease_result,
+    read_leased_resolvers,
+)
 from xsagent.observed.resolver import read_resolver_text
 from xsagent.topology.resolv_conf import guess_static, merge_sources, parse_resolv_conf, render_resolv_conf
 from xsagent.topology.values import Resolver
@@ -45,26 +54,62 @@ def merge_leases(paths: Paths) -> bool:
     return _merge(None, paths)
 
 
+def forget_source(result: Path) -> None:
+    """Have a client's or router's result count no longer; the next merge takes out of resolv.conf what it named.
+
+    Idempotent. What no other source replaces stays even so, where the list would be empty.
+
+    Arguments:
+        result: ClientFiles.result, or `learnt_path`.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        result.replace(gone_path(result))
+
+
+def drop_forgotten(static: Resolver | None, paths: Paths) -> bool:
+    """Take out of resolv.conf what forgotten sources named; reads nothing where there are none.
+
+    Arguments:
+        static: what the record of the DNS interface says; None when that is not known.
+
+    Otherwise as `apply_resolver`.
+    """
+    return bool(gone_results(paths.run_dir)) and _merge(static, paths)
+
+
 def _merge(static: Resolver | None, paths: Paths) -> bool:
     with hold_lock(paths.run_dir / "resolver.lock", "a change of resolv.conf", _LOCK_S):
         text = read_resolver_text(paths.resolv_conf, paths.root)
+        gone = gone_results(paths.run_dir)
         present, leased = parse_resolv_conf(text), read_leased_resolvers(paths.run_dir)
+        present, usable = _without_forgotten(present, gone)
         learnt = read_learnt_resolver(paths.run_dir)
         search = () if present.search == _read_leased_search(paths) else present.search
         if static is not None:
             static = replace(static, search=static.search or search)
         else:
-            static = guess_static([*leased, learnt], replace(present, search=search))
+            static = guess_static([*leased, learnt], Resolver(servers=usable, search=search))
         wanted = merge_sources(static, leased, learnt, present)
         if not static.search and any(source.search for source in (*leased, learnt)):
             _write_leased_search(paths, wanted.search)
         changed = render_resolv_conf(text, wanted)
-        if changed == text:
-            return False
-        data = changed.encode("utf-8", "surrogateescape")
-        paths.resolv_conf.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(paths.resolv_conf, data, follow_links_below=paths.root)
-        return True
+        if changed != text:
+            data = changed.encode("utf-8", "surrogateescape")
+            paths.resolv_conf.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(paths.resolv_conf, data, follow_links_below=paths.root)
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return changed != text
+
+
+def _without_forgotten(present: Resolver, gone: Sequence[Path]) -> tuple[Resolver, tuple[str, ...]]:
+    """What is in force, without the search domains of forgotten sources; and its servers without theirs."""
+    forgotten = [result.resolver for path in gone if (result := read_lease_result(path)) is not None]
+    servers = {server for resolver in forgotten for server in resolver.servers}
+    usable = tuple(server for server in present.servers if server not in servers)
+    if present.search in [resolver.search for resolver in forgotten]:
+        present = replace(present, search=())
+    return present, usable
 
 
 def _read_leased_search(paths: Paths) -> tuple[str, ...]:

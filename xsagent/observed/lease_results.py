@@ -10,9 +10,11 @@ import ipaddress
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from xsagent.topology.values import IpAddress, IpInterface, Resolver, Route
+
+_GONE: Final = "gone-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,16 @@ def read_learnt_resolver(run: Path) -> Resolver:
         servers=tuple(server for result in results if result for server in result.resolver.servers),
         search=tuple(domain for result in results if result for domain in result.resolver.search),
     )
+
+
+def gone_path(path: Path) -> Path:
+    """Return where a result waits, until resolv.conf has none of it, whose client or router is no source any more."""
+    return path.with_name(f"{_GONE}{path.name}")
+
+
+def gone_results(run: Path) -> list[Path]:
+    """Return the files of such results; argument as above."""
+    return sorted(run.glob(f"{_GONE}*.json"))
 
 
 def _parse(data: Any) -> LeaseResult:  # noqa: ANN401 - JSON; its values end here

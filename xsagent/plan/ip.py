@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
+from xsagent.plan.learnt_routes import is_learnt, was_advertised
 from xsagent.plan.steps import (
     AddressStep,
     AnnounceStep,
@@ -47,9 +48,6 @@ from xsagent.topology.values import (
     Origin,
     Route,
 )
-
-_RTPROT_KERNEL = 2
-_RTPROT_RA = 9
 
 
 def diff_ip_device(desired: IpDevice, observed: IpDevice | None) -> tuple[Step, ...]:
@@ -176,11 +174,6 @@ def _defaults(observed: Mapping[str, IpDevice]) -> list[Route]:
     return [route for device in observed.values() for route in device.routes if _is_default(route)]
 
 
-def is_learnt(route: Route) -> bool:
-    """Whether the kernel or a router set this route: it comes and goes by itself."""
-    return route.protocol in {_RTPROT_KERNEL, _RTPROT_RA}
-
-
 def _diff_family(desired: IpDevice, observed: IpDevice, family: int, mode: str) -> list[Step]:
     steps: list[Step] = []
     wanted, client = _client(desired, family), _client(observed, family)
@@ -275,7 +268,7 @@ def _diff_routes(
         for route in observed.routes
         if route.destination.version == family
         and not _is_kept(route, desired)
-        and _goes(route, keep_learnt=keep_learnt)
+        and (_goes(route, keep_learnt=keep_learnt) or was_advertised(route, desired, observed))
     )
     # beside addresses that change, the undo of those puts the old routes back: they need the old addresses
     back = () if with_addresses else _brought_back(observed, family)
@@ -315,7 +308,8 @@ def _diff_static_routes(desired: IpDevice, observed: IpDevice) -> tuple[Step, ..
 
 def _missing_routes(desired: IpDevice, observed: IpDevice, family: int) -> tuple[Route, ...]:
     """Wanted routes that are not there, those without a gateway first: others may need them."""
-    there = {(route.destination, route.gateway, metric_of(route)) for route in observed.routes}
+    lasting = [route for route in observed.routes if not was_advertised(route, desired, observed)]
+    there = {(route.destination, route.gateway, metric_of(route)) for route in lasting}
     missing = [
         route
         for route in desired.routes
@@ -371,7 +365,7 @@ def metric_of(route: Route) -> int:
 
 
 def _goes(route: Route, *, keep_learnt: bool) -> bool:
-    """Ours, or a default route on this device of ours that nobody wants any more; never the kernel's or a router's."""
+    """Ours, or a default route on this device of ours that nobody wants any more; never what is learnt."""
     if is_learnt(route):
         return False
     if route.protocol == ROUTE_PROTOCOL:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from xsagent.plan.ip import is_learnt
+from xsagent.plan.learnt_routes import is_learnt
 from xsagent.plan.steps import AddressStep, FeaturesStep, LinkStep, RouteStep, StartDhcpStep, Step, SysctlStep
 from xsagent.topology.values import Bridge, DhcpClient, Interface, IpDevice, Link, Origin, Topology
 

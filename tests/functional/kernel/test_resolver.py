@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from xsagent.apply.resolver import apply_resolver, merge_leases
+from xsagent.apply.resolver import apply_resolver, drop_forgotten, forget_source, merge_leases
 from xsagent.config import Paths
 from xsagent.errors import LockHeldError
 from xsagent.observed.lease_results import LeaseResult, learnt_path, render_lease_result
@@ -124,6 +124,40 @@ def test_routers_servers_are_the_last_resort(paths: Paths) -> None:
 
     assert alone == ("192.0.2.99", "2001:db8::9")
     assert read_resolver(paths.resolv_conf).servers == ("192.0.2.99", "2001:db8::5")
+
+
+def test_what_a_forgotten_source_named_goes_where_another_has_its_family_or_the_record_knows_better(
+    paths: Paths,
+) -> None:
+    """A stopped client's servers and search domains, and those of routers that nobody listens to; once."""
+    paths.resolv_conf.write_text("nameserver 192.0.2.99\n", encoding="utf-8")
+    lease(paths, "dhclient-xenbr0", "192.0.2.5", search=("one.example",))
+    lease(paths, "rdnss-xenbr0", "2001:db8::9", "fe80::9%xenbr0")
+    merge_leases(paths)
+    assert read_resolver(paths.resolv_conf).servers == ("192.0.2.5", "2001:db8::9", "fe80::9%xenbr0")
+
+    forget_source(learnt_path(paths.run_dir, "xenbr0"))
+    assert drop_forgotten(None, paths) is True
+    assert read_resolver(paths.resolv_conf) == Resolver(servers=("192.0.2.5",), search=("one.example",))
+
+    forget_source(paths.run_dir / "dhclient-xenbr0.json")
+    assert drop_forgotten(Resolver(servers=("192.0.2.5",)), paths) is True
+    assert read_resolver(paths.resolv_conf) == Resolver(servers=("192.0.2.5",))
+
+    paths.resolv_conf.write_text("nameserver 192.0.2.5\nsearch one.example\n", encoding="utf-8")
+    assert drop_forgotten(None, paths) is False
+    assert read_resolver(paths.resolv_conf).search == ("one.example",)
+
+
+def test_a_forgotten_source_leaves_a_list_that_nothing_replaces(paths: Paths) -> None:
+    """It worked (pains.md 7); an administrator's search domains are nobody's lease."""
+    paths.resolv_conf.write_text("search mine.example\nnameserver 192.0.2.5\n", encoding="utf-8")
+    lease(paths, "dhclient-xenbr0", "192.0.2.5", search=("one.example",))
+
+    forget_source(paths.run_dir / "dhclient-xenbr0.json")
+
+    assert drop_forgotten(None, paths) is False
+    assert read_resolver(paths.resolv_conf) == Resolver(servers=("192.0.2.5",), search=("mine.example",))
 
 
 def test_a_damaged_result_is_no_lease(paths: Paths) -> None:

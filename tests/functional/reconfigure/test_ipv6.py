@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 import pytest
-from host_records import HostRecords, static
+from host_records import DHCP, HostRecords, static
 from host_state import addresses, ip, settle, spec_for, state, succeed, transactions, watched, write_cache
 from xapi_host import XapiHost, write_our_cache
 
@@ -115,6 +115,29 @@ def test_a_change_of_mode_leaves_no_trace_of_the_other(wire: Literal["dhcp", "au
         assert global_addresses(sandbox) == []
         assert ip(sandbox, "-6", "route", "show", "default") == []
         assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
+
+
+@pytest.mark.parametrize(("wire", "mode"), [("dhcp", "DHCP"), ("autoconf", "Autoconf")])
+def test_mode_none_leaves_nothing_of_what_a_router_said(wire: Literal["dhcp", "autoconf"], mode: str) -> None:
+    """Ways and name servers go at once; a change to a static IPv4 address takes the lease's search domain along."""
+    records = HostRecords()
+    pif = records.nic("eth0", management=True, **DHCP, ipv6_configuration_mode=mode)
+    with XapiHost(records, segments=segments(wire)) as host:
+        resolv_conf = host.sandbox.root / "etc/resolv.conf"
+        resolv_conf.write_text("options rotate\n", encoding="utf-8")
+        host.up(pif)
+        assert wait_for(host.sandbox, 1)
+        assert f"nameserver {GATEWAY}\n" in resolv_conf.read_text(encoding="utf-8")
+
+        pif["ipv6_configuration_mode"] = "None"
+        host.up(pif)
+
+        assert [route["dst"] for route in ip(host.sandbox, "-6", "route", "show", "dev", "xenbr0")] == ["fe80::/64"]
+        leased = "options rotate\nsearch gateway.example\nnameserver 192.0.2.1\n"
+        assert resolv_conf.read_text(encoding="utf-8") == leased
+        pif |= static("192.0.2.10", dns="192.0.2.1")
+        host.up(pif)
+        assert resolv_conf.read_text(encoding="utf-8") == "options rotate\nnameserver 192.0.2.1\n"
 
 
 def test_a_bad_ipv6_value_does_not_cost_ipv4() -> None:
