@@ -20,23 +20,18 @@ from xsagent.daemon.trim import give_back_memory
 from xsagent.errors import XsagentError
 from xsagent.hotplug.attempt import SWITCH_ANSWER_S
 from xsagent.hotplug.burst import attempt_parts
-from xsagent.hotplug.event import Event, Want
+from xsagent.hotplug.event import Event, Want, build_repair_event
 from xsagent.hotplug.handle import check_hotplug_backend, ignore_udevs, is_still_there, report_failure
-from xsagent.hotplug.lock import prune_flows
-from xsagent.hotplug.look import look_at
+from xsagent.hotplug.look import look_at, look_at_all
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.report import end_removals
-from xsagent.hotplug.resync import build_resync_events
-from xsagent.hotplug.survey import read_survey
 from xsagent.hotplug.work import Outcome, Result, Work, failed_outcome
 from xsagent.log import get_logger
-from xsagent.model.vif import DeviceType
-from xsagent.observed.fail_open import OpenableBridge, read_openable
+from xsagent.observed.fail_open import OpenableBridge, describe_changes, read_openable
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
-from xsagent.topology.ownership import may_have_guests
 
 _MANY: Final = 100
 """Devices after which it is worth to give memory back, which takes some milliseconds."""
@@ -116,6 +111,12 @@ class HotplugThread:
             self._queue.hurry(time.monotonic())
             self._changed.notify_all()
 
+    def hear_numbers(self, numbers: Mapping[str, int]) -> None:
+        """The switch gave these devices these numbers, 0 for none: flows are for those that were verified."""
+        with self._changed:
+            if self._queue.hear_numbers(numbers):
+                self._changed.notify_all()
+
     def wait_idle(self, wait_s: float) -> bool:
         """Wait, at most `wait_s` seconds, until a resync was made and all that was asked for ended; whether it did."""
         with self._changed:
@@ -168,6 +169,7 @@ class HotplugThread:
         """Wait for something to do; when told to stop it is a resync, which nobody makes."""
         while not self._stopping:
             now = time.monotonic()
+            self._repair_renumbered()
             if left := self._left():
                 return partial(self._end_removals, left)
             if self._queue.count_due(now) > 1 and now - self._last_end < _CLOSE_S:
@@ -184,6 +186,12 @@ class HotplugThread:
             times = [due for due in (self._queue.next_due(), self._clock.next_due()) if due is not None]
             self._changed.wait(max(0.0, min(times) - now) if times else None)
         return self._resync
+
+    def _repair_renumbered(self) -> None:
+        if renumbered := self._queue.take_renumbered():
+            self._put_all(map(build_repair_event, renumbered))
+            # flows of the old numbers go with that
+            self._clock.ask("devices got other numbers in the switch", time.monotonic(), urgent=False)
 
     def _gather(self) -> None:
         """Events of a burst: let those come that are on their way. One that comes alone never gets here."""
@@ -217,6 +225,7 @@ class HotplugThread:
             self.heartbeat = time.monotonic()
             yield self._works([pending.event for pending in batch])
             with self._changed:
+                self._repair_renumbered()
                 batch = [] if self._stopping or self._left() else self._queue.take(time.monotonic(), MOST_AT_ONCE)
 
     def _works(self, events: list[Event]) -> list[Work]:
@@ -310,7 +319,13 @@ class HotplugThread:
         with self._changed:
             if counts:
                 tickets = self._queue.settle(
-                    device, now=now, at=at, text=outcome.text, error=error, placed=outcome.placed
+                    device,
+                    now=now,
+                    at=at,
+                    text=outcome.text,
+                    error=error,
+                    placed=outcome.placed,
+                    ofport=outcome.ofport,
                 )
             else:
                 tickets = self._queue.pass_over(device, now=now, at=at, text=outcome.text)
@@ -334,30 +349,27 @@ class HotplugThread:
 
     def _look_at(self, devices: Sequence[str]) -> None:
         """What a resync would do for these alone: udev's word about them does not count, but may be true."""
-        self._guard(partial(self._try_to_look_at, devices), self._look_when_it_answers)
-
-    def _try_to_look_at(self, devices: Sequence[str]) -> None:
-        try:
-            events = look_at(self._peers, devices)
-        except XsagentError as error:
-            self._peers.drop_database()
-            self._look_when_it_answers(str(error))
-            return
-        with self._changed:
-            for event in events:
-                self._put(event, background=True)
+        self._look(lambda: self._put_all(look_at(self._peers, devices)), self._look_when_it_answers)
 
     def _resync(self) -> None:
         """Look what every device needs and queue it; where that cannot be known now it is left to be done later."""
         reason = self._clock.begin(time.monotonic())
-        self._guard(partial(self._try_to_look, reason), self._put_off)
+        self._look(partial(self._look_at_all, reason), self._put_off)
 
-    def _try_to_look(self, reason: str) -> None:
-        try:
-            self._look_at_all(reason)
-        except XsagentError as error:
-            self._peers.drop_database()
-            self._put_off(str(error))
+    def _look(self, look: Callable[[], None], fail: Callable[[str], None]) -> None:
+        def try_to_look() -> None:
+            try:
+                look()
+            except XsagentError as error:
+                self._peers.drop_database()
+                fail(str(error))
+
+        self._guard(try_to_look, fail)
+
+    def _put_all(self, events: Iterable[Event]) -> None:
+        with self._changed:
+            for event in events:
+                self._put(event, background=True)
 
     def _put_off(self, text: str) -> None:
         _LOG.warning("put_off_resync", reason=text)
@@ -369,27 +381,17 @@ class HotplugThread:
         put_back_safety_flows(self._paths, self._peers.database)
         bridges = read_ovsdb(self._peers.database).bridges
         self._follow_controllers(read_openable(self._peers.database))
-        survey = read_survey(self._peers.store, self._paths.sys, bridges.values())
-        # on a bridge without guests the cookie may be somebody's who knows nothing of ours
-        guests = {name: bridge for name, bridge in bridges.items() if may_have_guests(bridge)}
-        prune_flows(self._paths.ovs_rundir, guests, lambda: read_ovsdb(self._peers.database).bridges)
-        events = build_resync_events(survey)
-        known = {vif.device(kind) for kind, vif in survey.netdevs | survey.ports}
-        known |= {vif.device(DeviceType.VIF) for vif in survey.online | survey.backends}
+        found = look_at_all(self._peers, bridges)
         with self._changed:
-            self._queue.forget_others(known)
-            for event in events:
-                self._put(event, background=True)
+            self._queue.forget_others(found.devices)
+            self._put_all(found.events)
             self._clock.end(time.time())
             self._clock.charge(time.thread_time() - began)
-        _LOG.info("resync", reason=reason, events=len(events), vifs=len(survey.backends))
+        _LOG.info("resync", reason=reason, events=len(found.events), vifs=found.vifs)
 
     def _follow_controllers(self, openable: Mapping[str, OpenableBridge]) -> None:
         """What the switch does to flows when controllers come or go, it does some time after the news of it."""
-        changed = {name: bridge for name, bridge in openable.items() if self._openable.get(name) != bridge}
-        self._openable = openable
         with self._changed:
-            for name, bridge in changed.items():
-                went = "came" if bridge.connected else "went"
-                reason = f"controllers of {name} {went} {bridge.settles_s:g} s ago"
-                self._clock.ask_later(reason, time.monotonic() + bridge.settles_s)
+            for reason, settles_s in describe_changes(self._openable, openable):
+                self._clock.ask_later(reason, time.monotonic() + settles_s)
+        self._openable = openable

@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from xsagent import __version__
@@ -110,7 +111,7 @@ class _Daemon:
         watches = [
             PeerWatch(name=name, paths=paths, follow=follow, tell=self._look_again)
             for name, follow in (
-                ("ovsdb-server", follow_database),
+                ("ovsdb-server", partial(follow_database, hear_numbers=self._hotplug.hear_numbers)),
                 ("ovs-vswitchd", follow_switch),
                 ("xenstored", follow_xenstore),
             )

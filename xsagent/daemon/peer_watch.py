@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from xsagent.config import Paths
+from xsagent.daemon.guest_ports import GuestPorts
 from xsagent.errors import OvsdbError, OvsdbUnavailableError, XenstoreUnavailableError
 from xsagent.observed.jsonrpc import JsonRpcChannel, RemoteError
 from xsagent.observed.ovsdb_connection import DATABASE, OvsdbConnection
@@ -111,32 +112,44 @@ _MONITORED: Final[dict[str, Json]] = {
     "Port": [{"columns": ["name", "tag"], "where": [["fake_bridge", "==", True]]}],
     "Controller": [{"columns": ["target", "is_connected", "inactivity_probe"]}],
     "Open_vSwitch": [{"columns": ["manager_options"]}],
+    "Interface": [{"columns": ["name", "ofport"]}],
 }
 """Where a guest's port can go, and what makes the switch drop flows (DESIGN.md section 6). Never Bridge.ports: with
 1,000 ports each change of it is 80 kB."""
 
 
-def follow_database(paths: Paths, found: Callable[[], None], tell: Tell) -> None:
-    """Hold a monitor of the switch's database (ovsdb-server(7), monitor_cond)."""
+def follow_database(
+    paths: Paths, found: Callable[[], None], tell: Tell, hear_numbers: Callable[[Mapping[str, int]], None]
+) -> None:
+    """Hold a monitor of the switch's database (ovsdb-server(7), monitor_cond).
+
+    Args:
+        paths, found, tell: as of any Follow.
+        hear_numbers: takes numbers of guests' ports, 0 for none, when they are found and when they change.
+    """
     with contextlib.suppress(OvsdbUnavailableError, OvsdbError, OSError, RemoteError):
         connection = OvsdbConnection.open(paths.ovsdb_socket, 0)
         with connection:
             channel = connection.channel
-            channel.call("monitor_cond", [DATABASE, None, dict(_MONITORED)], time.monotonic() + _CALL_S)
+            present = channel.call("monitor_cond", [DATABASE, None, dict(_MONITORED)], time.monotonic() + _CALL_S)
+            ports = GuestPorts()
+            hear_numbers(ports.take(present.get("Interface") if isinstance(present, dict) else None))
             found()
             while True:
                 channel.receive(time.monotonic() + _LONG_S)
-                for table in _changed_tables(channel):
+                updates = list(_take_updates(channel))
+                for table in dict.fromkeys(table for update in updates for table in update if table != "Interface"):
                     # a VLAN bridge that comes is waited for by few; 500 may come in a row
                     tell(f"{table} changed in the switch's database", urgent=table != "Port")
+                for update in updates:
+                    if numbers := ports.take(update.get("Interface")):
+                        hear_numbers(numbers)
 
 
-def _changed_tables(channel: JsonRpcChannel) -> list[str]:
-    """Tables in the updates that came, each once."""
-    tables: dict[str, None] = {}
+def _take_updates(channel: JsonRpcChannel) -> Iterator[dict[str, Json]]:
+    """The updates that came: rows by table."""
     while channel.notifications:
         message = channel.notifications.popleft()
         params = message.get("params")
         if message.get("method") == "update2" and isinstance(params, list) and isinstance(params[-1], dict):
-            tables |= dict.fromkeys(params[-1])
-    return list(tables)
+            yield params[-1]

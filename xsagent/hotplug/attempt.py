@@ -70,13 +70,15 @@ def _outcome(work: Work) -> Outcome:
         return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths)
     if decision.verdict is Verdict.LEAVE:
         left, text = work.placed or "", "; ".join(filter(None, (decision.reason, work.unlocked)))
-        return Outcome(event=work.event, result=Result.IGNORED, text=text, paths=work.paths, placed=left)
+        return Outcome(
+            event=work.event, result=Result.IGNORED, text=text, paths=work.paths, placed=left, ofport=work.ofport
+        )
     if work.hook is not None:
         return Outcome(event=work.event, result=Result.LEAVING, paths=work.paths, hook=work.hook)
     placed = decision.place.name if decision.place else ""
     said = [decision.reason] if decision.verdict is Verdict.KEEP_OFF else []
     text = "; ".join(filter(None, [work.unlocked, *said, *decision.warnings]))
-    return Outcome(event=work.event, result=Result.DONE, text=text, paths=work.paths, placed=placed)
+    return Outcome(event=work.event, result=Result.DONE, text=text, paths=work.paths, placed=placed, ofport=work.ofport)
 
 
 class Attempt:

@@ -198,6 +198,12 @@ def parse_device(name: str) -> tuple[DeviceType, VifId]:
     return DeviceType(match[1]), _parse_ids(match[2], match[3])
 
 
+def build_repair_event(device: str) -> Event:
+    """A look at one device; UsageError for a name that is no vif's or tap's."""
+    kind, vif = parse_device(device)
+    return Event(vif=vif, kind=kind, action=Action.REPAIR)
+
+
 def is_from_udev(environ: Mapping[str, str]) -> bool:
     """Whether udev runs us: UDEV_CALL in new rules, else the variables that only udev sets."""
     return environ.get("UDEV_CALL", "") not in {"", "0"} or {"ACTION", "SEQNUM"} <= environ.keys()

@@ -1,19 +1,59 @@
-"""Names of devices about which something was heard -> the events that make each right. I/O: reads only.
+"""All of guests' devices, or those about which something was heard -> the events that make each right. Effects.
 
-What the daemon's resync does for all devices, for a few: after udev's word that does not count (`handle.ignore_udevs`).
+The daemon's resync, and what it does for a few: after udev's word that does not count (`handle.ignore_udevs`). What is
+changed at once is flows that are for nobody's port; all else is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 from xsagent.hotplug.event import Event, parse_device
+from xsagent.hotplug.lock import prune_flows
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.resync import build_resync_events
-from xsagent.hotplug.survey import read_survey_of
+from xsagent.hotplug.survey import read_survey, read_survey_of
 from xsagent.model.vif import DeviceType
 from xsagent.observed.netdev import read_netdevs
+from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.vif_ports import read_vif_ports
+from xsagent.topology.ownership import may_have_guests
+from xsagent.topology.values import Bridge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a look at everything came to.
+
+    Attributes:
+        events: what is to be done.
+        devices: names of all that there is something of.
+        vifs: how many have a backend.
+    """
+
+    events: tuple[Event, ...]
+    devices: frozenset[str]
+    vifs: int
+
+
+def look_at_all(peers: Peers, bridges: Mapping[str, Bridge]) -> Found:
+    """What a resync does for every VIF; flows for ports that are gone are taken out.
+
+    Args:
+        peers: connections.
+        bridges: read whole, just now.
+
+    Raises:
+        XenstoreError, XenstoreUnavailableError, OvsdbError, OvsdbUnavailableError: a peer does not tell.
+    """
+    survey = read_survey(peers.store, peers.paths.sys, bridges.values())
+    # on a bridge without guests the cookie may be somebody's who knows nothing of ours
+    guests = {name: bridge for name, bridge in bridges.items() if may_have_guests(bridge)}
+    prune_flows(peers.paths.ovs_rundir, guests, lambda: read_ovsdb(peers.database).bridges)
+    known = {vif.device(kind) for kind, vif in survey.netdevs | survey.ports}
+    known |= {vif.device(DeviceType.VIF) for vif in survey.online | survey.backends}
+    return Found(events=build_resync_events(survey), devices=frozenset(known), vifs=len(survey.backends))
 
 
 def look_at(peers: Peers, devices: Collection[str]) -> tuple[Event, ...]:

@@ -12,7 +12,7 @@ from xsagent.apply.locked_ports import LockedPorts
 from xsagent.config import Paths, Settings
 from xsagent.errors import InputError, UsageError, XsagentError
 from xsagent.hotplug.attempt import attempt
-from xsagent.hotplug.event import Action, Event, parse_device
+from xsagent.hotplug.event import Event, build_repair_event
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.work import Result
 from xsagent.log import get_logger
@@ -72,7 +72,6 @@ def relock_rest(paths: Paths, settings: Settings, locked: LockedPorts) -> tuple[
 
 def _repair_event(port: str) -> Event | None:
     try:
-        kind, vif = parse_device(port)
+        return build_repair_event(port)
     except (InputError, UsageError):
         return None
-    return Event(vif=vif, kind=kind, action=Action.REPAIR)

@@ -59,6 +59,7 @@ class Outcome:
         text: a sentence for people; empty when there is nothing to say.
         paths: the VIF's directories in xenstore; None while they are not known.
         placed: name of the bridge on which its port was put last; empty for none.
+        ofport: number of that port, as it was verified; 0 for none.
         hook: what a device that is LEAVING waits for.
         peer_away: it is WAITING for Open vSwitch or xenstored themselves.
     """
@@ -68,6 +69,7 @@ class Outcome:
     text: str = ""
     paths: VifPaths | None = None
     placed: str = ""
+    ofport: int = 0
     hook: Future[None] | None = None
     peer_away: bool = False
 

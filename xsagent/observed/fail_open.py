@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,16 @@ class OpenableBridge:
     def settles_s(self) -> float:
         """After the news that they came or went: until the switch has done what follows from it, seconds."""
         return (_ADMISSION_S if self.connected else self.delay_s) + _MARGIN_S
+
+
+def describe_changes(
+    before: Mapping[str, OpenableBridge], now: Mapping[str, OpenableBridge]
+) -> Iterator[tuple[str, float]]:
+    """What came or went between two readings, and how long after the news of it the flows have settled, seconds."""
+    for name, bridge in now.items():
+        if before.get(name) != bridge:
+            went = "came" if bridge.connected else "went"
+            yield f"controllers of {name} {went} {bridge.settles_s:g} s ago", bridge.settles_s
 
 
 def read_openable(connection: OvsdbConnection, deadline: float | None = None) -> dict[str, OpenableBridge]:

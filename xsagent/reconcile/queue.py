@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from xsagent.hotplug.event import Action, Event, Want, merge_events
@@ -38,6 +38,7 @@ class Status:
         at: when it came to that, seconds of the wall clock.
         text: a sentence, empty when there is nothing to say.
         placed: name of the bridge on which its port was put last; empty for none.
+        ofport: number of its port in the switch when it was verified last; 0 for none.
         waiting: events that are not done yet.
     """
 
@@ -45,6 +46,7 @@ class Status:
     at: float
     text: str = ""
     placed: str = ""
+    ofport: int = 0
     waiting: int = 0
 
 
@@ -84,6 +86,7 @@ class KeyedQueue:
 
     def __init__(self) -> None:
         self._keys: dict[str, _Key] = {}
+        self._numbers: dict[str, int] = {}
 
     def put(
         self,
@@ -119,7 +122,7 @@ class KeyedQueue:
         )
         key.waiting = _fold([*key.waiting, fresh])
         key.due, key.pause = now, FIRST_PAUSE_S
-        key.status = Status(state=State.PENDING, at=at, placed=key.status.placed)
+        key.status = replace(key.status, state=State.PENDING, at=at, text="")
 
     def take(self, now: float, most: int) -> list[Pending]:
         """The events that are due, at most `most`, those of a resync last; their devices are busy from now on."""
@@ -157,10 +160,18 @@ class KeyedQueue:
         key.busy = None
         key.due = now if superseded else now + key.pause
         key.pause = min(2 * key.pause, longest)
-        key.status = Status(state=State.PENDING, at=at, text=text, placed=key.status.placed)
+        key.status = replace(key.status, state=State.PENDING, at=at, text=text)
 
     def settle(
-        self, device: str, *, now: float, at: float, text: str = "", error: bool = False, placed: str = ""
+        self,
+        device: str,
+        *,
+        now: float,
+        at: float,
+        text: str = "",
+        error: bool = False,
+        placed: str = "",
+        ofport: int = 0,
     ) -> list[int]:
         """A busy device's event came to its end; returns the tickets of those who wait for it.
 
@@ -170,6 +181,7 @@ class KeyedQueue:
             text: how it ended, where there is something to say.
             error: it could not be done.
             placed: bridge on which its port was put last; empty for none.
+            ofport: number of its port, as it was verified; 0 for none.
         """
         key = self._keys[device]
         if key.busy is None:
@@ -177,7 +189,8 @@ class KeyedQueue:
         ended, key.busy = key.busy, None
         key.due, key.pause = now, FIRST_PAUSE_S
         state = State.ERROR if error else State.DONE
-        key.status = Status(state=state, at=at, text=text, placed=key.status.placed if error else placed)
+        where = key.status.placed if error else placed
+        key.status = Status(state=state, at=at, text=text, placed=where, ofport=ofport)
         key.settled, key.hint = key.status, None
         if not error and not ended.background:
             key.left = ended.event.want is Want.DETACHED
@@ -205,6 +218,33 @@ class KeyedQueue:
             if self._keys[name].settled is None or self._keys[name].left:
                 del self._keys[name]
         return idle
+
+    def hear_numbers(self, numbers: Mapping[str, int]) -> bool:
+        """The switch gave these devices these numbers, 0 for none; whether `take_renumbered` is to be asked.
+
+        What we do to a device brings it a number that is verified then, so that of a busy one is kept until it is done.
+        """
+        known = [(name, key) for name in numbers if (key := self._keys.get(name)) is not None]
+        self._numbers |= {name: numbers[name] for name, key in known if key.busy or key.status.ofport != numbers[name]}
+        return bool(self._numbers)
+
+    def take_renumbered(self) -> list[str]:
+        """Devices that have another number than the one that was verified, and for which nothing is under way."""
+        renumbered: list[str] = []
+        for name in list(self._numbers):
+            key = self._keys.get(name)
+            if key is not None and key.busy is not None:
+                continue
+            ofport = self._numbers.pop(name)
+            if key is None or key.status.ofport == ofport:
+                continue
+            if ofport and not key.waiting:
+                renumbered.append(name)
+            elif not ofport:
+                # its flows are nobody's now and may go, so the same number is another when it comes again
+                key.status = replace(key.status, ofport=0)
+                key.settled = key.settled and replace(key.settled, ofport=0)
+        return renumbered
 
     def hurry(self, now: float) -> None:
         """What waits for another try is due at once: something that it may have waited for is there."""
@@ -241,7 +281,7 @@ class KeyedQueue:
             count = len(key.waiting) + (key.busy is not None)
             status = key.status
             state = State.PENDING if count else status.state
-            yield name, Status(state=state, at=status.at, text=status.text, placed=status.placed, waiting=count)
+            yield name, replace(status, state=state, waiting=count)
 
 
 def _fold(events: list[Pending]) -> list[Pending]:

@@ -156,6 +156,40 @@ def test_locking_flows_come_back_after_each_occasion_on_which_they_vanish(served
     assert served.ports() == {"vif7.0"}
 
 
+def test_flows_follow_a_port_to_another_number(served: ServedDom0) -> None:
+    """Without anybody's word, and those of the old number go: it will be somebody else's."""
+    served.plug(LOCKED)
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+    before = served.status()
+    numbers = {before["devices"]["vif7.0"]["ofport"]}
+
+    served.vsctl("del-port", "vif7.0")
+    served.vsctl("add-port", "xenbr0", "vif7.0")
+
+    served.await_status(lambda one: one["devices"]["vif7.0"]["ofport"] not in {0, *numbers}, "it was not looked at")
+    served.await_status(lambda one: one["resync"]["at"] > before["resync"]["at"], "nothing was taken out")
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+    ofport = served.vsctl("get", "Interface", "vif7.0", "ofport")
+    dumped = served.sandbox.run(["ovs-ofctl", "dump-flows", "xenbr0", "cookie=1/-1"]).stdout
+    assert (served.flows(), dumped.count(f"in_port={ofport}")) == (FLOWS, FLOWS)
+    assert "iface-status=active" in served.vsctl("get", "Interface", "vif7.0", "external_ids").replace('"', "")
+
+
+def test_numbers_that_our_own_work_brings_are_no_reason_to_look(served: ServedDom0) -> None:
+    """A burst's ports get as many; each was verified, and is left alone after that."""
+    vifs = burst(30)
+    served.prepare(*vifs)
+    before = served.status()["resync"]["at"]
+    served.online(*vifs)
+    assert served.await_reports(*vifs) == []
+    served.await_status(lambda one: one["counts"]["pending"] == 0, "they have not come to rest")
+    mark = served.log.count("finish_hotplug")
+
+    served.xsagent("status")
+
+    assert (mark, served.status()["resync"]["at"]) == (len(vifs), before)
+
+
 def test_a_xenstored_that_restarts_is_not_no_vifs(served: ServedDom0) -> None:
     """While it is away and after it came back, even empty: ports stay, and new events work."""
     served.plug(LOCKED)

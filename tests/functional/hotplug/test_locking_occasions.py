@@ -128,6 +128,12 @@ def vsctl(*words: str) -> Callable[[Host], object]:
     return lambda host: host.dom0.vsctl(*words)
 
 
+def plug_by_hand(host: Host) -> None:
+    """Somebody takes the port out and puts it in again, which brings it another number, and tells nobody."""
+    for words in (("del-port", "vif1.0"), ("add-port", "xenbr0", "vif1.0")):
+        host.dom0.vsctl(*words)
+
+
 OCCASIONS: dict[str, Callable[[Host], object]] = {
     "the attach": lambda _host: None,
     "a restart of vswitchd": restart_switch,
@@ -140,6 +146,8 @@ OCCASIONS: dict[str, Callable[[Host], object]] = {
     "an emergency reset": vsctl("emer-reset"),
     "flows that somebody deleted": lose_flows,
     "a flow that somebody added": add_foreign_flow,
+    "a port that is another": plug_by_hand,
+    "a number that somebody asks for": vsctl("set", "Interface", "vif1.0", "ofport_request=77"),
 }
 
 

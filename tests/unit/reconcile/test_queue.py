@@ -303,3 +303,61 @@ def test_a_device_of_which_nothing_else_is_known_is_looked_at_and_forgotten() ->
 
     assert queue.take_hints(HINT_S) == ["vif1.0"]
     assert queue.status() == {}
+
+
+def test_a_device_whose_number_changed_is_taken_once() -> None:
+    """Its flows are for the number that was verified. The same one, and what is known of nothing, are no news."""
+    queue = KeyedQueue()
+    put(queue, event())
+    queue.take(0.0, 1)
+    queue.settle("vif1.0", now=0.0, at=0.0, placed="xenbr0", ofport=3)
+
+    assert not queue.hear_numbers({"vif1.0": 3, "vif2.0": 4})
+    assert queue.hear_numbers({"vif1.0": 4})
+    assert queue.take_renumbered() == ["vif1.0"]
+    assert queue.take_renumbered() == []
+
+
+def test_a_number_that_comes_back_is_news() -> None:
+    """While no port had it its flows may have been taken out."""
+    queue = KeyedQueue()
+    put(queue, event())
+    queue.take(0.0, 1)
+    queue.settle("vif1.0", now=0.0, at=0.0, placed="xenbr0", ofport=3)
+
+    assert queue.hear_numbers({"vif1.0": 0})
+    assert queue.take_renumbered() == []
+    assert queue.hear_numbers({"vif1.0": 3})
+    assert queue.take_renumbered() == ["vif1.0"]
+
+
+@pytest.mark.parametrize(("heard", "renumbered"), [(3, []), (4, ["vif1.0"])])
+def test_a_number_that_a_busy_device_gets_is_compared_when_it_is_done(heard: int, renumbered: list[str]) -> None:
+    """Each attach brings one, which is then verified; it may have changed since it was read."""
+    queue = KeyedQueue()
+    put(queue, event())
+    queue.take(0.0, 1)
+
+    queue.hear_numbers({"vif1.0": heard})
+    assert queue.take_renumbered() == []
+    queue.settle("vif1.0", now=0.0, at=0.0, placed="xenbr0", ofport=3)
+
+    assert queue.take_renumbered() == renumbered
+
+
+def test_a_number_of_a_device_that_waits_or_went_asks_for_nothing() -> None:
+    """The next try reads it afresh."""
+    queue = KeyedQueue()
+    put(queue, event())
+    put(queue, event(domid=2))
+    queue.take(0.0, 2)
+    queue.hear_numbers({"vif1.0": 3, "vif2.0": 4})
+    queue.retry("vif1.0", now=0.0, at=0.0, text="not yet")
+    queue.settle("vif2.0", now=0.0, at=0.0, ofport=4)
+    put(queue, event(Action.REMOVE, domid=2))
+    queue.take(0.0, 1)
+    queue.hear_numbers({"vif2.0": 0})
+    queue.settle("vif2.0", now=0.0, at=0.0)
+
+    assert queue.take_renumbered() == []
+    assert set(queue.status()) == {"vif1.0"}

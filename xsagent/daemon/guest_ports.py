@@ -1,0 +1,47 @@
+"""A monitor's rows of table Interface -> numbers of guests' ports in the switch. Pure.
+
+Locking flows name a port by its number. Whoever takes a port out and puts it in again, or asks for another number, has
+them match nothing; `peer_watch` follows that, and the hotplug thread compares it with what it verified.
+"""
+
+from __future__ import annotations
+
+from xsagent.errors import UsageError
+from xsagent.hotplug.event import parse_device
+from xsagent.topology.values import Json
+
+
+class GuestPorts:
+    """The rows of guests' ports: an update of ovsdb-server(7) names a row that changed by its UUID alone."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def take(self, rows: Json) -> dict[str, int]:
+        """Numbers by device, 0 for none, as far as these rows tell of them; those of others' ports are passed over.
+
+        Args:
+            rows: by UUID, as monitor_cond and update2 have them, with columns name and ofport.
+        """
+        numbers: dict[str, int] = {}
+        for uuid, change in rows.items() if isinstance(rows, dict) else ():
+            for kind, row in change.items() if isinstance(change, dict) else ():
+                columns = row if isinstance(row, dict) else {}
+                self._learn(uuid, columns.get("name"))
+                name = self._names.pop(uuid, None) if kind == "delete" else self._names.get(uuid)
+                ofport = columns.get("ofport", 0)
+                if name is not None:
+                    numbers[name] = ofport if isinstance(ofport, int) and ofport > 0 else 0
+        return numbers
+
+    def _learn(self, uuid: str, name: Json) -> None:
+        if isinstance(name, str) and _is_guests(name):
+            self._names[uuid] = name
+
+
+def _is_guests(name: str) -> bool:
+    try:
+        parse_device(name)
+    except UsageError:
+        return False
+    return True
