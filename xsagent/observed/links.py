@@ -70,9 +70,12 @@ def vlan_netdevs() -> frozenset[str]:
 
 
 def read_virtual_functions(sysfs: Path, device: str) -> int | None:
-    """sriov_numvfs of a NIC; None where it has no SR-IOV."""
+    """sriov_numvfs of a NIC; None where it has no SR-IOV, also by its firmware's word: it may have none at all."""
+    directory = sysfs / "class/net" / device / "device"
     try:
-        return int((sysfs / "class/net" / device / "device/sriov_numvfs").read_text(encoding="ascii"))
+        if int((directory / "sriov_totalvfs").read_text(encoding="ascii")) == 0:
+            return None
+        return int((directory / "sriov_numvfs").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
 
@@ -104,12 +107,17 @@ def _is_up(row: LinkRow) -> bool:
 
 
 def _is_physical(sysfs: Path, row: LinkRow) -> bool:
+    """A netdev is a NIC: no virtual function of one, which comes and goes with it and may be a guest's."""
+    device = sysfs / "class" / "net" / row.name / "device"
+    return _has_hardware(device, row) and not (device / "physfn").exists()
+
+
+def _has_hardware(device: Path, row: LinkRow) -> bool:
     """A netdev has a device behind it that is no guest's vif (netback's devices are xen-backend ones).
 
     The sandbox's NICs are veth ends with the names that dom0 gives to NICs and to nothing else.
     """
     if row.kind:  # made by software; a NIC's driver names no kind
         return row.kind == "veth" and _SANDBOX_NIC.fullmatch(row.name) is not None
-    device = sysfs / "class" / "net" / row.name / "device"
     subsystem = device / "subsystem"
     return device.exists() and not (subsystem.exists() and subsystem.resolve().name == _XEN_BACKEND)

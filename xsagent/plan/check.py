@@ -186,7 +186,10 @@ def _check_virtual_functions(desired: Desired, observed: Topology) -> list[str]:
         if device not in observed.links:
             raise _absent(device)
         if observed.links[device].virtual_functions is None:
-            warnings.append(f"the kernel shows no SR-IOV on {device}, so it gets no virtual functions")
+            warnings.append(
+                f"the kernel shows no SR-IOV on {device}, so it gets no virtual functions: "
+                "its driver knows none, or BIOS or firmware have it off (sriov_totalvfs 0)"
+            )
     return warnings
 
 

@@ -141,7 +141,7 @@ class Link:
         sysctls: per-device sysctls by path below /proc/sys/net, for example
             ``ipv6/conf/xenbr0/accept_ra``.
         parent: for a VLAN netdev the device below; None otherwise.
-        virtual_functions: observed: sriov_numvfs; None where the NIC has no SR-IOV, or it was not asked for.
+        virtual_functions: observed: sriov_numvfs; None where the NIC can have none, or it was not asked for.
     """
 
     name: str

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import json
 
-from host_records import HostRecords
-from host_state import bridges, ip, ports_of, succeed, transactions, watched
+from host_records import HostRecords, static
+from host_state import bridges, ip, ports_of, spec_for, succeed, transactions, watched
 from xapi_host import XapiHost
 
+from xsagent.sandbox.dom0 import Sandbox
 from xsagent.sandbox.spec import shared_segment
 
 
-def make_functions(host: XapiHost, device: str) -> None:
+def make_functions(host: XapiHost, device: str, *, total: int = 8) -> None:
     """Let the driver of a NIC have eight functions, none of them in use."""
     directory = _directory(host, device)
     host.sandbox.run(["mount", "-t", "tmpfs", "tmpfs", f"{host.sandbox.root}/sys"])
     host.sandbox.run(["mkdir", "-p", directory])
-    host.sandbox.run(["sh", "-c", f"echo 8 > {directory}/sriov_totalvfs; echo 0 > {directory}/sriov_numvfs"])
+    host.sandbox.run(["sh", "-c", f"echo {total} > {directory}/sriov_totalvfs; echo 0 > {directory}/sriov_numvfs"])
 
 
 def functions(host: XapiHost, device: str) -> tuple[int, str]:
@@ -72,6 +73,34 @@ def test_a_nic_that_is_not_there_is_named_and_one_without_sriov_is_a_warning() -
         assert done.returncode == 1
         assert "network device eth7 is not on this host; nothing was changed" in done.stderr.splitlines()[-1]
         assert transactions(host.sandbox) == before
+
+
+def test_a_nic_whose_firmware_allows_no_virtual_functions_is_one_without_sriov() -> None:
+    """A warning that says where to look, at once; nothing is tried."""
+    records = HostRecords()
+    records.nic("eth1")
+    logical = records.sriov("eth1")
+    with XapiHost(records) as host:
+        make_functions(host, "eth1", total=0)
+
+        done = host.run("up", logical)
+
+        assert done.returncode == 0
+        assert "BIOS or firmware have it off" in done.stderr
+        assert "event=run_step" not in done.stderr
+
+
+def test_a_virtual_function_does_not_stand_in_for_managements_nic() -> None:
+    """It is no NIC of the host's own: the only one that is there takes the place of the one that is gone."""
+    records = HostRecords()
+    records.nic("eth5", bridge="xenbr0", management=True, **static("192.0.2.10"))["MAC"] = "0c:c4:7a:00:00:55"
+    with Sandbox(spec_for(records)) as sandbox:
+        sandbox.run(["mount", "-t", "tmpfs", "tmpfs", f"{sandbox.root}/sys"])
+        sandbox.run(["mkdir", "-p", f"{sandbox.root}/sys/class/net/eth1/device/physfn"])
+
+        succeed(sandbox, "--force", "xenbr0", "up")
+
+        assert ports_of(sandbox, "xenbr0") == ["eth0"]
 
 
 def test_the_link_of_a_nic_stays_up_while_its_virtual_functions_may_be_in_use() -> None:
