@@ -15,7 +15,7 @@ from xsagent.apply.learned import forget_learned
 from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
-from xsagent.hotplug.decide import Observed, Verdict, decide
+from xsagent.hotplug.decide import Observed, Verdict, decide, rely_on_pair
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_leaving
 from xsagent.hotplug.mirror import bridges_to_look_at, decide_mirror
@@ -190,7 +190,9 @@ class Attempt:
         others = frozenset(kind for kind in DeviceType if self._will_be_there(work, kind, observed))
         decision = decide(work.event, work.vif, observed, others=others, placed=work.placed)
         allowed = self._peers.settings.promiscuous == "mirror"
-        work.decision = decide_mirror(decision, observed.bridges, allowed=allowed)
+        decision = decide_mirror(decision, observed.bridges, allowed=allowed)
+        # of many, the daemon's, the thread handles both; ovsdb-server would go through all ports for each
+        work.decision = rely_on_pair(decision, observed) if self.is_small else decision
         for warning in work.decision.warnings:
             _LOG.warning("note_vif", device=work.event.device, text=warning)
         if work.decision.verdict is Verdict.WAIT:

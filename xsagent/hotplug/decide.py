@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.iface_status import KEY as IFACE_STATUS
@@ -127,6 +127,22 @@ def decide(
     if vif.offloaded:
         return Decision(event=event, verdict=Verdict.IGNORE, reason="an SR-IOV function carries it", vif=vif)
     return _Attach(event, vif, observed, present, beside, placed).decide()
+
+
+def rely_on_pair(decision: Decision, observed: Observed) -> Decision:
+    """The same, relying on the VIF's other device to be in the switch or not, as it was found.
+
+    Only one of the two may be ``active``, and udev handles them at once, in processes that know nothing of one another.
+    """
+    if not decision.operations:
+        return decision
+    beside = _observed_kinds(decision.event, observed)
+    others = (kind for kind in DeviceType if kind is not decision.event.kind)
+    pair = (
+        Relied(table="Port", record=decision.event.vif.device(kind), column="name", value=kind in beside)
+        for kind in others
+    )
+    return replace(decision, relied=(*decision.relied, *pair))
 
 
 def _observed_kinds(event: Event, observed: Observed) -> frozenset[DeviceType]:

@@ -102,6 +102,20 @@ class Dom0:
         """Call the vif script."""
         return self.run("vif", *words, check=check, **env)
 
+    def vif_at_once(self, *calls: tuple[str, ...]) -> None:
+        """Call the vif script so often, beside one another; each is to end well."""
+        argv = [sys.executable, "-m", "xsagent.cli.vif", f"--root-prefix={self.sandbox.root}", "--no-syslog"]
+        environment = self.sandbox.environment | {"XSAGENT_HOTPLUG_S": "10"}
+        started = [
+            subprocess.Popen(
+                self.sandbox.command([*argv, *words]), env=environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+            )
+            for words in calls
+        ]
+        for process in started:
+            _, errors = process.communicate(timeout=60)
+            assert process.returncode == 0, errors
+
     def rules(self, action: str, device: str = "vif1.0") -> subprocess.CompletedProcess[str]:
         """Call setup-vif-rules as xenopsd does."""
         return self.run("setup_vif_rules", "xenlight", device, VM, "0", action)

@@ -195,6 +195,20 @@ def test_vif_and_tap_are_a_pair(dom0: Dom0) -> None:
     assert dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
 
 
+def test_vif_and_tap_that_come_and_go_at_once_are_a_pair(dom0: Dom0) -> None:
+    """Udev runs what it starts for two devices beside one another: neither process sees the other's work."""
+    for _ in range(4):
+        dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
+        dom0.vif_at_once(("vif", "1", "0", "online"), ("tap", "1", "0", "add"))
+        assert (dom0.ids()["iface-status"], dom0.ids("tap1.0")["iface-status"]) == ("inactive", "active")
+        dom0.vif("vif", "1", "0", "remove")
+
+        dom0.vif_at_once(("vif", "1", "0", "online"), ("tap", "1", "0", "remove"))
+        assert dom0.ids()["iface-status"] == "active"
+        dom0.vif("vif", "1", "0", "remove")
+        dom0.sandbox.run(["ip", "link", "del", "tap1.0"])
+
+
 def test_remove_works_when_device_and_domain_are_gone_and_again(dom0: Dom0) -> None:
     """Port, keys and flows go, though nothing tells the port's number any more; a second remove is no failure."""
     hook = write_hook(dom0)

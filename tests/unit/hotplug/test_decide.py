@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from xsagent.hotplug.decide import Observed, Verdict, decide
+from xsagent.hotplug.decide import Observed, Verdict, decide, rely_on_pair
 from xsagent.hotplug.event import Action, Event
 from xsagent.hotplug.places import Place
 from xsagent.model.vif import DeviceType, Layout, Locking, LockingMode, Vif, VifId
@@ -226,3 +226,20 @@ def test_virtual_functions_and_other_actions_are_left_alone() -> None:
     """SR-IOV needs no hotplug work, and offline asks for nothing."""
     assert decide(ONLINE, replace(VIF, offloaded=True), switch()).verdict is Verdict.IGNORE
     assert decide(replace(ONLINE, action=Action.OFFLINE), None, switch(port())).verdict is Verdict.IGNORE
+
+
+def test_what_is_changed_relies_on_the_other_device_of_the_pair() -> None:
+    """It may come or go meanwhile by another process's hand; one of the two is active. A right device needs nothing."""
+    alone, beside = switch(), switch(port("tap5.0"))
+    right = switch(port())
+
+    assert [(one.record, one.value) for one in rely_on_pair(decide(ONLINE, VIF, alone), alone).relied[1:]] == [
+        ("tap5.0", False)
+    ]
+    assert [(one.record, one.value) for one in rely_on_pair(decide(ONLINE, VIF, beside), beside).relied[1:]] == [
+        ("tap5.0", True)
+    ]
+    assert [(one.record, one.value) for one in rely_on_pair(decide(REMOVE, VIF, right), right).relied] == [
+        ("tap5.0", False)
+    ]
+    assert rely_on_pair(decide(REPAIR, VIF, right), right).relied == ()
