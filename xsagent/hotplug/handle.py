@@ -109,10 +109,18 @@ def is_still_there(peers: Peers, outcome: Outcome) -> bool:
 
 
 def report_failure(peers: Peers, outcome: Outcome) -> None:
-    """Write ``hotplug-error`` for a vif that could not be attached, if it still exists; logs what cannot be written."""
+    """Write ``hotplug-error`` for a vif that could not be attached, if it still exists; logs what cannot be written.
+
+    Of setup-vif-rules its caller learns by the exit code: the guest may run, and nobody would take the error back.
+    """
     event = outcome.event
     _LOG.error("fail_hotplug", device=event.device, action=str(event.action), text=outcome.text)
-    if event.kind is not DeviceType.VIF or event.want is not Want.ATTACHED or outcome.paths is None:
+    if (
+        event.kind is not DeviceType.VIF
+        or event.want is not Want.ATTACHED
+        or not event.reports
+        or outcome.paths is None
+    ):
         return
     try:
         write_failed(peers.store, outcome.paths, outcome.text)

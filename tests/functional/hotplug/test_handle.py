@@ -246,7 +246,7 @@ def test_an_event_of_a_device_that_is_going_ends_at_once(dom0: Dom0, kind: str, 
 
 
 def test_rules_that_cannot_be_put_in_place_yet_are_no_success_because_the_guest_closes(dom0: Dom0) -> None:
-    """It may come again at any time, and its port is in the switch."""
+    """It may come again at any time, and its port is in the switch. The caller is told, xenstore is not."""
     dom0.vif("vif", "1", "0", "online")
     dom0.lock(LOCKED)
     dom0.write(f"{KEYS.backend}/state", "5")
@@ -255,6 +255,7 @@ def test_rules_that_cannot_be_put_in_place_yet_are_no_success_because_the_guest_
     failed = dom0.run("setup_vif_rules", "xenlight", "vif1.0", VM, "0", "filter", check=False)
 
     assert failed.returncode == 1, failed.stderr
+    assert dom0.read(f"{KEYS.backend}/hotplug-error") is None
 
 
 def test_a_vif_whose_backend_is_gone_is_not_reported_as_failed(dom0: Dom0) -> None:
