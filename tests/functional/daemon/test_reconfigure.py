@@ -291,6 +291,22 @@ def test_a_killed_daemon_does_not_end_a_run(host: Host) -> None:
     assert is_back(host)
 
 
+def test_a_restart_of_ovsdb_server_ends_no_run(host: Host) -> None:
+    """The worker takes back with the next one, and the daemon plugs with it."""
+    words = host.ask(gateway="192.0.2.99")
+    waiting = host.sandbox.spawn(["interface-reconfigure", f"--root-prefix={host.sandbox.root}", *words], env=WINDOW)
+    wait_for(host.journal().exists, 20, "nothing was begun")
+
+    host.sandbox.ovsdb_server.kill()
+    host.sandbox.ovsdb_server.start()
+
+    host.served.plug(GuestVif(id=VifId(7, 0)))
+    _, errors = waiting.communicate(timeout=60)
+    assert "gateway 192.0.2.99 does not answer" in errors
+    assert errors.endswith("the host is as it was before\n")
+    assert is_back(host)
+
+
 def test_what_a_killed_run_left_is_finished_by_the_daemon(host: Host) -> None:
     """No guardian watched, for nothing of management was at risk; nobody runs the command again."""
     journal = host.journal()
