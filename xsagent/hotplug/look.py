@@ -1,7 +1,7 @@
 """All of guests' devices, or those about which something was heard -> the events that make each right. Effects.
 
 The daemon's resync, and what it does for a few: after udev's word that does not count (`handle.ignore_udevs`). What is
-changed at once is flows that are for nobody's port; all else is read.
+changed at once is flows that are for nobody's port, or, without xenstored, missing; all else is read.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from xsagent.errors import XenstoreUnavailableError
 from xsagent.hotplug.event import Event, parse_device
 from xsagent.hotplug.lock import prune_flows
+from xsagent.hotplug.lock_by_file import lock_by_files
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.resync import build_resync_events
 from xsagent.hotplug.survey import read_survey, read_survey_of
@@ -40,6 +42,8 @@ class Found:
 def look_at_all(peers: Peers, bridges: Mapping[str, Bridge]) -> Found:
     """What a resync does for every VIF; flows for ports that are gone are taken out.
 
+    Where xenstored does not answer, guests that are known to be locked are locked before that is an error.
+
     Args:
         peers: connections.
         bridges: read whole, just now.
@@ -47,7 +51,11 @@ def look_at_all(peers: Peers, bridges: Mapping[str, Bridge]) -> Found:
     Raises:
         XenstoreError, XenstoreUnavailableError, OvsdbError, OvsdbUnavailableError: a peer does not tell.
     """
-    survey = read_survey(peers.store, peers.paths.sys, bridges.values())
+    try:
+        survey = read_survey(peers.store, peers.paths.sys, bridges.values())
+    except XenstoreUnavailableError:
+        lock_by_files(peers, bridges.values())
+        raise
     # on a bridge without guests the cookie may be somebody's who knows nothing of ours
     guests = {name: bridge for name, bridge in bridges.items() if may_have_guests(bridge)}
     prune_flows(peers.paths.ovs_rundir, guests, lambda: read_ovsdb(peers.database).bridges)

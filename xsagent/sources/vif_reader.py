@@ -26,6 +26,7 @@ _T = TypeVar("_T")
 
 DISABLE_UDEV = "/libxl/disable_udev"
 """While it is there the toolstack calls for each vif itself, and udev's word does not count (DESIGN.md section 6)."""
+_XENOPSD = "/var/run/nonpersistent/xenopsd"
 _VM_PATH = re.compile(r"/vm/[A-Za-z0-9-]{1,64}", re.ASCII)
 _CLOSING = frozenset({"5", "6"})
 _OTHER_CONFIG = "other-config"
@@ -96,6 +97,27 @@ def parse_read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: s
     told = {"xenopsd-backend": backend.encode("ascii", "replace")} if backend else {}
     keys = replace(keys, private={**keys.private, **told})
     return parse_vif(replace(keys, file=_read_file(paths, keys, vm_uuid)))
+
+
+def read_vif_by_file(paths: Paths, vif: VifId, vm_uuid: str) -> Vif | None:
+    """The VIF as xenopsd's file alone describes it, for while xenstored does not answer; None where it has not one.
+
+    Args:
+        paths: of this host.
+        vif: which.
+        vm_uuid: of its VM, as its port is marked.
+
+    Raises:
+        InputError: the uuid is none, or a value in the file is wrong.
+        HotplugPendingError: the file is not readable (yet).
+    """
+    uuid = parse_uuid(vm_uuid)
+    files = list(paths.below(_XENOPSD).glob(f"*/VM/{uuid}/vif.{vif.devid}"))
+    if len(files) != 1:
+        return None
+    backend = files[0].relative_to(paths.below(_XENOPSD)).parts[0]
+    keys = VifKeys(id=vif, paths=build_paths(vif, Layout.UUID, uuid), vm_uuid=uuid)
+    return parse_read_vif(keys, paths, backend=backend)
 
 
 def read_backend_state(store: Xenstore, paths: VifPaths) -> BackendState:
@@ -273,7 +295,7 @@ def _read_file(paths: Paths, keys: VifKeys, told_uuid: str) -> bytes | None:
     others = [(raw or b"").decode("ascii", "replace") for raw in (keys.origin_uuid, keys.final_uuid)]
     for uuid in (told_uuid, keys.vm_uuid, *others):
         with contextlib.suppress(OSError, InputError):
-            place = f"/var/run/nonpersistent/xenopsd/{backend}/VM/{parse_uuid(uuid)}/vif.{keys.id.devid}"
+            place = f"{_XENOPSD}/{backend}/VM/{parse_uuid(uuid)}/vif.{keys.id.devid}"
             with paths.below(place).open("rb") as stream:
                 return stream.read(MAX_FILE_BYTES + 1)
     return None
