@@ -150,3 +150,40 @@ SECURE_VLAN_BESIDE_MANAGEMENT = Scenario(
     foreign_bridge=False,
 )
 """Bond.create and back as XAPI does it: management's VLAN moves along with another one, by no word of its own."""
+
+SECURE_BOND_TAKES_MANAGEMENT = Scenario(
+    snapshot=_secure_pool(),
+    nics=(_NIC, _NIC),
+    events=(Event(what="up", first=4), Event(what="up", first=0, becoming_management=True)),
+    foreign_bridge=False,
+)
+"""Management goes from a VLAN to the bond that takes its NIC; until XAPI takes the VLAN down it answers on the new bridge."""
+
+
+def _secure_bond() -> Snapshot:
+    """bond0 over eth0, which has no bridge of its own, and eth1; management is on the bond's VLAN 5."""
+    bond, vlan = Ref("bond"), Ref("vlan")
+    fields = {"ip_mode": "Static", "ip": "10.5.0.15", "netmask": "255.255.255.0", "gateway": "10.5.0.1"}
+    pifs = (
+        _pif("pif-0-bond", "bond0", bond=bond, vlans_on=(vlan,)),
+        _pif("pif-1-nic", "eth0", physical=True, member_of=bond),
+        _pif("pif-2-nic", "eth1", physical=True, member_of=bond),
+        _pif("pif-3-vlan", "bond0", vlan=5, vlan_record=vlan, management=True, **fields),
+    )
+    return Snapshot(
+        source="xapi",
+        pool=Pool(ref=Ref("pool"), other_config={"vswitch-controller-fail-mode": "secure"}),
+        pifs={pif.ref: pif for pif in pifs},
+        networks=_networks(pifs, "xapi0", "", "xenbr1", "xapi5"),
+        bonds={bond: Bond(ref=bond, uuid=bond, pif=pifs[0].ref, members=(pifs[1].ref, pifs[2].ref))},
+        vlans={vlan: Vlan(ref=vlan, uuid=vlan, carrier=pifs[0].ref, pif=pifs[3].ref, tag=5)},
+    )
+
+
+SECURE_BOND_TAKEN_APART = Scenario(
+    snapshot=_secure_bond(),
+    nics=(_NIC, _NIC),
+    events=(Event(what="up", first=3), Event(what="up", first=2), Event(what="up", first=1)),
+    foreign_bridge=False,
+)
+"""Management's VLAN went to eth1's bridge; then eth0 comes up, by which the records say it goes."""

@@ -11,6 +11,8 @@ from pinned import (
     BOND_THAT_KEEPS_ONE_MEMBER,
     MEMBER_THAT_VANISHES,
     NETWORK_THAT_CHANGES_ITS_NIC,
+    SECURE_BOND_TAKEN_APART,
+    SECURE_BOND_TAKES_MANAGEMENT,
     SECURE_VLAN_BESIDE_MANAGEMENT,
     VLAN_DOWN_BY_HAND,
 )
@@ -94,6 +96,8 @@ def test_a_recorded_member_is_in_its_bond_whether_it_is_there_or_not(scenario: S
 
 @hosts()
 @example(SECURE_VLAN_BESIDE_MANAGEMENT)
+@example(SECURE_BOND_TAKES_MANAGEMENT)
+@example(SECURE_BOND_TAKEN_APART)
 @given(SCENARIOS)
 def test_a_secure_bridge_carries_management_after_every_operation(scenario: Scenario) -> None:
     """Also where management only moves along, or stands by, while another PIF comes up."""

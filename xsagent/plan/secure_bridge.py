@@ -37,6 +37,8 @@ class SafetyFlows:
 def build_safety_flows(management: ManagementPath | None, bridges: Mapping[str, Bridge]) -> SafetyFlows | None:
     """The flows that management needs on these bridges; None where it is on no secure one, or its MAC is not known.
 
+    None too where no NIC of its path is on that bridge: what is there knows the way better.
+
     Args:
         management: its `ports` are the NICs that lead there; others of the bridge do not count.
         bridges: as the switch will have them.
@@ -49,6 +51,8 @@ def build_safety_flows(management: ManagementPath | None, bridges: Mapping[str, 
         if bridge.fail_mode != SECURE or own is None:
             continue
         nics = _nics(bridge, management)
+        if not nics:
+            return None
         if device == bridge.name and isinstance(bridge.hwaddr, str):
             return SafetyFlows(bridge=bridge.name, lines=tuple(_untagged(bridge.hwaddr, nics)))
         mac = next((item.mac for item in own.interfaces.values() if isinstance(item.mac, str)), bridge.hwaddr)
@@ -112,7 +116,7 @@ def safety_steps(desired: Desired, observed: Topology, after: Mapping[str, Bridg
         present = observed.bridges.get(name)
         lines = present.safety_flows if present is not None else None
         own = wanted if wanted is not None and wanted.bridge == name else None
-        flows = _kept(lines or (), bridge, desired, observed)
+        flows = [*_kept(lines or (), bridge, desired, observed), *_brought_along(bridge, path, desired, observed)]
         if path is not None and own is not None:
             flows = [*own.lines, *(line for line in flows if _device_of(line, name) != path.device)]
         if bridge.fail_mode != SECURE or not (flows or lines):
@@ -169,6 +173,20 @@ def _kept(lines: Sequence[str], bridge: Bridge, desired: Desired, observed: Topo
         if not (is_stale or _gives_up(_device_of(line, bridge.name), desired.topology)):
             kept.append(line)
     return kept
+
+
+def _brought_along(bridge: Bridge, path: ManagementPath | None, desired: Desired, observed: Topology) -> Iterator[str]:
+    """Flows for VLANs that had some on the bridge which they come from, by the NICs that lead there now."""
+    for source in observed.bridges.values():
+        ways: dict[str, set[str]] = {}
+        for line in source.safety_flows or ():
+            ways.setdefault(_device_of(line, source.name), set()).update(_ends(line))
+        for device, ends in ways.items():
+            if source.name == bridge.name or device not in bridge.ports or _gives_up(device, desired.topology):
+                continue
+            nics = ends.union(path.ports if path is not None else ())
+            flows = build_safety_flows(ManagementPath(device=device, ports=tuple(nics)), {bridge.name: bridge})
+            yield from flows.lines if flows is not None else ()
 
 
 def _gives_up(device: str, wanted: Topology) -> bool:
