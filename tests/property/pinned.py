@@ -157,7 +157,7 @@ SECURE_BOND_TAKES_MANAGEMENT = Scenario(
     events=(Event(what="up", first=4), Event(what="up", first=0, becoming_management=True)),
     foreign_bridge=False,
 )
-"""Management goes from a VLAN to the bond that takes its NIC; until XAPI takes the VLAN down it answers on the new bridge."""
+"""Management goes from a VLAN to the bond that takes its NIC: until XAPI takes it down, the VLAN answers as before."""
 
 
 def _secure_bond() -> Snapshot:
