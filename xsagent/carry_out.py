@@ -65,7 +65,7 @@ def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, 
         boot=read_boot_id(host.paths),
         operation=operation.name,
         desired=operation.desired,
-        armed=deadman.armed,
+        answered=deadman.answered,
         configuration=operation.configuration,
         room=room_for(plan, host.paths),
         go_on=partial(_go_on, host) if operation.at_boot else None,
@@ -300,7 +300,7 @@ def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
         host.observe,
         runner.run,
         host.report,
-        lambda desired: answers(desired, lambda: host.observe(desired)),
+        lambda desired: answers(desired, entries.answered, lambda: host.observe(desired)),
         plan_options(host.paths, keep_ports=False),
         host.settle,
     )
@@ -334,10 +334,11 @@ def _with_gateway_asked(
     ended: Applied | RolledBack | Stuck, entries: JournalEntries, host: Host
 ) -> Applied | RolledBack | Stuck:
     """As the run itself would have done it after its way back."""
-    if isinstance(ended, Applied) or not (entries.armed and entries.begun):
+    if isinstance(ended, Applied) or not entries.begun:
         return ended
     desired = entries.desired or Desired(topology=Topology())
-    return replace(ended, lost=(*ended.lost, *silent_gateways(lambda: host.observe(desired))))
+    silent = silent_gateways(desired.management, entries.answered, lambda: host.observe(desired))
+    return replace(ended, lost=(*ended.lost, *silent))
 
 
 def _relock(host: Host, unlocked: LockedPorts) -> tuple[str, ...]:

@@ -1,17 +1,20 @@
 """The deadman: a change to the management path is kept only when the gateway answers afterwards (DESIGN.md section 4).
 
-Armed by the flow before the first effect, asked after the last. Probes are ARP and ND, never ICMP echo alone. While it
-is armed a guardian process waits beside us: should this process be killed, the guardian undoes what the journal names.
+Armed by the flow before the first effect, asked after the last, for each family by itself (DECISIONS.md 54). Probes are
+ARP and ND, never ICMP echo alone. While it is armed a guardian process waits beside us: should this process be killed,
+the guardian undoes what the journal names.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
+from xsagent.apply.announce import solicit_routers
 from xsagent.apply.bond_settling import await_settled, changed_bonds
 from xsagent.apply.guardian import Guardian, StartGuardian, exec_guardian
 from xsagent.apply.probe import probe_gateway
@@ -19,8 +22,8 @@ from xsagent.config import Paths
 from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
 from xsagent.observed.netlink import read_device_towards
 from xsagent.plan.steps import Step
-from xsagent.topology.desired import Desired
-from xsagent.topology.values import IpAddress, IpDevice, Keep, Origin, Topology
+from xsagent.topology.desired import Desired, ManagementPath
+from xsagent.topology.values import IPV4, IPV6, IpAddress, IpDevice, Keep, Origin, Topology
 
 _BASELINE_S = 3.0
 _LONGEST_UNDER_HA_S = 20.0
@@ -30,11 +33,14 @@ _FIRST_LOOK_S = 5.0
 """How long to look for the gateway where there is nothing to go back to."""
 _BACK_S = 10.0
 """How long a gateway that answered before may take to answer again once all was taken back."""
+_PAUSE_S = 0.5
 _ADVICE: Final = "`xsagent doctor` on the console says what is wrong, the next `up` of management mends what differs"
 _LEASE: Final = "a lease"
 """In place of the gateway that stays silent, where nobody has named one."""
 
 Observe = Callable[[], Topology]
+Groups = tuple[tuple[int, ...], ...]
+"""Of families (4, 6)."""
 
 
 @dataclass(slots=True)
@@ -42,7 +48,7 @@ class Deadman:
     """Whether the present operation may be kept.
 
     Attributes:
-        armed: the gateway answered before, so silence afterwards means that we cut the path.
+        answered: families (4, 6) whose gateway answered before, so silence afterwards means that we cut the path.
         start_guardian: called where it is armed.
         probe: look for the gateway at all (not with ``--no-deadman``: somebody is re-cabling).
         window_s: how long the gateway may stay silent once the change has begun, seconds.
@@ -54,13 +60,18 @@ class Deadman:
     observed: Topology
     paths: Paths
     start_guardian: StartGuardian = exec_guardian
-    armed: bool = False
+    answered: frozenset[int] = frozenset()
     probe: bool = True
     window_s: float = 0.0
     unverified: str | None = None
     stuck: bool = False
     _guardian: Guardian | None = field(default=None, init=False)
     _end: float | None = field(default=None, init=False)
+
+    @property
+    def armed(self) -> bool:
+        """Whether there is a path that works to go back to."""
+        return bool(self.answered)
 
     def __enter__(self) -> Self:
         if self.armed:
@@ -89,12 +100,17 @@ class Deadman:
             silent_dhcp: the sentence of a DHCP client of this operation that found no server.
             observe: reads the host as it is now.
         """
-        if silent_dhcp is not None:
-            return self._judge(silent_dhcp, keep=self._had_dhcp())
         management = self.desired.management
+        groups = _groups_to_ask(management, self.answered) if management is not None else ()
+        if silent_dhcp is not None:
+            asking = self._families_that_ask()
+            cause = self._judge(silent_dhcp, keep=self._had_dhcp(asking))
+            groups = tuple(families for families in groups if not set(asking).intersection(families))
+            if cause is not None or not (self.armed and groups):
+                return cause
         if management is None:
             return None
-        if not (management.gateways or management.dhcp):
+        if not groups:
             return self._lost_address(management.device, observe)
         if not self.probe:
             return None
@@ -102,20 +118,32 @@ class Deadman:
         end = time.monotonic() + window
         if self.armed and self._end is not None:
             end = self._end
-        missing = _await_gateway(management.device, management.gateways, observe, end)
+        cause = self._ask(management, groups, observe, end, window)
         bonds = changed_bonds(self.desired, self.observed)
-        if missing is None and bonds:
+        if cause is None and self.unverified is None and bonds:
             if (bond := await_settled(self.paths.ovs_rundir, bonds, end)) is not None:
                 return self._judge(
                     f"no member of {bond} is let forward within {window:.0f} s (does LACP have a partner?)"
                 )
-            missing = _await_gateway(management.device, management.gateways, observe, end)
-        if missing is None:
-            return None
-        if missing == _LEASE:
-            sentence = f"no DHCP server or router gave {management.device} an address within {window:.0f} s"
-            return self._judge(sentence, keep=self._had_dhcp())
-        return self._judge(f"gateway {missing} does not answer on {management.device} within {window:.0f} s")
+            cause = self._ask(management, groups, observe, end, window)
+        return cause
+
+    def _ask(
+        self, management: ManagementPath, groups: Groups, observe: Observe, end: float, window: float
+    ) -> str | None:
+        """What `verify` answers about gateways, given what of each group must answer until `end`."""
+        for families in groups:
+            missing = _await_gateway(management, families, observe, end)
+            if missing is None:
+                continue
+            sentence = f"gateway {missing} does not answer on {management.device} within {window:.0f} s"
+            if missing == _LEASE:
+                address = f"an IPv{families[0]} address" if len(groups) > 1 else "an address"
+                sentence = f"no DHCP server or router gave {management.device} {address} within {window:.0f} s"
+            cause = self._judge(sentence, keep=missing == _LEASE and self._had_dhcp(families))
+            if cause is not None:
+                return cause
+        return None
 
     def _lost_address(self, device: str, observe: Observe) -> str | None:
         """What `verify` answers where no gateway is meant to be: the device is there, with an address if it had one."""
@@ -125,8 +153,8 @@ class Deadman:
         return f"{device}, the management interface, has no address any more; the old configuration is back"
 
     def look_back(self, observe: Observe) -> tuple[str, ...]:
-        """After the way back: what `silent_gateways` says, where one answered before."""
-        return silent_gateways(observe) if self.armed else ()
+        """After the way back: what `silent_gateways` says."""
+        return silent_gateways(self.desired.management, self.answered, observe)
 
     def _judge(self, sentence: str, *, keep: bool = False) -> str | None:
         """What `verify` answers about a path that does not work: only an armed deadman knows of a better one."""
@@ -135,16 +163,29 @@ class Deadman:
         self.unverified = sentence
         return None
 
-    def _had_dhcp(self) -> bool:
-        """Whether management had DHCP before, by a client of ours or, under ifup, by what another one put there."""
+    def _families_that_ask(self) -> tuple[int, ...]:
+        """Families that management is to have by DHCP: of these the ones that answered before, where there are any."""
+        management = self.desired.management
+        device = self.desired.topology.ip_devices.get(management.device) if management is not None else None
+        if device is None:
+            return ()
+        modes = ((IPV4, device.ipv4_mode), (IPV6, device.ipv6_mode))
+        asking = tuple(family for family, mode in modes if mode == "dhcp")
+        return tuple(family for family in asking if family in self.answered) or asking
+
+    def _had_dhcp(self, families: Collection[int]) -> bool:
+        """Whether management had DHCP before, by a client of ours or, under ifup, by what another one put there.
+
+        Arguments:
+            families: each of these it must have had; with none either will do.
+        """
         management = self.desired.management
         device = self.observed.ip_devices.get(management.device) if management is not None else None
         if device is None:
             return False
-        clients = (device.dhcp4, device.dhcp6)
-        return any(client is not None and client.running for client in clients) or any(
-            address.origin is Origin.DHCP for address in device.addresses
-        )
+        had = {client.family for client in (device.dhcp4, device.dhcp6) if client is not None and client.running}
+        had |= {address.interface.version for address in device.addresses if address.origin is Origin.DHCP}
+        return had.issuperset(families) and bool(had)
 
 
 def arm_deadman(
@@ -156,7 +197,7 @@ def arm_deadman(
     probe: bool = True,
     start_guardian: StartGuardian | None = None,
 ) -> Deadman:
-    """A deadman for one operation: armed when the present gateway answers now.
+    """A deadman for one operation: armed when a present gateway of management answers now.
 
     Arguments:
         window_s: 0 for an operation without deadman (``--force``, ``--no-deadman``).
@@ -172,12 +213,22 @@ def arm_deadman(
     )
     if desired.management is None or window_s <= 0:
         return deadman
-    deadman.armed = any(_probe(device, gateway, _BASELINE_S) for device, gateway in _present_gateways(observed))
+    asked = _present_gateways(desired.management, observed)
+    deadman.answered = frozenset(family for family in (IPV4, IPV6) if _is_answered(asked, family, _BASELINE_S))
     return deadman
 
 
-def _present_gateways(observed: Topology) -> list[tuple[str, IpAddress]]:
-    return [(device.device, gateway) for device in observed.ip_devices.values() for gateway in default_gateways(device)]
+def _present_gateways(management: ManagementPath | None, observed: Topology) -> list[tuple[str, IpAddress]]:
+    """Default gateways of management, by device; those of the host where management has none, or nobody knows where."""
+    found = [(name, gateway) for name, device in observed.ip_devices.items() for gateway in default_gateways(device)]
+    if management is None:
+        return found
+    return [asked for asked in found if asked[0] in {management.device, management.former}] or found
+
+
+def _is_answered(asked: Collection[tuple[str, IpAddress]], family: int, deadline_s: float) -> bool:
+    """Whether one of the gateways that is of this family answers; each may take that long."""
+    return any(_probe(device, gateway, deadline_s) for device, gateway in asked if gateway.version == family)
 
 
 def default_gateways(device: IpDevice) -> tuple[IpAddress, ...]:
@@ -187,52 +238,90 @@ def default_gateways(device: IpDevice) -> tuple[IpAddress, ...]:
     )
 
 
-def silent_gateways(observe: Observe) -> tuple[str, ...]:
-    """After the way back of a run before which a gateway answered: a sentence where none does, within _BACK_S.
+def silent_gateways(management: ManagementPath | None, answered: Collection[int], observe: Observe) -> tuple[str, ...]:
+    """After the way back: a sentence where none answers of a family of which one did before, within _BACK_S.
 
     Nothing is left to take back then, and no later run is kept from its work.
 
     Arguments:
+        management: the path that the run led to.
+        answered: families (4, 6) whose gateway answered before it.
         observe: reads the host as it is now.
     """
     end = time.monotonic() + _BACK_S
-    while True:
+    silent = set(answered)
+    while silent:
         try:
-            gateways = _present_gateways(observe())
+            asked = _present_gateways(management, observe())
         except (XsagentError, OSError) as error:
             return (f"nobody can say whether the gateway answers again: {error}",)
-        if any(_probe(device, gateway, 1.0) for device, gateway in gateways):
-            return ()
-        if time.monotonic() >= end:
-            break
-        time.sleep(0.1)
-    silent = " and ".join(f"gateway {gateway} does not answer on {device}" for device, gateway in gateways)
-    return (f"{silent or 'there is no default gateway'}, as one did before; {_ADVICE}",)
+        silent -= {family for family in silent if _is_answered(asked, family, 1.0)}
+        if silent and time.monotonic() >= end:
+            named = [f"gateway {item} does not answer on {name}" for name, item in asked if item.version in silent]
+            return (f"{' and '.join(named) or 'there is no default gateway'}, as one did before; {_ADVICE}",)
+        if silent:
+            if management is not None and IPV6 in silent:
+                _ask_routers(management.device, management.former)
+            time.sleep(_PAUSE_S)
+    return ()
 
 
-def answers(desired: Desired, observe: Observe) -> bool:
-    """Whether the desired management path works now: a gateway answers, or there is none to ask."""
+def answers(desired: Desired, answered: Collection[int], observe: Observe) -> bool:
+    """Whether the desired management path works now: gateways answer, or there is none to ask.
+
+    Arguments:
+        answered: families (4, 6) whose gateway answered before.
+    """
     management = desired.management
-    if management is None or not (management.gateways or management.dhcp):
+    if management is None:
         return True
     end = time.monotonic() + _FIRST_LOOK_S
-    return _await_gateway(management.device, management.gateways, observe, end) is None
+    groups = _groups_to_ask(management, answered)
+    return all(_await_gateway(management, families, observe, end) is None for families in groups)
+
+
+def _groups_to_ask(management: ManagementPath, answered: Collection[int]) -> Groups:
+    """Families of which one must answer, each group for itself; none where no gateway is meant to be.
+
+    What answered before must answer, but a family that management is to have no gateway of any more. Where nothing is
+    left of that, as at the first configuration or in a move to the other family, any will do.
+    """
+    wanted = {*management.learnt, *(gateway.version for gateway in management.gateways)}
+    if kept := sorted(wanted.intersection(answered)):
+        return tuple((family,) for family in kept)
+    return ((IPV4, IPV6),) if management.gateways or management.dhcp else ()
 
 
 def _await_gateway(
-    device: str, gateways: tuple[IpAddress, ...], observe: Observe, deadline: float
+    management: ManagementPath, families: tuple[int, ...], observe: Observe, deadline: float
 ) -> IpAddress | str | None:
-    """The gateway that stays silent, _LEASE without any address, None when all is well. Looks at least once."""
+    """The gateway that stays silent, _LEASE without any address, None when all is well. Looks at least once.
+
+    Arguments:
+        families: gateways and addresses of others do not count.
+    """
+    named = tuple(gateway for gateway in management.gateways if gateway.version in families)
+    asked = 0.0
     while True:
-        wanted = gateways or _learnt_gateways(device, observe)
-        if not wanted:
-            if not gateways and time.monotonic() >= deadline:
-                return None if _has_address(device, observe) else _LEASE
-        elif any(_probe(device, gateway, max(0.2, min(1.0, deadline - time.monotonic()))) for gateway in wanted):
+        wanted = named or _learnt_gateways(management.device, families, observe)
+        left = max(0.2, min(1.0, deadline - time.monotonic()))
+        if any(_probe(management.device, gateway, left) for gateway in wanted):
             return None
         if time.monotonic() >= deadline:
-            return next(iter(wanted), None)
+            if wanted:
+                return wanted[0]
+            return None if _has_address(management.device, observe, families) else _LEASE
+        if not named and IPV6 in families and IPV6 in management.learnt and time.monotonic() >= asked + 1:
+            _ask_routers(management.device)
+            asked = time.monotonic()
         time.sleep(0.1)
+
+
+def _ask_routers(*devices: str) -> None:
+    """Ask for an advertisement: the kernel asks when a link comes up, which may have been too early."""
+    for device in devices:
+        with contextlib.suppress(DeviceAbsentError, NetlinkError):
+            solicit_routers(device)
 
 
 def _probe(device: str, gateway: IpAddress, deadline_s: float) -> bool:
@@ -247,19 +336,21 @@ def _probe(device: str, gateway: IpAddress, deadline_s: float) -> bool:
         return False
 
 
-def _learnt_gateways(device: str, observe: Observe) -> tuple[IpAddress, ...]:
+def _learnt_gateways(device: str, families: Collection[int], observe: Observe) -> tuple[IpAddress, ...]:
     present = observe().ip_devices.get(device)
-    return default_gateways(present) if present is not None else ()
+    found = default_gateways(present) if present is not None else ()
+    return tuple(gateway for gateway in found if gateway.version in families)
 
 
-def _has_address(device: str, observe: Observe) -> bool:
+def _has_address(device: str, observe: Observe, families: Collection[int] = (IPV4, IPV6)) -> bool:
     """Whether it has one that it was given: the kernel puts a link-local address on whatever is up."""
     present = observe().ip_devices.get(device)
-    return present is not None and _is_given_address(present)
+    return present is not None and _is_given_address(present, families)
 
 
-def _is_given_address(device: IpDevice) -> bool:
-    return any(item.origin is not Origin.LINK_LOCAL for item in device.addresses)
+def _is_given_address(device: IpDevice, families: Collection[int] = (IPV4, IPV6)) -> bool:
+    given = (item for item in device.addresses if item.origin is not Origin.LINK_LOCAL)
+    return any(item.interface.version in families for item in given)
 
 
 def compute_window(deadman_s: int | None, *, dhcp: bool, high_availability: bool, updelay_s: float = 0.0) -> float:

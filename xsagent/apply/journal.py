@@ -35,13 +35,13 @@ class JournalEntries:
         operation: what was asked, for messages.
         begun: steps whose effect may have happened, in order.
         desired: what the run wanted; None when the line was cut off.
-        armed: the run was under the deadman: what it did may stay only if the gateway answers.
+        answered: families (4, 6) whose gateway answered before: what the run did may stay only if they answer still.
         configuration: of the PIF that was brought up: to be remembered when it is taken back.
     """
 
     boot: str
     operation: str
-    armed: bool = False
+    answered: frozenset[int] = frozenset()
     begun: tuple[Step, ...] = ()
     desired: Desired | None = None
     configuration: PifConfiguration | None = None
@@ -69,7 +69,7 @@ class Journal:
     boot: str
     operation: str
     desired: Desired | None
-    armed: bool = False
+    answered: frozenset[int] = frozenset()
     configuration: PifConfiguration | None = None
     room: Room | None = None
     go_on: Callable[[str], None] | None = None
@@ -159,7 +159,7 @@ class Journal:
         return {
             "boot": self.boot,
             "operation": self.operation,
-            "armed": self.armed,
+            "answered": to_json(self.answered),
             "desired": to_json(self.desired),
             "configuration": to_json(self.configuration),
         }
@@ -200,19 +200,22 @@ def remove_journal(directory: Path) -> None:
 def _parse(head: dict[str, Json], rest: list[dict[str, Json]]) -> JournalEntries:
     desired: Desired | None = None
     configuration: PifConfiguration | None = None
+    answered: frozenset[int] = frozenset()
     begun: tuple[Step, ...] = ()
     # another version of xsagent may have written it: what cannot be read is passed over, the rest still counts
     with contextlib.suppress(InputError, KeyError):
         desired = from_json(Desired, head["desired"])
     with contextlib.suppress(InputError, KeyError):
         configuration = from_json(PifConfiguration, head["configuration"])
+    with contextlib.suppress(InputError, KeyError):
+        answered = from_json(frozenset[int], head["answered"])
     for entry in rest:
         with contextlib.suppress(InputError, KeyError):
             begun += from_json(Plan, {"steps": [entry["begin"]]}).steps
     return JournalEntries(
         boot=str(head.get("boot", "")),
         operation=str(head.get("operation", "")),
-        armed=head.get("armed") is True,
+        answered=answered,
         begun=begun,
         desired=desired,
         configuration=configuration,

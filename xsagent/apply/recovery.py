@@ -32,14 +32,14 @@ def recover(
 
     Arguments:
         boot: id of the present boot; after a reboot only files are restored.
-        reachable: whether the desired gateway answers; asked only when the run was under the deadman.
+        reachable: whether the desired gateways answer; asked only when the run was under the deadman.
         options: what the planner is told.
         settle: reduces the undo to what is still to do.
     """
     same_boot = boot == entries.boot
     if same_boot and entries.desired is not None:
         observed = observe(entries.desired)
-        if _verifies(entries.desired, observed, options) and (not entries.armed or reachable(entries.desired)):
+        if _verifies(entries.desired, observed, options) and (not entries.answered or reachable(entries.desired)):
             return Applied(changed=False)
     undo = entries.undo_steps(boot)
     cause = f"an earlier run ({entries.operation or 'unknown'}) was interrupted"

@@ -18,7 +18,7 @@ from xsagent.desired.scene import Scene
 from xsagent.errors import InputError
 from xsagent.model.records import Pif
 from xsagent.topology.desired import ManagementPath
-from xsagent.topology.values import IpDevice
+from xsagent.topology.values import IPV4, IPV6, IpDevice
 
 
 def management_pif(scene: Scene, *, becoming: Pif | None) -> Pif | None:
@@ -50,7 +50,14 @@ def management_path(scene: Scene, draft: Draft, roles: Roles) -> ManagementPath 
     if touched.isdisjoint({device.device, *ports}):
         return None
     gateways = tuple(route.gateway for route in device.routes if route.gateway and not route.destination.prefixlen)
-    return ManagementPath(device=device.device, gateways=gateways, ports=ports, dhcp=_is_given_its_gateway(device))
+    return ManagementPath(
+        device=device.device,
+        gateways=gateways,
+        ports=ports,
+        dhcp=_is_given_its_gateway(device),
+        learnt=_families_that_learn(device) if roles.is_gateway(pif) else (),
+        former=_former_device(scene, pif),
+    )
 
 
 def management_device(scene: Scene) -> str:
@@ -66,6 +73,23 @@ def _is_given_its_gateway(device: IpDevice) -> bool:
     """By DHCP; or, where nothing but advertisements configures it, by a router."""
     by_router = device.ipv4_mode == "none" and device.ipv6_mode == "autoconf"
     return by_router or "dhcp" in {device.ipv4_mode, device.ipv6_mode}
+
+
+def _families_that_learn(device: IpDevice) -> tuple[int, ...]:
+    """Families whose gateway a DHCP server or a router names (DHCPv6 names none: routers do beside it)."""
+    learnt = (IPV4,) if device.ipv4_mode == "dhcp" else ()
+    return (*learnt, IPV6) if device.ipv6_mode in {"dhcp", "autoconf"} else learnt
+
+
+def _former_device(scene: Scene, pif: Pif) -> str:
+    """The IP device of the PIF that is management until now; empty where it is this one, or nobody knows."""
+    former = management_pif(scene, becoming=None)
+    if former is None or former.ref == pif.ref:
+        return ""
+    try:
+        return scene.ip_device_name(former)
+    except InputError:
+        return ""
 
 
 def _ports_below(scene: Scene, draft: Draft, pif: Pif) -> tuple[str, ...]:

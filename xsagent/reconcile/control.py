@@ -124,7 +124,7 @@ class _Change:
             operation=self.step.reason,
             # no state of the host proves that this was done: a run that dies is taken back
             desired=None,
-            armed=deadman.armed,
+            answered=deadman.answered,
             room=room_for(plan, self.host.paths),
         )
         with deadman:

@@ -54,12 +54,16 @@ class ManagementPath:
         gateways: desired gateways to probe; empty when it is meant to have none or DHCP will name it.
         ports: devices below it, from the IP device's bridge down to the NICs.
         dhcp: somebody on the wire gives it address and gateway: a DHCP server, or routers where IPv6 is all it has.
+        learnt: families (4, 6) whose gateway somebody on the wire names.
+        former: the IP device that has been management until now, where that is another one; empty otherwise.
     """
 
     device: str
     gateways: tuple[IpAddress, ...] = ()
     ports: tuple[str, ...] = ()
     dhcp: bool = False
+    learnt: tuple[int, ...] = ()
+    former: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -310,7 +310,7 @@ def test_a_restart_of_ovsdb_server_ends_no_run(host: Host) -> None:
 def test_what_a_killed_run_left_is_finished_by_the_daemon(host: Host) -> None:
     """No guardian watched, for nothing of management was at risk; nobody runs the command again."""
     journal = host.journal()
-    entry = '{"boot": "%s", "operation": "up xenbr9", "armed": false, "desired": null, "configuration": null}\n'
+    entry = '{"boot": "%s", "operation": "up xenbr9", "answered": [], "desired": null, "configuration": null}\n'
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     journal.parent.mkdir(exist_ok=True)
     journal.write_text(entry % boot)

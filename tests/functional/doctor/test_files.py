@@ -304,7 +304,7 @@ def test_a_reset_that_waits(patient: Patient) -> None:
 def test_a_journal_that_a_dead_run_left(patient: Patient) -> None:
     """The next run takes it back; rewrite is one that changes nothing else."""
     step = {"is": "LinkStep", "device": "eth3", "up": True, "undo": []}
-    head = {"boot": "another boot", "operation": "up xenbr1", "armed": False, "desired": None, "configuration": None}
+    head = {"boot": "another boot", "operation": "up xenbr1", "answered": [], "desired": None, "configuration": None}
     journal = patient.path("var/lib/xsagent/journal")
     journal.write_text("".join(json.dumps(line) + "\n" for line in (head, {"begin": step})))
 

@@ -70,11 +70,11 @@ BARE = with_address("fe80::1/64", Origin.LINK_LOCAL)
 """What a device has that nobody gave anything: the kernel's own address."""
 
 
-def given(before: Topology, *, armed: bool = True) -> Deadman:
+def given(before: Topology) -> Deadman:
     """The deadman of a change after which management is to be given its address."""
-    path = ManagementPath(device="xenbr0", dhcp=True)
+    path = ManagementPath(device="xenbr0", dhcp=True, learnt=(4,))
     desired = Desired(topology=Topology(), management=path)
-    return Deadman(desired=desired, observed=before, paths=Paths(), armed=armed, window_s=0.0)
+    return Deadman(desired=desired, observed=before, paths=Paths(), answered=frozenset({4}), window_s=0.0)
 
 
 def test_a_link_local_address_alone_is_no_lease() -> None:
@@ -119,3 +119,32 @@ def test_a_management_interface_that_never_had_an_address_has_none_to_lose() -> 
     desired = Desired(topology=Topology(), management=ManagementPath(device="xenbr0"))
 
     assert Deadman(desired=desired, observed=BARE, paths=Paths()).verify(None, lambda: BARE) is None
+
+
+def test_ipv6_that_was_leased_does_not_excuse_ipv4_that_was_not() -> None:
+    """A silent server is no reason to undo where that very family had DHCP before, and IPv4's gateway answered."""
+    leased6 = with_address("2001:db8::77/128", Origin.DHCP)
+    wanted = IpDevice(device="xenbr0", ipv4_mode="dhcp", ipv6_mode="dhcp")
+    path = ManagementPath(device="xenbr0", dhcp=True, learnt=(4, 6))
+    desired = Desired(topology=Topology(ip_devices={"xenbr0": wanted}), management=path)
+    deadman = Deadman(desired=desired, observed=leased6, paths=Paths(), answered=frozenset({4, 6}), window_s=0.0)
+
+    assert deadman.verify("no DHCP server answered on xenbr0", lambda: leased6) is not None
+
+
+def test_each_family_that_answered_before_is_missed_by_itself() -> None:
+    """The lease of IPv4 is there, the router of IPv6 is not."""
+    path = ManagementPath(device="xenbr0", dhcp=True, learnt=(4, 6))
+    desired = Desired(topology=Topology(), management=path)
+    leased = with_address("192.0.2.77/24", Origin.DHCP)
+
+    def verify(*answered: int) -> str | None:
+        deadman = Deadman(
+            desired=desired, observed=Topology(), paths=Paths(), answered=frozenset(answered), window_s=0.0
+        )
+        return deadman.verify(None, lambda: leased)
+
+    assert verify(4) is None
+    assert verify(4, 6) == (
+        "no DHCP server or router gave xenbr0 an IPv6 address within 0 s; the old configuration is back"
+    )

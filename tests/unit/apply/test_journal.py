@@ -12,6 +12,7 @@ from xsagent.topology.desired import Desired
 from xsagent.topology.values import Topology
 
 DESIRED = Desired(topology=Topology())
+BOTH = frozenset({4, 6})
 STEPS: tuple[Step, ...] = (
     LinkStep(device="eth0", up=True, undo=(LinkStep(device="eth0", up=False),)),
     FileStep(path="/etc/x", text="new", undo=(FileStep(path="/etc/x", text="old"),)),
@@ -20,7 +21,7 @@ STEPS: tuple[Step, ...] = (
 
 def write(directory: Path) -> None:
     """A journal whose run died after two steps."""
-    journal = Journal(directory=directory, boot="b1", operation="up xenbr0", desired=DESIRED, armed=True)
+    journal = Journal(directory=directory, boot="b1", operation="up xenbr0", desired=DESIRED, answered=BOTH)
     for step in STEPS:
         journal.begin(step)
     journal.close()
@@ -33,7 +34,7 @@ def test_a_dead_run_leaves_its_steps_and_what_it_wanted(tmp_path: Path) -> None:
     entries = read_journal(tmp_path)
 
     assert entries is not None
-    assert (entries.begun, entries.desired, entries.armed) == (STEPS, DESIRED, True)
+    assert (entries.begun, entries.desired, entries.answered) == (STEPS, DESIRED, BOTH)
     assert entries.undo_steps("b1") == (*STEPS[1].undo, *STEPS[0].undo)
 
 

@@ -31,9 +31,9 @@ def run(entries: JournalEntries, observed: Topology, *, boot: str = "b", fail: X
     return ended, ran
 
 
-def entries(*, armed: bool = False, desired: Desired | None = WANTED) -> JournalEntries:
+def entries(*, answered: frozenset[int] = frozenset(), desired: Desired | None = WANTED) -> JournalEntries:
     """What a run left that raised a link and wrote a file."""
-    return JournalEntries(boot="b", operation="up", armed=armed, begun=(UP, FILE), desired=desired)
+    return JournalEntries(boot="b", operation="up", answered=answered, begun=(UP, FILE), desired=desired)
 
 
 def test_a_state_that_verifies_stays() -> None:
@@ -43,7 +43,7 @@ def test_a_state_that_verifies_stays() -> None:
 
 def test_under_the_deadman_it_stays_only_when_the_gateway_answers() -> None:
     """Here it does not."""
-    ended, ran = run(entries(armed=True), Topology(links={"eth0": Link(name="eth0", up=True)}))
+    ended, ran = run(entries(answered=frozenset({4})), Topology(links={"eth0": Link(name="eth0", up=True)}))
 
     assert isinstance(ended, RolledBack)
     assert ran == [*FILE.undo, *UP.undo]
