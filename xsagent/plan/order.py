@@ -67,7 +67,8 @@ def order_steps(
 
     Arguments:
         is_up: management is up, here or where it moves away from, so that the transaction may break it: what restores
-            it then waits for nothing else. Otherwise others need not wait for its lease.
+            it then waits for nothing else. Otherwise others need not wait for its lease; its static addresses are
+            first even so: of two devices on one subnet the kernel sends by the one that has its address first.
     """
     devices, addresses = _marked(phases.devices, management), _marked(phases.addresses, management)
     first: list[Step] = []
@@ -76,11 +77,20 @@ def order_steps(
         # a port that the switch made below it, as a bond's own device, carries nothing
         first.sort(key=lambda step: management is not None and management.device not in devices_of(step))
         devices, addresses = ([step for step in part if not step.management] for part in (devices, addresses))
+    else:
+        addresses.sort(key=lambda step: not _gives_static_address(step, management))
     ordered: list[Step] = []
     for phase in (phases.before, phases.carrier, phases.retire, phases.files, phases.switch):
         ordered += _marked(phase, management)
     ordered += [*first, *devices, *addresses, *_marked(phases.after, management)]
     return Plan(steps=tuple(ordered), warnings=warnings)
+
+
+def _gives_static_address(step: Step, management: ManagementPath | None) -> bool:
+    """Whether it sets addresses of management, and waits for nobody on the wire."""
+    if management is None or management.device not in devices_of(step):
+        return False
+    return isinstance(step, AddressStep) or (isinstance(step, IfupStep) and not management.dhcp)
 
 
 def clients_last(undo: Sequence[Step]) -> tuple[Step, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from xsagent.plan.order import Phases, clients_last, order_steps
 from xsagent.plan.steps import (
     AddressStep,
     CreateVlanLinkStep,
+    IfupStep,
     LinkStep,
     OvsdbStep,
     StartDhcpStep,
@@ -62,7 +64,10 @@ def test_a_port_that_the_switch_made_below_management_waits_for_its_address() ->
 
 def test_where_management_is_not_up_others_need_not_wait_for_its_lease() -> None:
     """A boot with a silent DHCP server: storage comes up meanwhile."""
-    steps = order_steps(phases(), PATH, ()).steps
+    client = StartDhcpStep(device="xenbr0", client=DhcpClient(family=4, configuration=""))
+    made = replace(phases(), addresses=[client, AddressStep(device="xapi1", add=ADDRESS)])
+
+    steps = order_steps(made, PATH, ()).steps
 
     assert [getattr(step, "device", "") for step in steps] == [
         *("xapi1", "xenbr0", ""),
@@ -70,6 +75,21 @@ def test_where_management_is_not_up_others_need_not_wait_for_its_lease() -> None
         *("xapi1", "xenbr0"),
     ]
     assert [step.management for step in steps] == [False, True, False, False, True, False, True]
+
+
+@pytest.mark.parametrize("dhcp", [False, True])
+def test_where_management_is_not_up_its_static_address_is_first_all_the_same(*, dhcp: bool) -> None:
+    """Of two devices on one subnet the kernel sends by the first; ifup is first where it waits for no lease."""
+    path = replace(PATH, dhcp=dhcp)
+    steps = order_steps(phases(), path, ()).steps[-2:]
+    by_ifup = Phases(addresses=[IfupStep(device="xapi1"), IfupStep(device="xenbr0")])
+
+    assert [(type(step), getattr(step, "device", "")) for step in steps] == [
+        (AddressStep, "xenbr0"),
+        (AddressStep, "xapi1"),
+    ]
+    devices = [getattr(step, "device", "") for step in order_steps(by_ifup, path, ()).steps]
+    assert devices == (["xapi1", "xenbr0"] if dhcp else ["xenbr0", "xapi1"])
 
 
 @pytest.mark.parametrize("is_up", [True, False])
