@@ -259,9 +259,11 @@ def _fault(run: _Run, operation: Operation, done: Executed, left: Sequence[Step]
 
 
 def _kept(run: _Run, operation: Operation, plan: Plan, done: Executed, unlocked: tuple[str, ...]) -> Outcome:
-    reason = "; ".join(unlocked) or done.silent_dhcp or run.deadman.unverified
+    silent = done.silent_dhcp or run.deadman.unverified
+    reason = "; ".join(unlocked) or silent
     if reason is not None:
-        return Unverified(reason=f"{operation.name}: {reason}", warnings=plan.warnings)
+        reason = f"{operation.name}: {reason}"
+        return Unverified(reason=reason, path_works=silent is None, warnings=plan.warnings)
     return Applied(warnings=plan.warnings)
 
 

@@ -23,9 +23,13 @@ class Unverified:
     """Everything was done, but not all of it was seen to work: gateway, DHCP server, guests' locking flows.
 
     There is nothing better to go back to.
+
+    Attributes:
+        path_works: the configuration itself was seen to work, so a boot may use it: only guests may not be locked.
     """
 
     reason: str
+    path_works: bool = False
     warnings: tuple[str, ...] = ()
 
 

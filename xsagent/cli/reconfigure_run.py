@@ -244,7 +244,7 @@ def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Hos
     """Keep the cache in step with what works (features.md section 22, When saved). Never fails the operation."""
     try:
         match outcome:
-            case Applied():
+            case Applied() | Unverified(path_works=True):
                 if operation.configuration is not None:
                     forget_rolled_back(host.paths, operation.configuration)
                 if not word.cached:

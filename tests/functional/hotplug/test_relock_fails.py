@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dom0 import LOCKED, Dom0
-from host_state import vsctl
+from host_state import addresses, succeed, vsctl
 from reconfigured_guest import break_ofctl, running_scene
 
 from xsagent.apply.flows import read_flows, replace_flows
@@ -113,6 +113,20 @@ def test_a_change_after_which_nobody_knows_who_is_locked_is_no_success(scene: Sc
 
     assert (done.returncode, UNLOCKED in done.stderr) == (1, True), done.stderr
     assert vsctl(scene.host.sandbox, "get-fail-mode", "xenbr0") == "secure"
+
+
+def test_the_next_boot_uses_what_works_though_a_guest_may_be_unlocked(scene: Scene) -> None:
+    """As before, with a new address of management: its gateway answers, so the cache has it; exit 1 all the same."""
+    scene.want_fail_mode("secure")
+    scene.nic.update(IP="192.0.2.44")
+    break_ofctl(scene.host.sandbox.bin, "dump-flows*cookie=1/", "exit 1", times=1)
+
+    done = scene.host.run("up", scene.nic)
+
+    assert (done.returncode, UNLOCKED in done.stderr) == (1, True), done.stderr
+    (scene.host.sandbox.bin / "ovs-ofctl").unlink()
+    succeed(scene.host.sandbox, "--force-interface", "all", "up")
+    assert addresses(scene.host.sandbox, "xenbr0") == ["192.0.2.44/24"]
 
 
 @pytest.mark.parametrize("deadman", ["0", "5"], ids=["by the next run", "by the guardian"])
