@@ -196,7 +196,7 @@ class Following:
     def _look(self) -> None:
         """XAPI is away: see whether it came back, which costs one connect."""
         if is_xapi_there(self._paths.xapi_sockets):
-            self._agenda.hurry("read", time.monotonic())
+            self._agenda.ask("read", time.monotonic())
         else:
             self._agenda.ask("look", time.monotonic(), self._back_offs["look"].next_s())
 
@@ -220,8 +220,6 @@ class Following:
         self._agenda.ask("ids", time.monotonic())
 
     def _note_reading(self, reading: PoolReading) -> None:
-        for task in ("look", "read"):
-            self._back_offs[task].reset()
         report, control = self._report, reading.control
         report.xapi, report.read_at = FOLLOWED, time.time()
         report.decided, report.refused = control is not None, reading.refused
@@ -262,7 +260,11 @@ class Following:
         changes = self._state.absorb(word)
         self._note_state(self._state)
         if changes.lost:
-            self._agenda.ask("read", now)
+            self._agenda.ask("read", now, self._back_offs["read"].next_s())
+        else:
+            # a good reading alone shows nothing: what follows it may fail each time, and it is costly
+            self._back_offs["look"].reset()
+            self._back_offs["read"].reset()
         if changes.control:
             self._judge_manager(self._state)
         if changes.ids:

@@ -21,7 +21,7 @@ WAIT_S: Final = 60.0
 """One call's wait; what a quiet XAPI costs is a call as often."""
 _GRACE_S: Final = 30.0
 _PAUSE_S: Final = 1.0
-"""Between two calls while events come: a busy pool has many, and a batch costs little more than one event."""
+"""Between two calls: a busy pool has many events, and a batch costs little more than one; a sick XAPI does not wait."""
 
 Deliver = Callable[[EventBatch | XsagentError], None]
 """Takes a batch, or why there will be no more."""
@@ -80,7 +80,7 @@ class XapiStream:
         try:
             batch = self._read(session)
         except XapiUnavailableError:
-            if self._stopping.is_set() or time.monotonic() - began > WAIT_S:
+            if time.monotonic() - began > WAIT_S or self._stopping.wait(_PAUSE_S):
                 raise
             batch = self._read(session)
         self._token = batch.token
@@ -94,5 +94,5 @@ class XapiStream:
         if self._stopping.is_set():
             return
         self._deliver(word)
-        if isinstance(word, EventBatch) and word.events:
+        if isinstance(word, EventBatch):
             self._stopping.wait(_PAUSE_S)

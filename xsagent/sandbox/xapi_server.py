@@ -77,14 +77,14 @@ class XapiServer:
         with connection, contextlib.suppress(ConnectionError):
             while (body := _receive(connection)) is not None:
                 method, params = _parse(body)
-                fault = self._faults.take(method)
+                fault = self._faults.take(method, params)
                 if not self._serve(connection, method, params, fault):
                     return
 
     def _serve(self, connection: socket.socket, method: str, params: list[object], fault: Fault | None) -> bool:
         """Answer or misbehave; False when the connection is to end."""
         kind = fault.kind if fault else ""
-        if fault is None or kind in {"error", "delay", "command", "drip", "truncate"}:
+        if fault is None or kind in {"error", "delay", "command", "drip", "truncate", "idle"}:
             if kind == "delay" and fault:
                 time.sleep(fault.seconds)
             answer = self._answer(method, params, fault)
@@ -101,6 +101,8 @@ class XapiServer:
             if fault and fault.command:
                 self._run_command(fault.command)
             codes = fault.error if fault else []
+            if kind == "idle":
+                params = [*params[:-1], 0.0]
             status, name, value = "Success", "Value", self._calls.answer(method, params, codes)
         except ApiFailure as failure:
             failed = failure.description[0]

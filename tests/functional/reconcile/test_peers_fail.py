@@ -88,6 +88,41 @@ def test_refused_sessions_are_not_asked_for_in_a_loop(host: FollowedHost) -> Non
     host.await_status(xapi="followed")
 
 
+def test_an_event_from_that_does_not_wait_is_asked_once_a_second_at_most(host: FollowedHost) -> None:
+    """Whatever makes it answer at once with nothing; events are still heard."""
+    host.follow()
+    host.await_status(xapi="followed")
+    host.xapi.fault("idle", "event.from", waiting=True)
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-1"})
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-1"})
+    host.xapi.control("clear_log")
+
+    time.sleep(5)
+
+    assert 1 <= host.xapi.methods().count("event.from") <= 6
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-2"})
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-2"})
+
+
+@pytest.mark.parametrize("kind", ["close", "error"])
+def test_events_that_are_refused_again_and_again_bring_no_storm_of_readings(host: FollowedHost, kind: str) -> None:
+    """Everything is read well each time, and costs each time: the pauses grow, and are short again after an answer."""
+    host.follow()
+    host.await_status(xapi="followed")
+    host.xapi.fault(kind, "event.from", waiting=True, **({"error": ["INTERNAL_ERROR"]} if kind == "error" else {}))
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-1"})
+    host.await_that(lambda: host.ask("status")["xapi"] != "followed" or None, "it was not noticed")
+    host.xapi.control("clear_log")
+
+    time.sleep(15)
+
+    assert host.xapi.methods().count("PIF.get_all_records_where") <= 2
+    host.xapi.control("clear_faults")
+    host.await_status(xapi="followed")
+    host.put("network", ETH0, other_config={"nicira-bridge-id": "b-2"})
+    host.await_ids("Bridge", "xenbr0", {"bridge-id": "b-2"})
+
+
 @pytest.mark.parametrize("kind", ["close", "reset", "truncate", "garbage", "http"])
 def test_a_broken_answer_costs_nothing(host: FollowedHost, kind: str) -> None:
     """A connection that ends or an answer that is none: the same is asked again, once at once and then later."""
