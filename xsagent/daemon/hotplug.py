@@ -241,7 +241,7 @@ class HotplugThread:
             self._end(outcome, counts=False)
         settled = {outcome.event.device for outcome in ignored}
         return [
-            Work(event=event, placed=self._queue.placed(event.device))
+            Work(event=event, placed=self._queue.placed(event.device), told=self._queue.told(event.device))
             for event in events
             if event.device not in settled
         ]

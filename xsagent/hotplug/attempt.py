@@ -134,7 +134,8 @@ class Attempt:
         report_works(self._peers, self._decided())
         for work in self._decided():
             verdict = str(work.known.verdict)
-            _LOG.info("finish_hotplug", device=work.event.device, verdict=verdict, reason=work.known.reason)
+            log = _LOG.debug if _was_right(work) else _LOG.info
+            log("finish_hotplug", device=work.event.device, verdict=verdict, reason=work.known.reason)
 
     def unlock(self) -> None:
         """Take stale flows from ports that may send anything; their guests have their network by now."""
@@ -194,7 +195,7 @@ class Attempt:
         # of many, the daemon's, the thread handles both; ovsdb-server would go through all ports for each
         work.decision = rely_on_pair(decision, observed) if self.is_small else decision
         for warning in work.decision.warnings:
-            _LOG.warning("note_vif", device=work.event.device, text=warning)
+            _warn(work, warning)
         if work.decision.verdict is Verdict.WAIT:
             raise HotplugPendingError(f"VIF {work.event.vif}: {work.decision.reason}; it was left as it was")
 
@@ -309,7 +310,7 @@ class Attempt:
         for work in works:
             if text := found.get(work.event.device):
                 work.unlocked = f"{text}; {REMEDY}"
-                _LOG.warning("note_vif", device=work.event.device, text=work.unlocked)
+                _warn(work, work.unlocked)
 
     def _raise(self, works: list[Work]) -> None:
         """IFF_UP, and look whether it holds."""
@@ -346,6 +347,17 @@ def _note(works: Iterable[Work], wrong: Mapping[str, XsagentError]) -> None:
     """What was wrong with single devices ends their Works."""
     for work in works:
         work.error = wrong.get(work.event.device, work.error)
+
+
+def _warn(work: Work, text: str) -> None:
+    """What the device's status says already is no news, however often a resync finds it."""
+    if text not in work.told:
+        _LOG.warning("note_vif", device=work.event.device, text=text)
+
+
+def _was_right(work: Work) -> bool:
+    """Whether a resync found nothing to change at switch and netdev."""
+    return work.event.action is Action.REPAIR and not work.known.operations and work.known.prep is None
 
 
 def _check_link(work: Work) -> None:

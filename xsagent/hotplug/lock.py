@@ -65,8 +65,11 @@ def _by_bridge(works: list[Work]) -> dict[str, list[Work]]:
 
 def _lock(rundir: Path, bridge: str, works: list[Work], *, autoconf: bool) -> None:
     wanted = {work.ofport: _lines(work, autoconf=autoconf) for work in works}
-    if any(work.decision and work.decision.in_place for work in works):
+    in_place = [work for work in works if work.decision and work.decision.in_place]
+    if in_place:
         wanted = _differing(wanted, rundir, bridge)
+        if changed := [work.event.device for work in in_place if work.ofport in wanted]:
+            _LOG.info("replace_flows", bridge=bridge, devices=changed)
     replace_flows(rundir, bridge, wanted)
     locked = {in_port: lines for in_port, lines in wanted.items() if lines}
     wrong = _differing(locked, rundir, bridge) if locked else {}

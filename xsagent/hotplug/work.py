@@ -91,6 +91,7 @@ class Work:
 
     Attributes:
         placed: as `decide`'s argument.
+        told: what the device's status said when its last event had ended.
         pvs_helper: the program that keeps the rules of its PVS proxy, as the toolstack names it; None without proxy.
         before: its port as it was found; None when it had none.
         link: its netdev, as it was read last; None when it is not there.
@@ -102,6 +103,7 @@ class Work:
 
     event: Event
     placed: str | None = None
+    told: str = ""
     vif: Vif | None = None
     paths: VifPaths | None = None
     pvs_helper: str | None = None

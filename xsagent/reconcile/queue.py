@@ -272,6 +272,11 @@ class KeyedQueue:
         key = self._keys.get(device)
         return (key.status.placed or None) if key is not None else None
 
+    def told(self, device: str) -> str:
+        """What the device's status said when its last event had ended."""
+        key = self._keys.get(device)
+        return key.settled.text if key is not None and key.settled is not None else ""
+
     def status(self) -> Mapping[str, Status]:
         """How it stands, by device."""
         return dict(self._status())

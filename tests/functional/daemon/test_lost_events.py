@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from served_dom0 import FLOWS, LOCKED, ServedDom0
+from served_dom0 import FLOWS, LOCKED, ServedDom0, running_dom0
 
 from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
@@ -140,3 +140,27 @@ def test_what_is_left_as_somebody_wants_it_is_shown(served: ServedDom0) -> None:
     assert "vif21.0 has tag 77, set by hand; it was left" in shown
     assert "somebody moved it from bridge xenbr0 to xenbr1; it was left there" in shown
     assert served.ports("xenbr1") == {moved.device}
+
+
+def test_what_a_resync_finds_right_or_has_told_before_fills_no_log() -> None:
+    """Of each VIF nothing is logged again; what changed is."""
+    asked = GuestVif(id=VifId(20, 0), other_config=(("promiscuous", "true"),))
+    with running_dom0(XSAGENT_LOG_LEVEL="info") as served:
+        served.plug(LOCKED, asked)
+        assert f"note_vif device={asked.device}" in served.log
+        before = len(served.log)
+
+        for _ in range(2):
+            at = served.status()["resync"]["at"]
+            served.xsagent("resync")
+            served.await_status(lambda one, at=at: one["resync"]["at"] > at, "nothing was looked at")
+            served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+
+        assert "vif" not in served.log[before:].replace("vifs=", "")
+        assert "is to be promiscuous, and is not" in served.status()["devices"][asked.device]["text"]
+        served.sandbox.run(["ovs-ofctl", "del-flows", "xenbr0", "cookie=1/-1"])
+        served.xsagent("resync")
+        wait_for(lambda: "replace_flows bridge=xenbr0" in served.log[before:], 30, "the new flows are not told")
+        served.vsctl("del-port", LOCKED.device)
+        served.xsagent("resync")
+        wait_for(lambda: f"finish_hotplug device={LOCKED.device}" in served.log[before:], 30, "the repair is not told")

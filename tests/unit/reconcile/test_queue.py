@@ -260,6 +260,19 @@ def test_an_event_that_does_not_count_takes_nothing_from_what_is_known() -> None
     assert taken(queue, 3.0) == [Action.REPAIR]
 
 
+def test_what_the_status_said_is_known_while_the_next_event_is_under_way() -> None:
+    """So that the same warning is news once; its status says by then that it waits."""
+    queue = KeyedQueue()
+    assert queue.told("vif1.0") == ""
+    put(queue, event())
+    taken(queue)
+    queue.settle("vif1.0", now=1.0, at=1.0, text="a warning", placed="xenbr0")
+    put(queue, event(Action.REPAIR), now=2.0, background=True)
+    taken(queue, 2.0)
+
+    assert (queue.told("vif1.0"), queue.status()["vif1.0"].text) == ("a warning", "")
+
+
 def test_a_device_of_which_something_was_heard_is_looked_at_soon_and_once() -> None:
     """After a pause, which each such event begins anew."""
     queue = KeyedQueue()
