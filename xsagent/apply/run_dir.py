@@ -15,7 +15,7 @@ from xsagent.config import Paths
 from xsagent.errors import LockHeldError
 from xsagent.unix_socket import short_address
 
-_BACKLOG: Final = 512
+BACKLOG: Final = 512
 """Hooks of a burst that are not accepted yet."""
 
 
@@ -50,7 +50,7 @@ def bind_daemon_socket(path: Path) -> socket.socket:
             listener.bind(address)
     finally:
         os.umask(before)
-    listener.listen(_BACKLOG)
+    listener.listen(BACKLOG)
     return listener
 
 

@@ -18,7 +18,7 @@ if MYPY:  # what typing.TYPE_CHECKING says, without importing typing
 else:
     import _signal
 
-CONNECT_DEADLINE_S = 2.0
+CONNECT_DEADLINE_S = 2
 BEGIN_DEADLINE_S = 20.0
 """For a worker's word that it begins. Afterwards the connection tells whether it lives."""
 HOTPLUG_DEADLINE_S = 240.0
@@ -110,7 +110,9 @@ def ask(
     begun = False
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
-        connection.settimeout(CONNECT_DEADLINE_S)
+        # connect(2) then waits where many wait to be accepted; with settimeout() it fails at once
+        timeval = CONNECT_DEADLINE_S.to_bytes(8, sys.byteorder) + bytes(8)
+        connection.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, timeval)
         _connect(connection, path)
         connection.sendall(request)
         connection.settimeout(begin_s)

@@ -11,6 +11,7 @@ import socket
 import struct
 from typing import Final
 
+from xsagent.apply.run_dir import BACKLOG
 from xsagent.daemon.nursery import Nursery
 from xsagent.daemon.protocol import LONGEST_REQUEST, Request, parse_request, render_answer, render_declined
 from xsagent.daemon.requests import HOTPLUG_COMMANDS, OWN_COMMANDS, DeclinedError, Requests
@@ -45,7 +46,8 @@ class Server:
     async def start(self) -> asyncio.Server:
         """Begin to accept; the caller closes what is returned."""
         self._listener.setblocking(False)
-        return await asyncio.start_unix_server(self._serve, sock=self._listener, limit=LONGEST_REQUEST)
+        # it listens once more, with a queue of 100 by itself
+        return await asyncio.start_unix_server(self._serve, sock=self._listener, limit=LONGEST_REQUEST, backlog=BACKLOG)
 
     async def drain(self, wait_s: float) -> None:
         """Let requests that are under way end, at most `wait_s` seconds."""
