@@ -62,10 +62,12 @@ class PeerWatch:
     def run(self, stop: threading.Event) -> None:
         """Follow the peer until `stop` is set; one that is away is looked for."""
         while not stop.is_set():
-            self.follow(self.paths, self._found, self.tell)
-            if self.there:
-                self.there = False
-                self.losses += 1
+            try:
+                self.follow(self.paths, self._found, self.tell)
+            finally:
+                if self.there:
+                    self.there = False
+                    self.losses += 1
             if stop.wait(_LOOK_S):
                 return
 
