@@ -50,6 +50,7 @@ class HotplugThread:
     """The queue with the thread that works on it.
 
     Attributes:
+        thread: ends at `stop` alone.
         heartbeat: when the thread last began something, of the monotonic clock; it waits idly while None.
     """
 
@@ -69,19 +70,19 @@ class HotplugThread:
         self._stopping = False
         self._last_end = 0.0
         self._batches = 0
-        self._thread = threading.Thread(target=self._run, name="hotplug", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="hotplug", daemon=True)
 
     def start(self) -> None:
         """Start the thread; it begins with a resync."""
         self._clock.ask("the daemon started", time.monotonic())
-        self._thread.start()
+        self.thread.start()
 
     def stop(self, wait_s: float) -> None:
         """Let the thread end what it is at, waiting at most `wait_s` seconds. What is queued is for others."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._thread.join(wait_s)
+        self.thread.join(wait_s)
 
     def submit(self, event: Event, *, patience_s: float | None = None, done: Done | None = None) -> None:
         """Have an event done; returns at once.

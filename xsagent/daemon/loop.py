@@ -22,7 +22,8 @@ from xsagent import __version__
 from xsagent.apply.run_dir import bind_daemon_socket, hold_daemon_lock
 from xsagent.config import Paths, Settings
 from xsagent.daemon.hotplug import HotplugThread
-from xsagent.daemon.notify import notify, take_listening_socket, watchdog_s
+from xsagent.daemon.life import show_life
+from xsagent.daemon.notify import notify, take_listening_socket
 from xsagent.daemon.nursery import Nursery
 from xsagent.daemon.peer_watch import PeerWatch, follow_database, follow_switch, follow_xenstore
 from xsagent.daemon.pif_drift import PifDrift
@@ -43,8 +44,6 @@ from xsagent.topology.values import Json
 
 _END_S: Final = 10.0
 """For what is under way to end, once the daemon is told to."""
-_HUNG_S: Final = 120.0
-"""A batch that takes longer than its deadlines together hangs: systemd is to kill us while xenopsd waits (300 s)."""
 _EVENTS_AT_ONCE: Final = 1000
 _NO_WORKERS: Final = "none is started any more: the process that forks them ended; restart xsagentd"
 _LOG = get_logger()
@@ -140,7 +139,7 @@ class _Daemon:
         self._services.start()
         async with await self._server.start():
             proof = asyncio.create_task(self._readiness.run())
-            alive = asyncio.create_task(self._show_life())
+            alive = asyncio.create_task(show_life(self._setup.environ, self._hotplug))
             self._tell_systemd("READY=1", f"STATUS=serving {self._setup.paths.daemon_socket}")
             _LOG.info("start", version=__version__, pid=os.getpid())
             await self._end.wait()
@@ -208,17 +207,6 @@ class _Daemon:
 
     def _tell_systemd(self, *lines: str) -> None:
         notify(self._setup.environ, *lines)
-
-    async def _show_life(self) -> None:
-        """A sign of life as often as systemd wants one, unless the hotplug thread hangs."""
-        interval = watchdog_s(self._setup.environ, os.getpid())
-        while interval is not None:
-            beat = self._hotplug.heartbeat
-            if beat is None or time.monotonic() - beat < _HUNG_S:
-                self._tell_systemd("WATCHDOG=1")
-            else:
-                _LOG.error("hotplug_hangs", seconds=round(time.monotonic() - beat))
-            await asyncio.sleep(interval / 2)
 
     # -- status ----------------------------------------------------------------------------------------------
 

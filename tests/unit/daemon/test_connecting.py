@@ -73,11 +73,11 @@ def test_a_client_does_it_itself_when_nobody_is_accepted(
     asks: Callable[[Path], int | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its deadline; the hook's handler then does not wait for the daemon once more."""
-    monkeypatch.delenv("XSAGENT_USE_DAEMON", raising=False)
+    monkeypatch.setenv("XSAGENT_USE_DAEMON", "auto")
     with full_listener(tmp_path):
         began = time.monotonic()
 
         assert asks(tmp_path) is None
 
         assert time.monotonic() - began >= CONNECT_DEADLINE_S
-        assert os.environ.get("XSAGENT_USE_DAEMON") == ("never" if asks is ask_as_hook else None)
+        assert os.environ.get("XSAGENT_USE_DAEMON") == ("never" if asks is ask_as_hook else "auto")
