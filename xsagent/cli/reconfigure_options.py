@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from xsagent.errors import UsageError
+from xsagent.model.values import shown
 
 Action = Literal["up", "down", "rewrite"]
 
@@ -121,6 +122,7 @@ def parse_options(argv: Sequence[str]) -> ReconfigureOptions:
     Raises:
         UsageError: a rule is broken; the sentence names the options that must change.
     """
+    _check_text(argv)
     try:
         pairs, words = getopt.gnu_getopt(list(argv), "h", [*_FLAGS, *(f"{name}=" for name in _VALUES)])
     except getopt.GetoptError as error:
@@ -145,6 +147,15 @@ def parse_options(argv: Sequence[str]) -> ReconfigureOptions:
         syslog="no-syslog" not in given,
         rewrite={name: given[name] for name in _REWRITE_OPTIONS if name in given},
     )
+
+
+def _check_text(argv: Sequence[str]) -> None:
+    """Bytes that are no UTF-8 come as lone surrogates, which neither XAPI nor a file of ours takes."""
+    for word in argv:
+        try:
+            word.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{shown(word)} is not UTF-8") from error
 
 
 def _parse_action(words: Sequence[str]) -> Action:

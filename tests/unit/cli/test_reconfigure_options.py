@@ -31,10 +31,13 @@ REFUSED = [
     ["--no-such-option", "up"],
     ["--pif-uuid"],
     ["--force=xenbr0", "--help=x", "up"],
+    ["--pif-uuid=\udcff", "up"],
+    ["--force", "xen\udcff", "up"],
+    ["\udcff"],
 ]
 
 
-@pytest.mark.parametrize("argv", REFUSED, ids=" ".join)
+@pytest.mark.parametrize("argv", REFUSED, ids=lambda argv: ascii(" ".join(argv)))
 def test_a_broken_rule_is_a_usage_error(argv: list[str]) -> None:
     """A command line that breaks a rule of features.md section 1 is refused with a sentence."""
     with pytest.raises(UsageError) as refused:
