@@ -158,7 +158,12 @@ def read_parents(connection: OvsdbConnection) -> dict[str, str | None]:
 
 
 def read_from_xapi(
-    paths: Paths, settings: Settings, session_ref: Ref | None = None, memory: XapiMemory | None = None
+    paths: Paths,
+    settings: Settings,
+    session_ref: Ref | None = None,
+    memory: XapiMemory | None = None,
+    *,
+    wait: bool = True,
 ) -> Snapshot:
     """This host's records from XAPI, in the caller's session or one of our own.
 
@@ -166,6 +171,7 @@ def read_from_xapi(
         paths, settings: of this host.
         session_ref: the caller's session.
         memory: of a process that goes on from what others read; None for one that reads everything itself.
+        wait: for an XAPI that is away, until the deadline; without a memory alone.
 
     Raises:
         XapiUnavailableError: XAPI did not answer within the deadline.
@@ -176,15 +182,16 @@ def read_from_xapi(
     inventory = read_inventory(paths)
     if memory is not None:
         return memory.read(paths.xapi_sockets, settings.xapi_deadline_s, inventory.installation_uuid, session_ref)
-    with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref) as session:
+    with open_session(paths.xapi_sockets, settings.xapi_deadline_s, session_ref, wait=wait) as session:
         return read_snapshot(session, inventory.installation_uuid)
 
 
-def read_for_admin(host: Host, say: Callable[[str], None]) -> tuple[Snapshot, bool]:
+def read_for_admin(host: Host, say: Callable[[str], None], *, wait: bool = True) -> tuple[Snapshot, bool]:
     """This host's records for who is no XAPI: XAPI's, or else the cache's, with a warning (DESIGN.md section 5).
 
     Arguments:
         say: tells the user.
+        wait: for an XAPI that is away; False for who only looks.
 
     Returns:
         The records, and whether they came from the cache.
@@ -194,9 +201,9 @@ def read_for_admin(host: Host, say: Callable[[str], None]) -> tuple[Snapshot, bo
         CacheError: XAPI is away, and there is no cache either.
     """
     try:
-        return read_from_xapi(host.paths, host.settings, memory=host.memory), False
+        return read_from_xapi(host.paths, host.settings, memory=host.memory, wait=wait), False
     except XapiUnavailableError as error:
-        say(f"warning: {error}; the cache is used")
+        say(f"warning: {error.cause}; the cache is used")
         host.logger.warning("use_cache", reason=str(error))
         from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - XAPI hardly ever is away
 

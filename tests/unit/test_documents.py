@@ -84,7 +84,8 @@ def test_the_two_commands_come_first_in_the_readme() -> None:
 def test_the_plan_in_the_readme_is_what_the_command_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each line of the example, as far as its dots, is a line of the real output, in the same order."""
     observed = tmp_path / "host.json"
-    observed.write_text('{"links": {"eth0": {"name": "eth0", "mac": "00:1b:21:0a:0b:01", "mtu": 1500, "up": false}}}')
+    link = '{"name": "eth0", "mac": "00:1b:21:0a:0b:01", "mtu": 1500, "up": false}'
+    observed.write_text(f'{{"is": "Topology", "links": {{"eth0": {link}}}}}')
     cache = Path(__file__).parent / "sources" / "data" / "legacy-static.dbcache"
     example = (ROOT / "README.md").read_text("utf-8").split("$ xsagent plan ")[1].split("```")[0].splitlines()[1:]
 

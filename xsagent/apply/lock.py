@@ -63,9 +63,10 @@ def _acquire(descriptor: int, path: Path, wait_s: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "an unknown process"
+                named = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+                holder = f"process {named}" if named else "a process that did not say which"
                 raise LockHeldError(
-                    f"{path} has been held by process {holder} for over {wait_s:.0f} s; nothing was changed"
+                    f"{path} has been held by {holder} for over {wait_s:.0f} s; nothing was changed"
                 ) from None
             time.sleep(_POLL_S)
         else:

@@ -16,6 +16,7 @@ from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Stuck
 from xsagent.cli.begin import begin
 from xsagent.cli.outcome import answer, say, tell_earlier, warn
+from xsagent.cli.waiting import LOOK_WAIT_S, open_database, tell_wait
 from xsagent.config import Paths, Settings
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import Asked, build_internal_operation, read_for_admin
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         signals_end_the_run(),
         hold_lock(paths.lock, owner, settings.lock_wait_s),
-        OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
+        open_database(_PROGRAM, paths, settings) as connection,
     ):
         host = Host(paths, settings, connection)
         earlier = finish_earlier_run(host)
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_plan(arguments: argparse.Namespace, paths: Paths, settings: Settings) -> int:
-    with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
+    with OvsdbConnection.open(paths.ovsdb_socket, LOOK_WAIT_S) as connection:
         host = Host(paths, settings, connection)
         operation = _decide(arguments, host)
         print(render_plan(make_plan(operation, host), operation.desired.reasons), end="")
@@ -61,7 +62,12 @@ def _print_plan(arguments: argparse.Namespace, paths: Paths, settings: Settings)
 
 
 def _decide(arguments: argparse.Namespace, host: Host) -> Operation:
-    snapshot, _ = read_for_admin(host, partial(say, _PROGRAM))
+    snapshot, _ = tell_wait(
+        _PROGRAM,
+        "XAPI",
+        host.settings.xapi_deadline_s,
+        lambda: read_for_admin(host, partial(say, _PROGRAM), wait=not arguments.dry_run),
+    )
     warn(snapshot.warnings)
     asked = Asked(
         action="up" if arguments.action == "create" else "down",

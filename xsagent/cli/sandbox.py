@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         return run_vif(arguments)
     from xsagent.sandbox.dom0 import Sandbox  # noqa: PLC0415 as above
-    from xsagent.sandbox.spec import SandboxSpec, default_segments, shared_segment  # noqa: PLC0415 as above
+    from xsagent.sandbox.spec import SandboxSpec, check_management_address, default_segments, shared_segment  # noqa: PLC0415 as above
 
     # The end of a terminal or of a job is to take the sandbox's directory with it.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -75,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     build = shared_segment if arguments.one_segment else default_segments
     segments = build(nics=arguments.nics, dhcp=not arguments.no_dhcp)
     services = _guest_services() if not arguments.no_guests else ()
+    if arguments.static:
+        check_management_address(arguments.static, segments)
     spec = SandboxSpec(segments=segments, management_address=arguments.static, services=services)
     with Sandbox(spec) as sandbox:
         if arguments.sandbox_verb == "shell":

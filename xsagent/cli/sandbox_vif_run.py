@@ -6,6 +6,7 @@ Called by `cli.sandbox`, in a shell of the sandbox, or from outside with ``--in`
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from xsagent.errors import CommandError, InputError, UsageError
-from xsagent.hotplug.event import parse_device
+from xsagent.hotplug.event import MAX_DEVID, MAX_DOMID, parse_device
 from xsagent.model.values import parse_mac
 from xsagent.model.vif import Layout, VifId
 from xsagent.sandbox.guest_vif import GuestVif, default_address
@@ -44,7 +45,10 @@ def run_vif(arguments: argparse.Namespace) -> int:
 
     xenopsd = Xenopsd(root, run_here)
     if arguments.vif_verb == "remove":
-        xenopsd.unplug(xenopsd.find(parse_device(arguments.device)[1]))
+        vif = xenopsd.find(parse_device(arguments.device)[1])
+        if run_here(["ip", "link", "show", "dev", vif.device], check=False).returncode:
+            raise InputError(f"there is no {vif.device} in this sandbox; nothing was unplugged")
+        xenopsd.unplug(vif)
         return 0
     vif = _build_vif(arguments, xenopsd)
     try:
@@ -60,9 +64,14 @@ def run_vif(arguments: argparse.Namespace) -> int:
 def _build_vif(arguments: argparse.Namespace, xenopsd: Xenopsd) -> GuestVif:
     try:
         mac = parse_mac(arguments.mac) if arguments.mac else ""
-    except InputError as error:
-        raise UsageError(f"--mac: {error}; nothing was plugged in") from error
-    ids = VifId(arguments.domid or xenopsd.next_domid(), arguments.devid)
+        for text in arguments.locked or ():
+            ipaddress.ip_address(text)
+    except (InputError, ValueError) as error:
+        raise UsageError(f"{error}; nothing was plugged in") from error
+    domid = xenopsd.next_domid() if arguments.domid is None else arguments.domid
+    if not 1 <= domid <= MAX_DOMID or not 0 <= arguments.devid <= MAX_DEVID:
+        raise UsageError(f"--domid is 1 to {MAX_DOMID}, --devid 0 to {MAX_DEVID}; nothing was plugged in")
+    ids = VifId(domid, arguments.devid)
     own = [f"{text}/24" for text in arguments.locked or () if ":" not in text]
     return GuestVif(
         id=ids,
@@ -99,6 +108,17 @@ def _run_inside(name: str) -> int:
     )
 
 
+def _lives(file: Path) -> bool:
+    """Whether the sandbox that wrote this is still there: its process, in process ids of its own."""
+    try:
+        enter = json.loads(file.read_text(encoding="utf-8"))["enter"]
+        pid = next(word.removeprefix("--target=") for word in enter if word.startswith("--target="))
+        return Path(f"/proc/{pid}/ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+    except (OSError, ValueError, KeyError, StopIteration):
+        return False
+
+
 def _list_sandboxes() -> str:
-    running = sorted(path.parent.name for path in Path(tempfile.gettempdir()).glob("xs-*/running.json"))
+    found = Path(tempfile.gettempdir()).glob("xs-*/running.json")
+    running = sorted(path.parent.name for path in found if _lives(path))
     return f"Running: {', '.join(running)}" if running else "None is running (xsagent sandbox shell starts one)"

@@ -14,10 +14,14 @@ from xsagent.apply.journal import read_journal
 from xsagent.apply.rolled_back import read_rolled_back
 from xsagent.cli.ask_daemon import NoAnswerError, ask
 from xsagent.config import Paths
+from xsagent.observed.switch_alive import is_daemon_alive
+from xsagent.observed.switch_daemons import read_daemon_pid
 from xsagent.sources.host_files import read_boot_id
 from xsagent.topology.text import printable
 
-_ASK_S = 20.0
+_ASK_S = 5.0
+"""The daemon's loop answers in milliseconds, whatever its devices wait for; one that hangs never does."""
+_ALIVE_S = 2.0
 _MANAGER_WORDS = ("state", "last_error")
 """Of Manager.status (ovs-vswitchd.conf.db(5)): what tells why it is not connected."""
 
@@ -41,7 +45,22 @@ def read_status(paths: Paths) -> dict[str, Any]:
         daemon, reason = (json.loads(output), "") if status == 0 else (None, errors)
     except (NoAnswerError, ValueError) as error:
         reason = str(error)
-    return {"daemon": daemon, "no_daemon_because": reason, "left": _left(paths), "rolled_back": _rolled_back(paths)}
+    return {
+        "daemon": daemon,
+        "no_daemon_because": reason,
+        "ready_without_daemon": daemon is None and paths.ready.exists(),
+        "switch": {name: _state(paths, name) for name in ("ovsdb-server", "ovs-vswitchd")},
+        "left": _left(paths),
+        "rolled_back": _rolled_back(paths),
+    }
+
+
+def _state(paths: Paths, name: str) -> str:
+    """How it stands with a daemon of Open vSwitch."""
+    if is_daemon_alive(paths.ovs_rundir, name, _ALIVE_S):
+        return "answers"
+    hangs = read_daemon_pid(paths.ovs_rundir, paths.proc, name) is not None
+    return "runs and does not answer" if hangs else "does not run"
 
 
 def _left(paths: Paths) -> dict[str, Any] | None:
@@ -71,8 +90,11 @@ def render_status(status: Mapping[str, Any]) -> Iterator[str]:
     daemon = status["daemon"]
     if daemon is None:
         yield f"xsagentd: no answer ({status['no_daemon_because']}); commands do their work themselves"
+        if status["ready_without_daemon"]:
+            yield "  its ready file is there, so udev plugs no guest's device: `xsagent doctor` says what to do"
     else:
         yield from _render_daemon(daemon)
+    yield from (f"{name}: {state}" for name, state in status["switch"].items())
     left = status["left"]
     if left is not None:
         yield f"left by an earlier run ({left['operation']}): {len(left['steps'])} steps to take back"

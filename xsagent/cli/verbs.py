@@ -73,8 +73,11 @@ def _add_network(verbs: Subparsers) -> None:
         "are on are interface-reconfigure's.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    _add_network_action(actions.add_parser("create", help="make it, or set what differs from XAPI's record"))
-    remove = actions.add_parser("remove", help="remove it, when nothing is plugged into it")
+    make, take = "make it, or set what differs from XAPI's record", "remove it, when nothing is plugged into it"
+    _add_network_action(
+        actions.add_parser("create", help=make, description=f"The bridge of an internal network: {make}.")
+    )
+    remove = actions.add_parser("remove", help=take, description=f"The bridge of an internal network: {take}.")
     remove.add_argument("--even-if-in-use", action="store_true", help="go on although VIFs or others would be cut off")
     _add_network_action(remove)
 

@@ -28,7 +28,7 @@ def check_bridges(facts: Facts) -> Iterator[Finding]:
     snapshot = facts.records.snapshot
     if snapshot is None:
         return
-    yield from _missing(facts, snapshot)
+    yield from _missing(facts)
     yield from _snooping(facts, snapshot)
     for bridge in facts.topology.bridges.values():
         yield from _bridge(facts, snapshot, bridge)
@@ -38,10 +38,9 @@ def check_bridges(facts: Facts) -> Iterator[Finding]:
                 yield from _judge(facts, snapshot, port.name, port.external_ids, VLAN_NETWORK_MARK, guests)
 
 
-def _missing(facts: Facts, snapshot: Snapshot) -> Iterator[Finding]:
+def _missing(facts: Facts) -> Iterator[Finding]:
     """Management's bridge; those of other PIFs are drift."""
-    pif = facts.management()
-    bridge = snapshot.bridge_of(pif) if pif is not None else ""
+    pif, bridge = facts.management(), facts.management_bridge()
     if pif is None or not bridge or not facts.switch_read or real_bridge(facts, bridge) is not None:
         return
     yield Finding(

@@ -19,8 +19,8 @@ from xsagent.doctor.lookup import (
     recorded_nics,
     upper_devices,
 )
-from xsagent.doctor.mend import command, prefixed, up
-from xsagent.model.records import UNTAGGED, IpMode, Pif
+from xsagent.doctor.mend import command, prefixed, up, write_cache
+from xsagent.model.records import Pif
 from xsagent.topology.ownership import is_vif_port
 from xsagent.topology.text import describe_switch_report, is_bond
 from xsagent.topology.values import Bridge, Interface, Link, Port
@@ -148,24 +148,10 @@ def _by_hand(facts: Facts, pif: Pif) -> str:
 
 def _adopt(facts: Facts, pif: Pif) -> tuple[str, ...]:
     """Write a cache that has management on the one NIC that is there, and bring it up (features.md section 24)."""
-    names = _stand_ins(facts)
-    management, snapshot = facts.management(), facts.records.snapshot
-    bridge = snapshot.bridge_of(management) if snapshot is not None and management is not None else ""
-    if len(names) != 1 or management is None or not bridge or pif.bond is not None:
+    names, bridge = _stand_ins(facts), facts.management_bridge()
+    if len(names) != 1 or not bridge or pif.bond is not None:
         return ()
-    words = [f"--device={names[0]}", "--mac=x"]
-    if management.vlan != UNTAGGED:
-        words.append(f"--vlan={management.vlan}")
-    if management.ip_mode == IpMode.STATIC:
-        words += ["--mode=static", f"--ip={management.ip}", f"--netmask={management.netmask}"]
-        words += [f"--gateway={management.gateway}"] if management.gateway else []
-        words += [f"--dns={management.dns}"] if management.dns else []
-    else:
-        words.append("--mode=dhcp")
-    return (
-        prefixed(facts, "interface-reconfigure", "--force", bridge, "rewrite", *words),
-        prefixed(facts, "interface-reconfigure", "--force", bridge, "up"),
-    )
+    return write_cache(facts, names[0]), prefixed(facts, "interface-reconfigure", "--force", bridge, "up")
 
 
 def _swapped_nics(facts: Facts) -> Iterator[Finding]:

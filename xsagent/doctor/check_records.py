@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from xsagent.desired.kind import label
 from xsagent.doctor.facts import Facts
 from xsagent.doctor.findings import Finding, Severity
-from xsagent.doctor.mend import command, rewrite
+from xsagent.doctor.mend import command, rewrite, write_cache
 from xsagent.model.keep_out import configuration_of
 from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
 
 _MOST_NAMED = 4
+_FOR_MANAGEMENT = (
+    "without XAPI: `interface-reconfigure --force BRIDGE rewrite --device=NIC --mac=x --mode=dhcp|static ...` "
+    "writes one for management"
+)
 
 
 def check_records(facts: Facts) -> Iterator[Finding]:
@@ -61,7 +65,8 @@ def _cache(facts: Facts) -> Iterator[Finding]:
             subject=records.cache_path,
             problem=records.cache_problem,
             reason="the next boot falls back to an older state, or to management alone",
-            mend=(rewrite(facts),),
+            mend=_write_anew(facts),
+            by_hand="" if _write_anew(facts) else _FOR_MANAGEMENT,
         )
     elif records.from_xapi and records.snapshot is not None:
         differing = list(_differing(records.snapshot, records.cached, facts))
@@ -75,6 +80,20 @@ def _cache(facts: Facts) -> Iterator[Finding]:
                 reason="the next boot brings up the old configuration",
                 mend=(rewrite(facts),),
             )
+
+
+def _write_anew(facts: Facts) -> tuple[str, ...]:
+    """From XAPI; without it from the generation before, or for management alone; nothing where no state tells."""
+    records, previous = facts.records, facts.paths.get("cache_previous", "")
+    snapshot, management = records.snapshot, facts.management()
+    if records.from_xapi:
+        return (rewrite(facts),)
+    if snapshot is None or management is None or not facts.management_bridge():
+        return ()
+    if snapshot.source == previous:
+        return (command("cp", "-p", previous, records.cache_path),)
+    carrier = snapshot.carrier_of(management) or management
+    return (write_cache(facts, carrier.device),) if carrier.bond is None else ()
 
 
 def _differing(xapi: Snapshot, cached: Snapshot, facts: Facts) -> Iterator[str]:

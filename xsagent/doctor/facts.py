@@ -274,6 +274,11 @@ class Facts:
         """The management PIF by its record; None when no record says."""
         return self.records.snapshot.management_pif() if self.records.snapshot is not None else None
 
+    def management_bridge(self) -> str:
+        """The bridge that management's record names; empty without one."""
+        pif, snapshot = self.management(), self.records.snapshot
+        return snapshot.bridge_of(pif) if pif is not None and snapshot is not None else ""
+
     def management_device(self) -> str:
         """The device that has management's addresses; empty when unknown."""
         pif = self.management()

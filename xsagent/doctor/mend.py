@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from xsagent.doctor.facts import Facts
-from xsagent.model.records import Network, Pif
+from xsagent.model.records import UNTAGGED, IpMode, Network, Pif
 
 RESTART_DAEMON = "systemctl restart xsagentd.service"
 RESTART_TOOLSTACK = "xe-toolstack-restart"
@@ -25,11 +25,30 @@ def prefixed(facts: Facts, *words: str) -> str:
 def up(facts: Facts, pif: Pif) -> str:
     """Bring the PIF up as its records say: what differs is set, what is right is left alone.
 
-    Where xcp-networkd owns the topology, XAPI has it do that.
+    Where xcp-networkd owns the topology, XAPI has it do that. While XAPI is away the PIF is named by its bridge: nobody
+    waits for XAPI then. But management with a gateway that answers keeps the deadman, which ``--force`` has not.
     """
     if not facts.daemon.topology_is_ours:
         return command("xe", "pif-plug", f"uuid={pif.uuid}")
-    return prefixed(facts, "interface-reconfigure", "--pif-uuid", pif.uuid, "up")
+    snapshot = facts.records.snapshot
+    bridge = snapshot.bridge_of(pif) if snapshot is not None else ""
+    if facts.records.from_xapi or not bridge or (pif.management and any(facts.probes.gateways.values())):
+        return prefixed(facts, "interface-reconfigure", "--pif-uuid", pif.uuid, "up")
+    return prefixed(facts, "interface-reconfigure", "--force", bridge, "up")
+
+
+def write_cache(facts: Facts, device: str) -> str:
+    """Write a cache of management alone, on this NIC, without XAPI. Precondition: `Facts.management_bridge`."""
+    management, words = facts.management(), [f"--device={device}", "--mac=x"]
+    if management is not None and management.vlan != UNTAGGED:
+        words.append(f"--vlan={management.vlan}")
+    if management is not None and management.ip_mode == IpMode.STATIC:
+        words += ["--mode=static", f"--ip={management.ip}", f"--netmask={management.netmask}"]
+        words += [f"--gateway={management.gateway}"] if management.gateway else []
+        words += [f"--dns={management.dns}"] if management.dns else []
+    else:
+        words.append("--mode=dhcp")
+    return prefixed(facts, "interface-reconfigure", "--force", facts.management_bridge(), "rewrite", *words)
 
 
 def create_network(facts: Facts, network: Network) -> str:

@@ -121,6 +121,7 @@ def _places(paths: Paths) -> dict[str, str]:
     return {
         "ready": str(paths.ready),
         "settings": str(paths.settings_file),
+        "cache_previous": str(paths.dbcache_previous),
         "reset": str(paths.network_reset),
         "resolv.conf": str(paths.resolv_conf),
         "network.conf": str(paths.network_conf),

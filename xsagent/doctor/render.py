@@ -17,6 +17,7 @@ from xsagent.topology.values import Json
 SCHEMA: Final = 1
 """Raised when a member of the JSON changes its meaning or goes; one that is added is no change."""
 _MOST_OF_A_KIND: Final = 8
+UNREACHABLE: Final = "Where this host cannot be reached: /usr/share/doc/xsagent/UNREACHABLE.md, step by step."
 HEALTHY: Final = "Nothing is wrong with this host's network, as far as xsagent can tell."
 
 
@@ -32,7 +33,9 @@ def render_findings(findings: Sequence[Finding]) -> str:
         more = len(found) - _MOST_OF_A_KIND
         if more > 0:
             lines.append(f"{severity.upper()} and {more} more of this kind; --json has them all [{kind}]")
-    return "".join(f"{printable(line)}\n" for line in [*lines, _summary(findings)])
+    errors = any(finding.severity is Severity.ERROR for finding in findings)
+    lines += [_summary(findings), *([UNREACHABLE] if errors else [])]
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _lines(finding: Finding) -> Iterator[str]:

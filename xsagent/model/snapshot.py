@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from xsagent.errors import InputError, NotFoundError
-from xsagent.model.records import Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
+from xsagent.model.records import UNTAGGED, Bond, Network, Pif, Pool, Ref, Sriov, Tunnel, Vlan
 
 XAPI_SOURCE: Final = "xapi"
 """Snapshot.source of records that XAPI itself just gave."""
+_MOST_NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +94,22 @@ class Snapshot:
         """The one network with this bridge name; NotFoundError without one, InputError when several share it."""
         networks = [network for network in self.networks.values() if network.bridge == bridge]
         if not networks:
-            raise NotFoundError(f"no network has {what} {bridge} ({self.source}); nothing was changed")
+            raise NotFoundError(
+                f"no network has {what} {bridge} ({self.source}){self._hint(bridge)}; nothing was changed"
+            )
         if len(networks) > 1:
             uuids = ", ".join(sorted(network.uuid for network in networks))
             raise InputError(f"networks {uuids} share the bridge name {bridge}; nothing was changed")
         return networks[0]
+
+    def _hint(self, name: str) -> str:
+        """Where the NIC of this name is, or else which bridges there are."""
+        of_nic = [pif for pif in self.pifs.values() if pif.device == name and pif.vlan == UNTAGGED]
+        if of_nic and self.bridge_of(of_nic[0]):
+            return f": {name}'s PIF is on {self.bridge_of(of_nic[0])}"
+        bridges = sorted({network.bridge for network in self.networks.values() if network.bridge})
+        more = f" and {len(bridges) - _MOST_NAMED} more" if bridges[_MOST_NAMED:] else ""
+        return f": there are {', '.join(bridges[:_MOST_NAMED])}{more}" if bridges else ""
 
     def pif_for_bridge(self, bridge: str) -> Pif:
         """The one PIF of this host on the network with this bridge name (``--force BRIDGE``).

@@ -82,8 +82,9 @@ class OvsdbConnection:
             ) from error
         except OSError as error:
             waited = f" within {wait_s:g} s" if wait_s else ""
+            hint = ": `xsagent openvswitch restart` brings it back" if wait_s else ""
             raise OvsdbUnavailableError(
-                f"ovsdb-server does not answer on {socket_path}{waited} ({error.strerror}); nothing was changed"
+                f"ovsdb-server does not answer on {socket_path}{waited} ({error.strerror}){hint}; nothing was changed"
             ) from error
         return cls(channel, socket_path, wait_s)
 

@@ -19,9 +19,9 @@ def diff_firewall(wanted: Collection[FirewallRule], chains: Iterable[FirewallCha
 
 def render_change(change: FirewallChange) -> list[str]:
     """The change in words, one line a rule."""
-    place = " ".join(change.where)
-    added = [f"{change.backend} {place}: accept {_name(rule)}" for rule in change.add]
-    return added + [f"{change.backend} {place}: take out {' '.join(handle)}" for handle in change.remove]
+    place = " ".join(dict.fromkeys((change.backend, *change.where)))
+    added = [f"{place}: accept {_name(rule)}" for rule in change.add]
+    return added + [f"{place}: take out {' '.join(handle)}" for handle in change.remove]
 
 
 def _diff_chain(wanted: frozenset[FirewallRule], chain: FirewallChain) -> FirewallChange:

@@ -7,7 +7,7 @@ Addresses are of the documentation ranges (RFC 5737, RFC 3849), so that nothing 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -108,6 +108,17 @@ def shared_segment(*, nics: int, dhcp: bool = True) -> tuple[Segment, ...]:
     """All NICs on the segment of host ``gateway``, as bonds need them."""
     names = tuple(f"eth{number}" for number in range(nics))
     return (Segment(name="gateway", nics=names, addresses=("192.0.2.1/24", "2001:db8::1/64"), dhcp=dhcp),)
+
+
+def check_management_address(text: str, segments: Sequence[Segment]) -> None:
+    """Make sure that a CIDR can be management's beside the far host of the first wire; UsageError where it cannot."""
+    beside = segments[0].gateway
+    try:
+        wanted = ipaddress.ip_interface(text) if "/" in text else None
+    except ValueError:
+        wanted = None
+    if wanted is None or wanted not in beside.network or wanted.ip == beside.ip:
+        raise UsageError(f"--static: {text!r} is no address with a length in {beside.network} beside {beside.ip}")
 
 
 def _ipv4_of(number: int) -> str:

@@ -46,7 +46,10 @@ def _first(paths: Paths, sources: tuple[_Source, ...], *warnings: str) -> Snapsh
         return dataclasses.replace(
             snapshot, warnings=(*warnings, *_used_instead(passed_over, snapshot.source), *snapshot.warnings)
         )
-    raise CacheError(f"no state to start from: {'; '.join(passed_over)}; nothing was changed")
+    raise CacheError(
+        f"no state to start from: {'; '.join(passed_over)}; `interface-reconfigure --force BRIDGE rewrite --device=NIC "
+        "--mac=x --mode=dhcp|static ...` writes one for management; nothing was changed"
+    )
 
 
 def _with_pifs(snapshot: Snapshot) -> Snapshot:

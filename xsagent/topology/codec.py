@@ -28,6 +28,8 @@ _IP_TYPES = (
     ipaddress.IPv4Address,
     ipaddress.IPv6Address,
 )
+_IN_JSON = {"Mapping": "an object", "list": "an array", "str": "a text", "int": "a number", "bool": "true or false"}
+"""What a person who reads JSON calls our types."""
 _KIND = "is"
 
 
@@ -169,4 +171,5 @@ def _one_of(choices: tuple[Any, ...], form: Any) -> Any:  # noqa: ANN401 - as _d
 
 
 def _refuse(kind: object, form: object) -> Any:  # noqa: ANN401 - never returns
-    raise ValueError(f"{form!r:.80} where {getattr(kind, '__name__', kind)} must stand")
+    name = getattr(kind, "__name__", kind)
+    raise ValueError(f"{form!r:.80} where {_IN_JSON.get(str(name), name)} must stand")

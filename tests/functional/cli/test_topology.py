@@ -62,7 +62,7 @@ def test_without_open_vswitch_the_rest_is_drawn(sandbox: Sandbox) -> None:
 
     lines = _xsagent(sandbox, "topology").splitlines()
 
-    assert lines[0] == "! incomplete: not every part of this host could be read"
+    assert lines[0] == "! incomplete: ovsdb-server does not answer, so bridges and ports are not known"
     assert "  NIC eth0 [idle, unused, down]" in lines
 
 

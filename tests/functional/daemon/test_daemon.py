@@ -200,6 +200,20 @@ def test_status_is_readable_and_needs_no_daemon(served: ServedDom0) -> None:
     assert (shown["daemon"], shown["left"], shown["rolled_back"]) == (None, None, [])
 
 
+def test_status_tells_of_peers_that_are_dead(served: ServedDom0) -> None:
+    """Of a switch that hangs, and of a ready file that outlived the daemon."""
+    assert "ovs-vswitchd: answers" in served.xsagent("status").stdout
+    switch = (served.root / "run/openvswitch/ovs-vswitchd.pid").read_text().strip()
+    served.sandbox.run(["kill", "-STOP", switch])
+    served.end("KILL")
+
+    lines = served.xsagent("status").stdout.splitlines()
+    served.sandbox.run(["kill", "-CONT", switch])
+
+    assert "  its ready file is there, so udev plugs no guest's device: `xsagent doctor` says what to do" in lines
+    assert {"ovsdb-server: answers", "ovs-vswitchd: runs and does not answer"} <= set(lines)
+
+
 @pytest.mark.parametrize(("environment", "taken"), [({}, True), ({"OVS_RUNDIR": "/another"}, False)])
 def test_a_call_that_names_another_switch_is_declined(
     served: ServedDom0, environment: dict[str, str], *, taken: bool

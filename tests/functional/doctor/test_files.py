@@ -22,6 +22,27 @@ def test_a_cache_that_is_cut_off(patient: Patient) -> None:
     assert patient.mends("cache-unreadable")["severity"] == "error"
 
 
+def test_a_cache_that_is_cut_off_while_xapi_is_away(patient: Patient) -> None:
+    """The generation before takes its place; without that one management gets a cache of its own."""
+    assert patient.host.xapi is not None
+    patient.host.xapi.stop()
+    cache, previous = patient.path(CACHE), patient.path(f"{CACHE}.previous")
+    kept = cache.read_bytes()
+
+    previous.write_bytes(kept)
+    cache.write_bytes(kept[:200])
+    assert patient.mends("cache-unreadable")["mend"] == [f"cp -p {previous} {cache}"]
+    assert cache.read_bytes() == kept
+
+    previous.unlink()
+    cache.write_bytes(kept[:200])
+    alone = patient.finding("cache-unreadable")
+    cache.write_bytes(kept)
+    patient.host.restart_xapi()
+    assert alone["mend"] == []
+    assert "--force BRIDGE rewrite --device=NIC --mac=x" in alone["by_hand"]
+
+
 def test_a_cache_that_is_older_than_xapi(patient: Patient) -> None:
     """The PIF whose configuration differs is named."""
     cache = patient.path(CACHE)
@@ -40,10 +61,11 @@ def test_xapi_that_is_away(patient: Patient) -> None:
     patient.run("ip", "address", "del", "198.51.100.10/24", "dev", "xenbr1")
 
     kinds = {one["id"] for one in patient.findings()}
+    finding = patient.mends("drift")
     patient.host.restart_xapi()
 
     assert {"xapi-unreachable", "drift"} <= kinds
-    patient.mends("drift")
+    assert "--force xenbr1 up" in finding["mend"][0]  # --pif-uuid would wait for XAPI
 
 
 def test_a_nic_that_is_not_there(patient: Patient) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +90,41 @@ def test_the_command_works_in_a_shell_of_the_sandbox_and_from_outside(dom0: Sand
         dom0.run([*XSAGENT, "remove", device])
 
     assert ports(dom0) == ["eth0"]
+
+
+@pytest.mark.parametrize(
+    "words", [["add", "--domid", "0"], ["add", "--devid", "-4"], ["add", "--locked", "foo"], ["remove", "vif9.9"]]
+)
+def test_a_vif_that_cannot_be_is_refused_at_once(dom0: Sandbox, words: list[str]) -> None:
+    """Nothing is plugged, and no other one than was asked for."""
+    done = dom0.run([*XSAGENT, *words], check=False)
+
+    assert (done.returncode, done.stdout) in {(1, ""), (2, "")}
+    assert done.stderr.startswith("xsagent: ")
+    assert "nothing was" in done.stderr
+    assert ports(dom0) == ["eth0"]
+
+
+@pytest.mark.parametrize("static", ["192.0.2.300/24", "192.0.2.10", "10.0.0.5/24", "192.0.2.1/24", "eth0"])
+def test_a_management_address_that_cannot_be_is_refused(static: str) -> None:
+    """With the network that it must be in."""
+    command = [*XSAGENT[:-1], "run", f"--static={static}", "--", "true"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert f"--static: '{static}' is no address with a length in 192.0.2.0/24 beside 192.0.2.1" in done.stderr
+
+
+def test_a_sandbox_that_ended_is_not_said_to_run(dom0: Sandbox, tmp_path: Path) -> None:
+    """What it left on the disk is no sign of life."""
+    (tmp_path / "xs-dead").mkdir()
+    (tmp_path / "xs-dead/running.json").write_text(json.dumps({"enter": ["nsenter", "--target=999999999"]}))
+    (tmp_path / dom0.directory.name).symlink_to(dom0.directory)
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+
+    done = subprocess.run([*XSAGENT, "add"], check=False, capture_output=True, text=True, env=environment)
+
+    assert f"Running: {dom0.directory.name}\n" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_a_sentence_with_control_characters_stays_one_line(capsys: pytest.Captur
 def test_a_reader_that_leaves_is_no_error_message(tmp_path: Path) -> None:
     """`xsagent plan ... | head -1`: quiet, though not a success."""
     observed = tmp_path / "observed"
-    observed.write_text('{"links": {"eth0": {"name": "eth0"}}}')
+    observed.write_text('{"is": "Topology", "links": {"eth0": {"name": "eth0"}}}')
     argv = ["plan", "--force", "xenbr0", "--from-dbcache", str(CACHE), "--observed", str(observed), "up"]
     reader, writer = os.pipe()
     os.close(reader)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from xsagent.cli.main import main
+from xsagent.cli.plan import read_observed
+from xsagent.errors import InputError
 from xsagent.plan.steps import OvsdbStep, Plan
 from xsagent.topology.codec import from_json, to_json
 from xsagent.topology.values import Link, Topology
@@ -171,3 +173,13 @@ def test_the_ifcfg_backend_is_known_by_the_files_that_were_read(
     main(_argv(observed, "--force", "xenbr0", "up"))
 
     assert "run ifup xenbr0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3"])
+def test_a_file_that_is_no_host_is_refused(tmp_path: Path, text: str) -> None:
+    """An empty host would be planned for: its NICs are not there."""
+    path = tmp_path / "host.json"
+    path.write_text(text)
+
+    with pytest.raises(InputError, match="nothing that `xsagent show --json` wrote"):
+        read_observed(path)

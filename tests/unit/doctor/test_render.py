@@ -26,6 +26,7 @@ def test_a_finding_is_a_headline_with_its_reason_and_its_command() -> None:
         "  mend: ip link set dev eth0 up",
         "  by hand: look at it",
         "1 error, 0 warnings",
+        "Where this host cannot be reached: /usr/share/doc/xsagent/UNREACHABLE.md, step by step.",
     ]
 
 
@@ -35,10 +36,11 @@ def test_many_of_a_kind_are_counted() -> None:
 
     lines = render_findings(many).splitlines()
 
-    assert len(lines) == 8 * 2 + 2
-    assert lines[-2:] == [
+    assert len(lines) == 8 * 2 + 3
+    assert lines[-3:] == [
         "ERROR and 192 more of this kind; --json has them all [link-down]",
         "200 errors, 0 warnings",
+        "Where this host cannot be reached: /usr/share/doc/xsagent/UNREACHABLE.md, step by step.",
     ]
 
 
