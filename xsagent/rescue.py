@@ -6,7 +6,7 @@ moment, so that they can show carrier; everything else is decided by `desired/re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from xsagent.apply.degraded import read_degraded, remember_degraded
@@ -38,6 +38,9 @@ from xsagent.topology.values import Link
 
 _CARRIER_S = 5.0
 
+Look = Callable[[Paths, Mapping[str, Link]], list[str]]
+"""Names, of these NICs, those that have carrier."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rescued:
@@ -57,11 +60,14 @@ def is_managements(paths: Paths, snapshot: Snapshot, pif: Pif) -> bool:
     return base is not None and (snapshot.carrier_of(pif) or pif).ref == base.ref
 
 
-def rescue_management(paths: Paths, connection: OvsdbConnection, snapshot: Snapshot, *, at_boot: bool) -> Rescued:
+def rescue_management(
+    paths: Paths, connection: OvsdbConnection, snapshot: Snapshot, *, at_boot: bool, only_look: bool
+) -> Rescued:
     """The snapshot, with a NIC that is there for management where the recorded one is gone.
 
     Arguments:
         at_boot: as `missing_management_nics`.
+        only_look: for a dry run: no NIC is raised to see its carrier, and nothing is written down.
 
     Raises:
         DeviceAbsentError: management's NIC is gone and no other can stand in without a guess; nothing was changed.
@@ -80,11 +86,12 @@ def rescue_management(paths: Paths, connection: OvsdbConnection, snapshot: Snaps
         return Rescued(snapshot=snapshot)
     rescues = find_renamed(gone, nics) or (
         keep_stand_in(gone[0], nics, _present_stand_ins(paths, connection, snapshot.bridge_of(base), gone[0]))
-        or _choose(paths, gone[0], nics, links),
+        or _choose(paths, gone[0], nics, links, _with_carrier if only_look else look_for_carrier),
     )
     for rescue in rescues:
         get_logger().warning("rescue_management", subject=rescue.nic.name, gone=rescue.gone, reason=rescue.reason)
-    _remember(paths, rescues[0])
+    if not only_look:
+        _remember(paths, rescues[0])
     return Rescued(
         snapshot=with_stand_ins(snapshot, rescues), making_way=making_way(snapshot, rescues, read_host_facts(paths))
     )
@@ -108,11 +115,11 @@ def _remember(paths: Paths, rescue: Rescue) -> None:
         get_logger().warning("remember_degraded_failed", reason=str(error))
 
 
-def _choose(paths: Paths, gone: Pif, nics: list[PresentNic], links: Mapping[str, Link]) -> Rescue:
+def _choose(paths: Paths, gone: Pif, nics: list[PresentNic], links: Mapping[str, Link], look: Look) -> Rescue:
     """A NIC that never was management's."""
     rescue = choose_stand_in(gone, nics, read_slots(paths), ())
     if rescue is None and nics:
-        rescue = choose_stand_in(gone, nics, {}, look_for_carrier(paths, links))
+        rescue = choose_stand_in(gone, nics, {}, look(paths, links))
     if rescue is None:
         present = ", ".join(sorted(links)) or "none"
         raise DeviceAbsentError(
@@ -137,10 +144,15 @@ def look_for_carrier(paths: Paths, links: Mapping[str, Link]) -> list[str]:
     try:
         usable = [name for name in links if name not in lowered or _set_link(name, up=True)]
         wait_carrier(WaitCarrierStep(devices=tuple(usable), seconds=_CARRIER_S))
-        return [name for name, link in _physical_links(paths, dump_kernel()).items() if link.carrier is True]
+        return _with_carrier(paths, _physical_links(paths, dump_kernel()))
     finally:
         for name in lowered:
             _set_link(name, up=False)
+
+
+def _with_carrier(_paths: Paths, links: Mapping[str, Link]) -> list[str]:
+    """NICs that show carrier as they are."""
+    return [name for name, link in links.items() if link.carrier is True]
 
 
 def _set_link(name: str, *, up: bool) -> bool:

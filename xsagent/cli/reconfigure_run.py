@@ -201,7 +201,7 @@ def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
 
 def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     if options.force is not None:
-        return _choose_forced(options.force, host)
+        return _choose_forced(options.force, host, only_look=options.dry_run)
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
@@ -209,7 +209,7 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 
-def _choose_forced(bridge: str, host: Host) -> _Word:
+def _choose_forced(bridge: str, host: Host, *, only_look: bool) -> _Word:
     """The cache's word, with a NIC for management where its own is gone; none is sought for a PIF on others."""
     from xsagent.rescue import is_managements, rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
     from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
@@ -219,7 +219,7 @@ def _choose_forced(bridge: str, host: Host) -> _Word:
     if pif is not None and not is_managements(host.paths, snapshot, pif):
         return _Word(snapshot=snapshot, pif=pif, cached=True)
     try:
-        rescued = rescue_management(host.paths, host.connection, snapshot, at_boot=pif is None)
+        rescued = rescue_management(host.paths, host.connection, snapshot, at_boot=pif is None, only_look=only_look)
     except DeviceAbsentError as error:
         if pif is not None:
             raise

@@ -50,6 +50,25 @@ def test_of_two_nics_the_one_with_carrier_stands_in() -> None:
         assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
 
 
+def test_a_dry_run_raises_no_nic_and_writes_nothing_down() -> None:
+    """It goes by the carrier that can be seen: NICs that are down show none."""
+    with Sandbox(spec_for(moved_disk())) as sandbox:
+        sandbox.run(["ip", "link", "set", "eth0", "down"])
+        sandbox.run(["ip", "link", "set", "eth1", "down"])
+        changes = ["cat", "/sys/class/net/eth0/carrier_changes", "/sys/class/net/eth1/carrier_changes"]
+        before = sandbox.run(changes).stdout
+
+        done = reconfigure(sandbox, "--no-syslog", "--dry-run", "--force-interface", "all", "up")
+
+        assert "eth5 is not on this host" in done.stdout
+        assert sandbox.run(changes).stdout == before
+    with Sandbox(spec_for(moved_disk(), segments=default_segments(nics=1))) as sandbox:
+        done = reconfigure(sandbox, "--no-syslog", "--dry-run", "--force", "xenbr0", "up")
+
+        assert "eth0" in done.stdout
+        assert not (sandbox.root / "var/lib/xsagent/degraded.json").exists()
+
+
 def test_two_candidates_are_no_choice() -> None:
     """A guess could put management on a guest's wire: refused, with the command that says it."""
     with Sandbox(spec_for(moved_disk())) as sandbox:
