@@ -145,7 +145,7 @@ def interest_of(desired: Desired) -> Interest:
         files=frozenset(desired.topology.files),
         network_scripts=any(path.startswith(SCRIPTS) for path in desired.topology.files),
         flows=True,
-        virtual_functions=desired.virtual_functions,
+        virtual_functions=desired.virtual_functions | desired.released_functions,
         switch=concern_of(desired),
         destinations=frozenset(
             route.destination for device in desired.topology.ip_devices.values() for route in device.routes

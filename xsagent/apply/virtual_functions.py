@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from xsagent.apply.run_dir import remove_run_file, write_run_file
 from xsagent.config import Paths
 from xsagent.errors import InUseError, NetlinkError
+from xsagent.observed.virtual_functions import functions_directory, given_path, lent_functions
 from xsagent.plan.steps import VirtualFunctionsStep
-
-_LENT_BY: Final = frozenset({"pciback", "xen-pciback", "vfio-pci"})
-"""Drivers that hold a function for a guest (linux/drivers/xen/xen-pciback)."""
 
 
 def apply_virtual_functions(step: VirtualFunctionsStep, paths: Paths) -> None:
@@ -24,8 +21,7 @@ def apply_virtual_functions(step: VirtualFunctionsStep, paths: Paths) -> None:
         InUseError: a function is set aside for guests; all of them stay.
         NetlinkError: the driver refused; the number that stands is named.
     """
-    directory = paths.sys / "class/net" / step.device / "device"
-    given = paths.run_dir / f"virtual-functions-{step.device}"
+    directory, given = functions_directory(paths, step.device), given_path(paths, step.device)
     try:
         if not step.remove:
             _give(directory, given)
@@ -47,8 +43,7 @@ def _give(directory: Path, given: Path) -> None:
 
 def _remove(device: str, directory: Path) -> None:
     """The kernel takes functions away under a guest's feet, so they are looked at before (linux/drivers/pci/iov.c)."""
-    lent = sorted(path.name for path in directory.glob("virtfn*") if _driver(path) in _LENT_BY)
-    if lent:
+    if lent := lent_functions(directory):
         raise InUseError(f"virtual function {lent[0]} of {device} is set aside for guests; all of them stay")
     if _count(directory) != 0:
         (directory / "sriov_numvfs").write_text("0", encoding="ascii")
@@ -63,8 +58,3 @@ def _standing(directory: Path) -> str:
         return f"it has {_count(directory)}"
     except (OSError, ValueError):
         return "how many it has cannot be read"
-
-
-def _driver(function: Path) -> str:
-    driver = function / "driver"
-    return driver.readlink().name if driver.is_symlink() else ""

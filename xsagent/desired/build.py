@@ -96,6 +96,7 @@ def finish_desired(scene: Scene, draft: Draft, roles: Roles) -> Desired:
         moves={name: target for name, target in sorted(draft.moves.items()) if name in gone},
         riders={name: mtu for name, mtu in sorted(draft.riders.items()) if name not in topology.links},
         virtual_functions=frozenset(draft.virtual_functions),
+        released_functions=frozenset(draft.released_functions),
         ownership=ownership_of(scene.snapshot),
         management=management_path(scene, draft, roles),
         management_device=management_device(scene),

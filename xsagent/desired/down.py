@@ -10,7 +10,7 @@ from xsagent.desired.draft import Draft
 from xsagent.desired.kind import PifKind, is_tagged, kind_of, label
 from xsagent.desired.scene import Scene
 from xsagent.desired.siblings import drop_bridge, drop_ip_device, release_nics
-from xsagent.desired.sriov import leave_virtual_functions, pass_over_sriov_vlan
+from xsagent.desired.sriov import pass_over_sriov_vlan, release_virtual_functions
 from xsagent.errors import InUseError
 from xsagent.model.records import Pif
 from xsagent.topology.values import ObjectKind
@@ -37,7 +37,7 @@ def build_down(scene: Scene, draft: Draft, pif: Pif) -> None:
     check_down(scene, pif)
     match kind_of(scene.snapshot, pif):
         case PifKind.SRIOV:
-            leave_virtual_functions(draft, pif)
+            release_virtual_functions(scene, draft, pif)
         case PifKind.SRIOV_VLAN:
             pass_over_sriov_vlan(draft, pif)
         case PifKind.VLAN:

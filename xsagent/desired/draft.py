@@ -33,7 +33,7 @@ class Draft:
         claims: interface name -> the bridge and port that it is wanted in.
         moves: as Desired.moves.
         riders: as Desired.riders.
-        virtual_functions: as Desired.virtual_functions.
+        virtual_functions, released_functions: as Desired's.
     """
 
     notes: Notes = field(default_factory=Notes)
@@ -47,6 +47,7 @@ class Draft:
     resolver: Resolver | None = None
     riders: dict[str, int] = field(default_factory=dict)
     virtual_functions: set[str] = field(default_factory=set)
+    released_functions: set[str] = field(default_factory=set)
     built: set[Ref] = field(default_factory=set)
     claims: dict[str, tuple[str, str]] = field(default_factory=dict)
 

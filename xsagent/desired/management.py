@@ -46,7 +46,7 @@ def management_path(scene: Scene, draft: Draft, roles: Roles) -> ManagementPath 
         # not what this operation is about: raise_pif has refused it if it is
         return None
     touched = {*draft.links, *draft.ip_devices, *draft.bridges, *(key.name for key in draft.absent)}
-    touched |= draft.virtual_functions  # some drivers reset the NIC for them
+    touched |= draft.virtual_functions | draft.released_functions  # some drivers reset the NIC for them
     if touched.isdisjoint({device.device, *ports}):
         return None
     gateways = tuple(route.gateway for route in device.routes if route.gateway and not route.destination.prefixlen)

@@ -14,13 +14,10 @@ from xsagent.model.records import Pif
 
 def build_sriov(scene: Scene, draft: Draft, pif: Pif) -> None:
     """Want virtual functions on the NIC; InputError when the records do not say which."""
-    for ref in pif.sriov_logical_of:
-        sriov = scene.snapshot.sriovs.get(ref)
-        physical = scene.snapshot.pifs.get(sriov.physical_pif) if sriov else None
-        if physical is not None:
-            draft.virtual_functions.add(nic_name(physical))
-            return
-    raise refusal(pif, "its SR-IOV record, or the NIC that it names, is in no record")
+    physical = _physical_pif(scene, pif)
+    if physical is None:
+        raise refusal(pif, "its SR-IOV record, or the NIC that it names, is in no record")
+    draft.virtual_functions.add(nic_name(physical))
 
 
 def pass_over_sriov_vlan(draft: Draft, pif: Pif) -> None:
@@ -28,6 +25,22 @@ def pass_over_sriov_vlan(draft: Draft, pif: Pif) -> None:
     draft.notes.decide("pass_over_sriov_vlan", label(pif), "VLANs on SR-IOV are set per virtual function by xenopsd")
 
 
-def leave_virtual_functions(draft: Draft, pif: Pif) -> None:
-    """Note that `down` leaves virtual functions as they are: VMs may hold them."""
-    draft.notes.decide("leave_virtual_functions", label(pif), "virtual functions stay, VMs may use them")
+def release_virtual_functions(scene: Scene, draft: Draft, pif: Pif) -> None:
+    """Want the NIC's virtual functions gone, where a run of ours made them and no guest may have one.
+
+    Those of the NIC that the host runs from stay: some drivers reset it for them.
+    """
+    physical = _physical_pif(scene, pif)
+    if physical is None or physical.mac.lower() in scene.host.root_macs:
+        draft.notes.decide("leave_virtual_functions", label(pif), "its NIC is in no record, or the host runs from it")
+    else:
+        draft.released_functions.add(nic_name(physical))
+
+
+def _physical_pif(scene: Scene, pif: Pif) -> Pif | None:
+    for ref in pif.sriov_logical_of:
+        sriov = scene.snapshot.sriovs.get(ref)
+        physical = scene.snapshot.pifs.get(sriov.physical_pif) if sriov else None
+        if physical is not None:
+            return physical
+    return None

@@ -13,13 +13,14 @@ from typing import Final
 from xsagent.config import Paths
 from xsagent.observed.dhcp_clients import configured_clients
 from xsagent.observed.ip_devices import read_ip_devices
-from xsagent.observed.links import read_links, read_virtual_functions, vlan_netdevs
+from xsagent.observed.links import read_links, vlan_netdevs
 from xsagent.observed.netlink import KernelDump, dump_kernel, read_holders
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.resolver import read_resolver
+from xsagent.observed.virtual_functions import are_spare, read_virtual_functions
 from xsagent.topology.concern import SwitchConcern, devices_of
-from xsagent.topology.values import SAFETY_COOKIE, SECURE, Bridge, IpAddress, IpNetwork, Topology
+from xsagent.topology.values import SAFETY_COOKIE, SECURE, Bridge, IpAddress, IpNetwork, Link, Topology
 
 _SCRIPTS: Final = ("ifcfg-*", "route-*", "route6-*")
 
@@ -74,15 +75,19 @@ def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Int
     return Topology(
         bridges=_with_flows(paths, bridges, interest),
         links={
-            name: replace(link, virtual_functions=read_virtual_functions(paths.sys, name))
-            if name in interest.virtual_functions
-            else link
+            name: _with_functions(paths, link) if name in interest.virtual_functions else link
             for name, link in links.items()
         },
         ip_devices=read_ip_devices(dump, state=paths.state_dir, run=paths.run_dir, proc=paths.proc),
         resolver=read_resolver(paths.resolv_conf, paths.root),
         files={path: _read_text(paths, path) for path in sorted(interest.files | _scripts(paths, interest))},
     )
+
+
+def _with_functions(paths: Paths, link: Link) -> Link:
+    """A NIC with what is known of its virtual functions."""
+    count = read_virtual_functions(paths, link.name)
+    return replace(link, virtual_functions=count, functions_are_spare=bool(count) and are_spare(paths, link.name))
 
 
 def _with_holders(interest: Interest) -> Interest:

@@ -69,17 +69,6 @@ def vlan_netdevs() -> frozenset[str]:
         return frozenset()
 
 
-def read_virtual_functions(sysfs: Path, device: str) -> int | None:
-    """sriov_numvfs of a NIC; None where it has no SR-IOV, also by its firmware's word: it may have none at all."""
-    directory = sysfs / "class/net" / device / "device"
-    try:
-        if int((directory / "sriov_totalvfs").read_text(encoding="ascii")) == 0:
-            return None
-        return int((directory / "sriov_numvfs").read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-
-
 def read_sysctls(proc: Path, paths: Collection[str]) -> dict[str, str]:
     """Return the values of sysctls by path below /proc/sys/net; absent ones are left out."""
     values: dict[str, str] = {}

@@ -190,7 +190,11 @@ def _check_virtual_functions(desired: Desired, observed: Topology) -> list[str]:
                 f"the kernel shows no SR-IOV on {device}, so it gets no virtual functions: "
                 "its driver knows none, or BIOS or firmware have it off (sriov_totalvfs 0)"
             )
-    return warnings
+    return warnings + [
+        f"the virtual functions of {device} stay: one is set aside for guests, or no run of ours gave them"
+        for device in sorted(desired.released_functions & observed.links.keys())
+        if observed.links[device].virtual_functions and not observed.links[device].functions_are_spare
+    ]
 
 
 def _absent(device: str) -> DeviceAbsentError:

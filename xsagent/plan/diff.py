@@ -162,15 +162,17 @@ def _query_steps(desired: Desired, observed: Topology) -> list[Step]:
 
 
 def _virtual_function_steps(desired: Desired, observed: Topology) -> list[Step]:
+    given = {name for name in desired.virtual_functions if observed.links[name].virtual_functions == 0}
+    spare = {name for name, link in observed.links.items() if link.virtual_functions and link.functions_are_spare}
+    # best effort: a guest may have got one meanwhile
+    take = {name: VirtualFunctionsStep(device=name, remove=True, required=False) for name in given | spare}
+    give = {name: VirtualFunctionsStep(device=name) for name in given | spare}
     return [
-        VirtualFunctionsStep(
-            device=device,
-            reason="an SR-IOV network is plugged",
-            # best effort: a guest may have got one meanwhile
-            undo=(VirtualFunctionsStep(device=device, remove=True, required=False),),
-        )
-        for device in sorted(desired.virtual_functions)
-        if observed.links[device].virtual_functions == 0
+        *(replace(give[name], reason="an SR-IOV network is plugged", undo=(take[name],)) for name in sorted(given)),
+        *(
+            replace(take[name], reason="no SR-IOV network uses them", undo=(give[name],))
+            for name in sorted(spare & desired.released_functions)
+        ),
     ]
 
 

@@ -196,7 +196,7 @@ class VirtualFunctionsStep(_Step):
     """Give a NIC all its virtual functions, where it has none (sriov_numvfs is 0), or take them away.
 
     Attributes:
-        remove: take those away that a step gave (the undo); refused while anybody may use one.
+        remove: take those away that a step gave; refused while anybody may use one.
     """
 
     device: str

@@ -46,7 +46,7 @@ def concern_of(desired: Desired) -> SwitchConcern | None:
     names = {name for port in ports for name in (port.name, *port.interfaces)}
     uplinks = desired.ownership.uplinks
     names |= {*topology.bridges, *topology.links, *topology.ip_devices, *(key.name for key in topology.absent)}
-    names |= desired.virtual_functions | desired.riders.keys()
+    names |= desired.virtual_functions | desired.released_functions | desired.riders.keys()
     if names & uplinks:
         names |= uplinks | ({desired.management_device} - {""})
     if desired.management is not None:

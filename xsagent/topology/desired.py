@@ -80,6 +80,7 @@ class Desired:
         riders: VLAN devices that are up on a NIC or bond which is brought up, with the MTU that they want, bytes: they
             are made as wide where they are there, and are otherwise none of this operation's.
         virtual_functions: NICs whose sriov_numvfs must not stay 0 (features.md section 3).
+        released_functions: NICs whose virtual functions go, where they are spare.
         reasons: decisions in the order they were taken.
     """
 
@@ -87,6 +88,7 @@ class Desired:
     moves: Mapping[str, str] = field(default_factory=dict)
     riders: Mapping[str, int] = field(default_factory=dict)
     virtual_functions: frozenset[str] = frozenset()
+    released_functions: frozenset[str] = frozenset()
     ownership: Ownership = field(default_factory=Ownership)
     management: ManagementPath | None = None
     management_device: str = ""

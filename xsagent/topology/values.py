@@ -142,6 +142,7 @@ class Link:
             ``ipv6/conf/xenbr0/accept_ra``.
         parent: for a VLAN netdev the device below; None otherwise.
         virtual_functions: observed: sriov_numvfs; None where the NIC can have none, or it was not asked for.
+        functions_are_spare: observed: a run of ours gave it these, in this boot, and none is set aside for guests.
     """
 
     name: str
@@ -160,6 +161,7 @@ class Link:
     parent: str | None = None
     vlan: int | None = None
     virtual_functions: int | None = None
+    functions_are_spare: bool = False
 
 
 SECURE: Final = "secure"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from host_records import HostRecords, static
 from host_state import bridges, ip, ports_of, spec_for, succeed, transactions, watched
 from xapi_host import XapiHost
@@ -52,8 +53,32 @@ def test_a_nic_that_nothing_else_uses_gets_its_virtual_functions() -> None:
         assert json.loads(shown)["links"]["eth1"]["virtual_functions"] == 8
         host.up(logical)
         assert functions(host, "eth1") == made
-        host.down(logical)
-        assert functions(host, "eth1") == made
+
+
+@pytest.mark.parametrize(("driver", "given", "left"), [("ixgbevf", True, 0), ("pciback", True, 8), ("", False, 8)])
+def test_virtual_functions_go_with_their_network_unless_they_may_be_in_use(
+    driver: str, left: int, *, given: bool
+) -> None:
+    """By a guest, or by whoever made them beside us: then they stay, with a warning; what goes comes back with `up`."""
+    records = HostRecords()
+    records.nic("eth1")
+    logical = records.sriov("eth1")
+    with XapiHost(records) as host:
+        make_functions(host, "eth1")
+        directory = _directory(host, "eth1")
+        if not given:
+            host.sandbox.run(["sh", "-c", f"echo 8 > {directory}/sriov_numvfs"])
+        host.up(logical)
+        host.sandbox.run(["mkdir", f"{directory}/virtfn0"])
+        host.sandbox.run(["ln", "-s", f"../../bus/pci/drivers/{driver}", f"{directory}/virtfn0/driver"])
+
+        for _ in range(2):
+            done = host.run("down", logical)
+            assert done.returncode == 0
+            assert functions(host, "eth1")[0] == left
+            assert ("the virtual functions of eth1 stay" in done.stderr) is (left == 8)
+        host.up(logical)
+        assert functions(host, "eth1")[0] == 8
 
 
 def test_a_nic_that_is_not_there_is_named_and_one_without_sriov_is_a_warning() -> None:

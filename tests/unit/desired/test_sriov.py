@@ -19,21 +19,32 @@ def test_a_logical_pif_wants_virtual_functions_and_nothing_else() -> None:
     assert desired.topology == Topology()
 
 
-def test_virtual_functions_of_managements_nic_are_made_under_the_deadman() -> None:
+def test_virtual_functions_of_managements_nic_come_and_go_under_the_deadman() -> None:
     """Some drivers reset the NIC for them; another NIC's are nobody's risk."""
     for number, path in ((0, ("xenbr0", "eth0")), (2, None)):
         records = Records()
         nics = {0: records.nic(0, **management(**static())), 2: records.nic(2, currently_attached=True)}
-        found = records.up(records.sriov(nics[number])).management
+        logical = records.sriov(nics[number])
+        for found in (records.up(logical).management, records.down(logical).management):
+            assert (found and found.ports) == path
 
-        assert (found and found.ports) == path
 
-
-def test_a_logical_pif_goes_down_without_taking_virtual_functions() -> None:
-    """VMs may hold them."""
+def test_a_logical_pif_releases_its_virtual_functions_when_it_goes_down() -> None:
+    """Whether they can go the host says: VMs may hold them."""
     records = Records()
     desired = records.down(records.sriov(records.nic(2), currently_attached=True))
-    assert (desired.virtual_functions, desired.topology) == (frozenset(), Topology())
+    assert (desired.released_functions, desired.topology) == (frozenset({"eth2"}), Topology())
+
+
+def test_virtual_functions_of_the_nic_that_the_host_runs_from_stay() -> None:
+    """Some drivers reset the NIC for them; nor does a missing record keep a PIF from going down."""
+    records = Records()
+    logical = records.sriov(records.nic(2), currently_attached=True)
+    host = dataclasses.replace(HOST, root_macs=frozenset({"00:16:3e:00:00:02"}))
+    assert records.down(logical, host).released_functions == frozenset()
+    records.sriovs.clear()
+    desired = records.down(logical)
+    assert desired.released_functions == frozenset()
     assert desired.reasons[-1].event == "leave_virtual_functions"
 
 

@@ -24,6 +24,27 @@ def test_virtual_functions_that_a_run_makes_go_with_it_where_nobody_holds_one() 
     assert step.undo == (VirtualFunctionsStep(device="eth2", remove=True, required=False),)
 
 
+def test_virtual_functions_go_where_a_run_made_them_and_no_guest_may_have_one() -> None:
+    """Those that stay are named; a NIC that is gone has none, and is no reason to refuse."""
+    observed = Topology(
+        links={
+            "eth2": Link(name="eth2", virtual_functions=8, functions_are_spare=True),
+            "eth3": Link(name="eth3", virtual_functions=8),
+            "eth4": Link(name="eth4", virtual_functions=0),
+            "eth5": Link(name="eth5", virtual_functions=8, functions_are_spare=True),
+        }
+    )
+    released = frozenset({"eth2", "eth3", "eth4", "eth9"})
+
+    plan = build_plan(Desired(topology=Topology(), released_functions=released), observed, PlanOptions())
+
+    (step,) = plan.steps
+    assert isinstance(step, VirtualFunctionsStep)
+    assert (step.device, step.remove, step.undo) == ("eth2", True, (VirtualFunctionsStep(device="eth2"),))
+    (warning,) = plan.warnings
+    assert warning.startswith("the virtual functions of eth3 stay: ")
+
+
 def test_guests_are_asked_for_their_groups_where_snooping_begins() -> None:
     """With the setting, or on a bridge that takes their ports over; not where it is on, nor on a bridge without any."""
 
