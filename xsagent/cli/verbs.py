@@ -9,7 +9,7 @@ import argparse
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from xsagent.cli import sandbox
 
@@ -90,12 +90,28 @@ def _add_network_action(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=partial(_run, "network"))
 
 
+_SWITCH_VERBS: Final = """\
+start              start whichever daemon does not run
+stop               end both; what flows goes on to flow
+restart            end and start both, flows saved where both answer
+reload             have xsagentd, or this run, read XAPI's marks anew; also force-reload
+status             exit 0, or 1, 3, 4 for a daemon that is dead, does not run, runs and does not answer
+version            of both
+force-reload-kmod  replace the kernel module by the installed one
+start-database, start-switch, stop-database, stop-switch
+                   one daemon, for units
+check-handlers     restart a switch that has no threads for new flows
+xapi-update        once XAPI is up: what its plugin does"""
+
+
 def _add_openvswitch(verbs: Subparsers) -> None:
     parser = verbs.add_parser(
         "openvswitch",
         help="start and end Open vSwitch as a boot does; what the init script and the units call",
-        description="Starts, ends and asks Open vSwitch's daemons. At the first start of a boot the bridges that the "
+        description="Starts, ends and asks Open vSwitch's daemons. At the first start of a boot the bridges that the\n"
         "boot before left are deleted (setting boot_delete_bridges).",
+        epilog=_SWITCH_VERBS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     both = ("start", "stop", "restart", "reload", "force-reload", "status", "version", "force-reload-kmod")
     one = ("start-database", "start-switch", "stop-database", "stop-switch", "check-handlers", "xapi-update")

@@ -85,6 +85,17 @@ def test_a_sentence_with_control_characters_stays_one_line(capsys: pytest.Captur
     assert err == "xsagent: the cache /no \\u001b[2Jfile does not exist; nothing was changed\n"
 
 
+def test_each_verb_of_the_switch_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever has to choose among 14 words at night reads what each does."""
+    with pytest.raises(SystemExit):
+        main(["openvswitch", "--help"])
+
+    explained = capsys.readouterr().out.partition("--root-prefix DIR     every")[2]
+    both = {"start", "stop", "restart", "reload", "status", "version", "force-reload-kmod"}
+    one = {"start-database", "start-switch", "stop-database", "stop-switch", "check-handlers", "xapi-update"}
+    assert both | one <= {word.strip(",") for word in explained.split()}
+
+
 def test_a_reader_that_leaves_is_no_error_message(tmp_path: Path) -> None:
     """`xsagent plan ... | head -1`: quiet, though not a success."""
     observed = tmp_path / "observed"
