@@ -32,9 +32,9 @@ other_config:mac-table-size=10000 external_ids:xs-network-uuids=e65a64e7-d3e1-51
  4. set sysctl net/ipv6/conf/xenbr0/accept_ra = 0, net/ipv6/conf/xenbr0/autoconf = 0, \
 net/ipv6/conf/xenbr0/disable_ipv6 = 0 [management]  # kernel settings of xenbr0
  5. set link xenbr0 up [management]  # a new device comes up
- 6. put into resolv.conf: servers 192.0.2.2 192.0.2.3, search example.com lab.example.com  \
+ 6. addresses of xenbr0: add 192.0.2.10/24 [management]  # address is missing
+ 7. put into resolv.conf: servers 192.0.2.2 192.0.2.3, search example.com lab.example.com  \
 # resolv.conf lacks our servers or domains
- 7. addresses of xenbr0: add 192.0.2.10/24 [management]  # address is missing
  8. routes of xenbr0: set default via 192.0.2.1 [management]  # route is missing
  9. announce the addresses of xenbr0 to its neighbours [best effort] [management]  \
 # neighbours learn the address at once
