@@ -19,6 +19,7 @@ from xsagent.apply.rolled_back import forget_rolled_back
 from xsagent.cli.begin import begin
 from xsagent.cli.outcome import answer, say, tell_earlier, warn
 from xsagent.cli.reconfigure_options import ALL_INTERFACES, ReconfigureOptions
+from xsagent.cli.waiting import LOOK_WAIT_S, open_database, tell_wait
 from xsagent.config import Paths, Settings
 from xsagent.desired.kind import label
 from xsagent.desired.request import Origin
@@ -90,7 +91,7 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
     owner = f"interface-reconfigure {options.action} {options.force or options.pif_uuid or options.pif}"
     with (
         hold_lock(paths.lock, owner, settings.lock_wait_s),
-        OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection,
+        open_database(_PROGRAM, paths, settings) as connection,
     ):
         host = make_host(paths, settings, connection)
         stuck = _finish_earlier_run(options, host)
@@ -163,7 +164,7 @@ def _print_plan(desired: Desired, plan: Plan) -> None:
 
 
 def _plan(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
-    with OvsdbConnection.open(paths.ovsdb_socket, settings.ovsdb_wait_s) as connection:
+    with OvsdbConnection.open(paths.ovsdb_socket, LOOK_WAIT_S) as connection:
         host = Host(paths, settings, connection)
         word = _read_word(options, host)
         if word.pif is None:
@@ -205,7 +206,12 @@ def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
         return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
-    snapshot, cached = read_for_admin(host, partial(say, _PROGRAM))
+    snapshot, cached = tell_wait(
+        _PROGRAM,
+        "XAPI",
+        host.settings.xapi_deadline_s,
+        lambda: read_for_admin(host, partial(say, _PROGRAM), wait=not options.dry_run),
+    )
     return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 

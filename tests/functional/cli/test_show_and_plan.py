@@ -80,6 +80,18 @@ def test_show_without_open_vswitch_shows_the_rest(sandbox: Sandbox) -> None:
     assert "changed" not in done.stderr
 
 
+def test_a_plan_does_not_wait_for_a_database_that_is_down(sandbox: Sandbox) -> None:
+    """A change waits half a minute for it (DESIGN.md section 5); who only looks reads what to type."""
+    sandbox.ovsdb_server.stop()
+    command = ["xsagent", "plan", f"--root-prefix={sandbox.root}", "--force", "xenbr0", "up"]
+
+    done = sandbox.run(command, check=False)
+
+    assert done.returncode == 1
+    assert " within 1 s (" in done.stderr
+    assert "`xsagent openvswitch restart` brings it back; nothing was changed" in done.stderr
+
+
 def test_who_may_not_ask_the_database_hears_so_at_once(sandbox: Sandbox) -> None:
     """It does not come by waiting, and it is not dead."""
     (sandbox.root / "run/openvswitch/db.sock").chmod(0)
