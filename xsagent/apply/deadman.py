@@ -304,13 +304,15 @@ def _await_gateway(
     asked = 0.0
     while True:
         wanted = named or _learnt_gateways(management.device, families, observe)
+        # a router tells of itself also where it gives nobody an address
+        addressed = bool(named) or _has_address(management.device, observe, families)
         left = max(0.2, min(1.0, deadline - time.monotonic()))
-        if any(_probe(management.device, gateway, left) for gateway in wanted):
+        if addressed and any(_probe(management.device, gateway, left) for gateway in wanted):
             return None
         if time.monotonic() >= deadline:
-            if wanted:
-                return wanted[0]
-            return None if _has_address(management.device, observe, families) else _LEASE
+            if not addressed:
+                return _LEASE
+            return wanted[0] if wanted else None
         if not named and IPV6 in families and IPV6 in management.learnt and time.monotonic() >= asked + 1:
             _ask_routers(management.device)
             asked = time.monotonic()

@@ -199,6 +199,19 @@ def test_a_router_s_gateway_is_missed_too() -> None:
         wait_until(lambda: default_gateway6(host), "no router was learnt again")
 
 
+def test_a_router_that_answers_and_gives_no_address_is_no_proof() -> None:
+    """Management on IPv6 alone goes from its static address to autoconf where only DHCPv6 gives addresses."""
+    wires = default_segments()
+    with managed((replace(wires[0], ipv6="dhcp"), *wires[1:]), **{**NO_IPV4, **STATIC6}) as host:
+        words = ask(host, ipv6_configuration_mode="Autoconf", IPv6=[], ipv6_gateway="")
+
+        said = refuse(host.sandbox, *words, env=WINDOW)
+
+        assert "gave xenbr0 an address within 3 s; the old configuration is back" in said
+        assert "2001:db8::10/64" in addresses(host.sandbox, "xenbr0", "-6")
+        assert reaches(host, GATEWAY6)
+
+
 def test_management_takes_both_families_to_a_bond() -> None:
     """IPv6's gateway is learnt anew there, from an advertisement that we ask for; the move stays."""
     records = HostRecords()
