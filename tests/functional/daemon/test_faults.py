@@ -177,6 +177,7 @@ def test_flows_follow_a_port_to_another_number(served: ServedDom0) -> None:
 
 def test_numbers_that_our_own_work_brings_are_no_reason_to_look(served: ServedDom0) -> None:
     """A burst's ports get as many; each was verified, and is left alone after that."""
+    served.await_status(lambda one: one["resync"] is not None, "the first look was not made")
     vifs = burst(30)
     served.prepare(*vifs)
     before = served.status()["resync"]["at"]
