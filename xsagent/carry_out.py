@@ -120,6 +120,7 @@ class _Run:
         """Take back what was begun, lock the guests that this leaves unlocked, and see whether the gateway answers."""
         with going_back():
             ended = roll_back(failed, self.undoer.run, self.host.report, self._settle)
+            _forget_stopped_clients(self.host)
             silent = self.deadman.look_back(lambda: self.host.observe(self.deadman.desired))
             return replace(ended, lost=(*ended.lost, *silent, *self.relock()))
 
@@ -236,6 +237,14 @@ def _learn_name_servers(operation: Operation, host: Host) -> None:
     host.logger.info("learn_name_servers", subject=device, servers=" ".join(found.servers) if found else "")
 
 
+def _forget_stopped_clients(host: Host) -> None:
+    """Take out of resolv.conf what clients said that a way back has stopped; best effort."""
+    try:
+        drop_forgotten(None, host.paths)
+    except (XsagentError, OSError) as error:
+        host.logger.warning("forget_clients_failed", reason=str(error))
+
+
 def _check(run: _Run, operation: Operation, done: Executed) -> Failed | None:
     """Why the change must be taken back; None when it may stay. A check that cannot be made counts as a failure."""
     left: list[Step] = []
@@ -306,6 +315,7 @@ def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
         plan_options(host.paths, keep_ports=False),
         host.settle,
     )
+    _forget_stopped_clients(host)
     if boot == entries.boot:
         ended = _with_guests_locked(ended, entries, runner.unlocked, host)
         ended = _with_gateway_asked(ended, entries, host)

@@ -72,11 +72,11 @@ def test_a_look_that_fails_in_an_unforeseen_way_does_not_end_the_daemons_thread(
     paths = Paths(Path("/" + 300 * "x"), ovs_rundir_override=dom0.rundir, xenstored_override=socket)
     hotplug = HotplugThread(paths, Settings())
     hotplug.start()
-    wait_for(lambda: hotplug._clock._put_off_s > 1.0 or not hotplug._thread.is_alive(), 30, "no look was made")
+    wait_for(lambda: hotplug._clock._put_off_s > 1.0 or not hotplug.thread.is_alive(), 30, "no look was made")
     ended: list[Outcome] = []
 
     hotplug.submit(Event(vif=VifId(9, 0), kind=DeviceType.VIF, action=Action.CLEAR), done=ended.append)
-    wait_for(lambda: bool(ended) or not hotplug._thread.is_alive(), 30, "nothing came of it")
+    wait_for(lambda: bool(ended) or not hotplug.thread.is_alive(), 30, "nothing came of it")
     hotplug.stop(10)
 
     assert (len(ended), hotplug.last_resync) == (1, None)
@@ -95,7 +95,7 @@ def test_a_fault_in_settling_one_device_is_not_the_others_of_its_batch(dom0: Dom
     for domain in range(20, 24):
         hotplug.submit(Event(vif=VifId(domain, 0), kind=DeviceType.VIF, action=Action.CLEAR), done=end)
     hotplug.start()
-    wait_for(lambda: len(ended) == 4 or not hotplug._thread.is_alive(), 30, "nothing came of it")
+    wait_for(lambda: len(ended) == 4 or not hotplug.thread.is_alive(), 30, "nothing came of it")
     hotplug.stop(10)
 
     assert {outcome.result for outcome in ended} == {Result.DONE}
@@ -113,8 +113,8 @@ def test_a_batch_that_meets_a_fault_ends_for_each_though_all_who_wait_are_in_tro
     for domain in range(20, 24):
         hotplug.submit(Event(vif=VifId(domain, 0), kind=DeviceType.VIF, action=Action.CLEAR), done=end)
     hotplug.start()
-    wait_for(lambda: len(ended) == 4 or not hotplug._thread.is_alive(), 30, "nothing came of it")
-    is_alive = hotplug._thread.is_alive()
+    wait_for(lambda: len(ended) == 4 or not hotplug.thread.is_alive(), 30, "nothing came of it")
+    is_alive = hotplug.thread.is_alive()
     hotplug.stop(10)
 
     assert (is_alive, {outcome.result for outcome in ended}) == (True, {Result.FAILED})
@@ -158,7 +158,7 @@ def test_events_that_come_without_a_pause_leave_nothing_behind(dom0: Dom0, monke
     for domain in range(20, 24):
         clear(domain)
     hotplug.start()
-    wait_for(lambda: len(kept) > 100 or not hotplug._thread.is_alive(), 60, "events were not settled")
+    wait_for(lambda: len(kept) > 100 or not hotplug.thread.is_alive(), 60, "events were not settled")
     hotplug.stop(10)
 
     assert len(kept) > 100

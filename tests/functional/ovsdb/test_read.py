@@ -224,7 +224,7 @@ def test_an_answer_from_before_says_nothing(sandbox: Sandbox, rundir: Path, how:
 
     pulse.ask()
 
-    with pytest.raises(SwitchDeadError, match=r"within 0\.3 s; nothing was changed"):
+    with pytest.raises(SwitchDeadError, match=r"within 0\.3 s .*; nothing was changed"):
         pulse.wait(0.3)
     pulse.close()
 
