@@ -263,6 +263,8 @@ def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Hos
                 pass
     except (XsagentError, OSError) as error:
         host.logger.error("save_cache_failed", reason=str(error))
+        if isinstance(outcome, Applied | Unverified):
+            say(_PROGRAM, f"warning: {error}; what was set stays until the next boot, which goes by the cache as it is")
 
 
 def _let_tunnels_in(word: _Word, host: Host) -> None:

@@ -262,7 +262,7 @@ def test_a_silent_gateway_at_first_configuration_leaves_the_cache_as_it_was(host
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a folder that cannot be written is one for ordinary users only")
 def test_a_cache_that_cannot_be_written_does_not_fail_the_operation(host: XapiHost) -> None:
-    """The network is what was asked for; the log says that the next boot will not know."""
+    """The network is what was asked for; stderr and the log say that the next boot will not know."""
     folder = str(cache(host).parent)
     host.sandbox.run(["mount", "--bind", "-o", "ro", folder, folder])
     nic(host)["IP"] = "192.0.2.12"
@@ -272,6 +272,9 @@ def test_a_cache_that_cannot_be_written_does_not_fail_the_operation(host: XapiHo
 
     assert done.returncode == 0, done.stderr
     assert "save_cache_failed" in done.stderr
+    (warning,) = (line for line in done.stderr.splitlines() if line.startswith("interface-reconfigure: warning: "))
+    assert "network.dbcache" in warning
+    assert "until the next boot" in warning
     assert addresses(host.sandbox, "xenbr0") == ["192.0.2.12/24"]
 
 
