@@ -32,6 +32,7 @@ from xsagent.daemon.recovery import Recovery
 from xsagent.daemon.requests import Requests
 from xsagent.daemon.server import Server
 from xsagent.daemon.services import Service, Services
+from xsagent.daemon.trim import share_one_arena
 from xsagent.daemon.tunnel_firewall import TunnelFirewall
 from xsagent.daemon.udev import EventsLostError, UdevMonitor
 from xsagent.daemon.unixctl import ControlSocket
@@ -77,6 +78,7 @@ def run_daemon(setup: DaemonSetup, more_services: Sequence[Service] = ()) -> int
         LockHeldError: a daemon runs already.
         OSError: the socket cannot be made.
     """
+    share_one_arena()
     lock = hold_daemon_lock(setup.paths)
     listener = take_listening_socket(setup.environ, os.getpid()) or bind_daemon_socket(setup.paths.daemon_socket)
     nursery = Nursery(
