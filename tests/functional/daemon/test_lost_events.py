@@ -87,7 +87,7 @@ def test_a_vif_that_a_resync_attaches_has_its_hook(served: ServedDom0) -> None:
     served.start()
 
     assert served.await_reports(LOCKED) == []
-    wait_for(record.exists, 30, "the hook was not called")
+    wait_for(lambda: record.exists() and record.read_text().endswith("\n"), 30, "the hook was not called")
     online = f"-action online -vifuuid {LOCKED.uuid} -vmuuid {LOCKED.vm_uuid}"
     assert record.read_text().splitlines() == [online]
     wait_for(lambda: served.read(f"{LOCKED.hotplug}/vif-hook") is None, 30, "it is not known that it has ended")
