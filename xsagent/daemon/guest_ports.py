@@ -6,8 +6,7 @@ them match nothing; `peer_watch` follows that, and the hotplug thread compares i
 
 from __future__ import annotations
 
-from xsagent.errors import UsageError
-from xsagent.hotplug.event import parse_device
+from xsagent.hotplug.event import find_device
 from xsagent.topology.values import Json
 
 
@@ -35,13 +34,5 @@ class GuestPorts:
         return numbers
 
     def _learn(self, uuid: str, name: Json) -> None:
-        if isinstance(name, str) and _is_guests(name):
+        if isinstance(name, str) and find_device(name) is not None:
             self._names[uuid] = name
-
-
-def _is_guests(name: str) -> bool:
-    try:
-        parse_device(name)
-    except UsageError:
-        return False
-    return True

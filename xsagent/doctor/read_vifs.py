@@ -15,8 +15,8 @@ from xsagent.apply.flows import Flow, parse_flow, read_flows
 from xsagent.config import Paths, Settings
 from xsagent.doctor.facts import VifFacts
 from xsagent.doctor.read_records import sentence
-from xsagent.errors import CommandError, InputError, UsageError, XenstoreUnavailableError, XsagentError
-from xsagent.hotplug.event import parse_device
+from xsagent.errors import CommandError, InputError, XenstoreUnavailableError, XsagentError
+from xsagent.hotplug.event import find_device, parse_device
 from xsagent.hotplug.locking import render_flows
 from xsagent.hotplug.places import PlacedPort, find_port
 from xsagent.hotplug.unlocked import find_unlocked
@@ -33,7 +33,7 @@ _FLOWS_S = 3.0
 
 def read_vifs(paths: Paths, settings: Settings, topology: Topology) -> tuple[tuple[VifFacts, ...], str]:
     """Each vif and tap netdev of this host, and why xenstore could not be read (empty: it could, or need not be)."""
-    devices = sorted(name for name in topology.links if _is_guests(name))
+    devices = sorted(name for name in topology.links if find_device(name) is not None)
     if not devices:
         return (), ""
     try:
@@ -45,14 +45,6 @@ def read_vifs(paths: Paths, settings: Settings, topology: Topology) -> tuple[tup
         return tuple(VifFacts(device=device) for device in devices), sentence(error)
     flows = _with_flows(vifs, topology.bridges, paths.ovs_rundir, autoconf=settings.locked_autoconf)
     return tuple(_with_unlocked(list(flows), topology.bridges, paths)), ""
-
-
-def _is_guests(name: str) -> bool:
-    try:
-        parse_device(name)
-    except UsageError:
-        return False
-    return True
 
 
 def _described(store: Xenstore, paths: Paths, device: str, end: float) -> VifFacts:

@@ -198,6 +198,14 @@ def parse_device(name: str) -> tuple[DeviceType, VifId]:
     return DeviceType(match[1]), _parse_ids(match[2], match[3])
 
 
+def find_device(name: str) -> tuple[DeviceType, VifId] | None:
+    """As `parse_device`; None for any other name."""
+    try:
+        return parse_device(name)
+    except UsageError:
+        return None
+
+
 def build_repair_event(device: str) -> Event:
     """A look at one device; UsageError for a name that is no vif's or tap's."""
     kind, vif = parse_device(device)

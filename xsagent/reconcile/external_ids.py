@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from xsagent.errors import InputError, UsageError
-from xsagent.hotplug.event import parse_device
+from xsagent.errors import InputError
+from xsagent.hotplug.event import find_device
 from xsagent.hotplug.iface_status import KEY as IFACE_STATUS
 from xsagent.hotplug.iface_status import decide_iface_status
 from xsagent.model.records import Network, Ref
@@ -192,17 +192,10 @@ def _devices(interfaces: Mapping[str, Ids]) -> dict[VifId, frozenset[DeviceType]
     """Which of its two devices each VIF has in the switch."""
     found: defaultdict[VifId, set[DeviceType]] = defaultdict(set)
     for name in interfaces:
-        device = _parse(name)
+        device = find_device(name)
         if device is not None:
             found[device[1]].add(device[0])
     return {vif: frozenset(kinds) for vif, kinds in found.items()}
-
-
-def _parse(name: str) -> tuple[DeviceType, VifId] | None:
-    try:
-        return parse_device(name)
-    except UsageError:
-        return None
 
 
 def _interface_keys(
@@ -212,7 +205,7 @@ def _interface_keys(
     devices: Mapping[VifId, frozenset[DeviceType]],
     guests: _Guests,
 ) -> dict[str, str | None]:
-    device = _parse(name)
+    device = find_device(name)
     if device is None:
         # the key of a row that is marked for a VIF, but is none of its devices, would attach a logical port twice
         return {IFACE_STATUS: None} if VIF_MARK in present and IFACE_STATUS in present else {}
