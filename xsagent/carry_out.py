@@ -307,13 +307,13 @@ def finish(entries: JournalEntries, host: Host) -> Applied | RolledBack | Stuck:
     boot, runner = read_boot_id(host.paths), host.runner(_UNDO_LEASE_S)
     ended = recover(
         entries,
-        boot,
-        host.observe,
-        runner.run,
-        host.report,
-        lambda desired: answers(desired, entries.answered, lambda: host.observe(desired)),
-        plan_options(host.paths, keep_ports=False),
-        host.settle,
+        boot=boot,
+        observe=host.observe,
+        run_step=runner.run,
+        report=host.report,
+        reachable=lambda desired: answers(desired, entries.answered, lambda: host.observe(desired)),
+        options=plan_options(host.paths, keep_ports=False),
+        settle=host.settle,
     )
     _forget_stopped_clients(host)
     if boot == entries.boot:

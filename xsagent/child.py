@@ -39,7 +39,7 @@ class ChildResult:
 def find_program(name: str, default: str) -> str:
     """Return the path of a program: through PATH, or `default` when PATH is empty or does not have it.
 
-    Arguments:
+    Args:
         name: for example ``dhclient``.
         default: absolute path, for example ``/sbin/dhclient``.
 
@@ -102,7 +102,7 @@ def run_child(
     Blocking, at most `deadline_s` seconds and the time that killing takes; then the whole process group is killed.
     A background process that the child leaves behind does not keep us waiting for its output.
 
-    Arguments:
+    Args:
         arguments: the program's path (see `find_program`) and its arguments.
         deadline_s: seconds.
         input_text: given on stdin; without it stdin is empty.

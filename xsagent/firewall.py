@@ -47,7 +47,7 @@ class FirewallResult:
 def reconcile_firewall(paths: Paths, settings: Settings, snapshot: Snapshot | None = None) -> FirewallResult:
     """Make the firewall let in what the tunnels of this host need, and nothing more of ours. Idempotent.
 
-    Arguments:
+    Args:
         snapshot: XAPI's records; None: the cache's. Which tunnels are attached, the switch's bridges say.
 
     Raises:

@@ -133,7 +133,7 @@ def build_internal_operation(
 def gather_facts(paths: Paths, connection: OvsdbConnection | None) -> HostFacts:
     """Plain facts of this host that `desired/` needs beside the records.
 
-    Arguments:
+    Args:
         connection: None where the switch is not to be asked: the records then say what is attached.
     """
     facts = read_host_facts(paths)
@@ -189,7 +189,7 @@ def read_from_xapi(
 def read_for_admin(host: Host, say: Callable[[str], None], *, wait: bool = True) -> tuple[Snapshot, bool]:
     """This host's records for who is no XAPI: XAPI's, or else the cache's, with a warning (DESIGN.md section 5).
 
-    Arguments:
+    Args:
         say: tells the user.
         wait: for an XAPI that is away; False for who only looks.
 

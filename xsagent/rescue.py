@@ -65,7 +65,7 @@ def rescue_management(
 ) -> Rescued:
     """The snapshot, with a NIC that is there for management where the recorded one is gone.
 
-    Arguments:
+    Args:
         at_boot: as `missing_management_nics`.
         only_look: for a dry run: no NIC is raised to see its carrier, and nothing is written down.
 

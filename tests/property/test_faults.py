@@ -151,7 +151,16 @@ def _recover(entries: JournalEntries, model: HostModel, run: RunStep) -> object:
         return model.observe(frozenset(desired.topology.files))
 
     options = PlanOptions(keep_ports=False, refused_features=model.refused, refused_settings=model.refused_settings)
-    return recover(entries, BOOT, observe, run, _quiet, lambda _: True, options, settler(model))
+    return recover(
+        entries,
+        boot=BOOT,
+        observe=observe,
+        run_step=run,
+        report=_quiet,
+        reachable=lambda _: True,
+        options=options,
+        settle=settler(model),
+    )
 
 
 def _places(attempt: Attempt) -> Iterator[tuple[int, int]]:

@@ -40,7 +40,7 @@ _SHORT = 100
 def hosts(share: float = 1.0) -> settings:
     """How many hosts a test generates: 50, or 1,100 in the long profile, so that all tests together see over 10,000.
 
-    Arguments:
+    Args:
         share: less for a test that does very much with each.
     """
     is_long = settings().max_examples > _SHORT

@@ -42,7 +42,7 @@ def parse_advertisement(frame: bytes, device: str) -> Advertisement | None:
 
     Checks what RFC 4861 section 6.1.2 asks for: link-local source, hop limit 255, code 0, checksum.
 
-    Arguments:
+    Args:
         device: the scope of servers with a link-local address (``fe80::1%xenbr0``).
     """
     kind, packet = split_frame(frame)

@@ -23,7 +23,7 @@ _LOOKS: Final = 2
 def changed_bonds(desired: Desired, observed: Topology) -> tuple[str, ...]:
     """Names of the bonds below management that are not as they were observed, in members or in what they speak. Pure.
 
-    Arguments:
+    Args:
         desired: of the operation that was carried out.
         observed: before it.
     """

@@ -96,7 +96,7 @@ class Deadman:
     def verify(self, silent_dhcp: str | None, observe: Observe) -> str | None:
         """Why the change must be taken back; None when it may stay (see `unverified` then).
 
-        Arguments:
+        Args:
             silent_dhcp: the sentence of a DHCP client of this operation that found no server.
             observe: reads the host as it is now.
         """
@@ -176,7 +176,7 @@ class Deadman:
     def _had_dhcp(self, families: Collection[int]) -> bool:
         """Whether management had DHCP before, by a client of ours or, under ifup, by what another one put there.
 
-        Arguments:
+        Args:
             families: each of these it must have had; with none either will do.
         """
         management = self.desired.management
@@ -199,7 +199,7 @@ def arm_deadman(
 ) -> Deadman:
     """A deadman for one operation: armed when a present gateway of management answers now.
 
-    Arguments:
+    Args:
         window_s: 0 for an operation without deadman (``--force``, ``--no-deadman``).
         start_guardian: None for `exec_guardian`.
     """
@@ -243,7 +243,7 @@ def silent_gateways(management: ManagementPath | None, answered: Collection[int]
 
     Nothing is left to take back then, and no later run is kept from its work.
 
-    Arguments:
+    Args:
         management: the path that the run led to.
         answered: families (4, 6) whose gateway answered before it.
         observe: reads the host as it is now.
@@ -269,7 +269,7 @@ def silent_gateways(management: ManagementPath | None, answered: Collection[int]
 def answers(desired: Desired, answered: Collection[int], observe: Observe) -> bool:
     """Whether the desired management path works now: gateways answer, or there is none to ask.
 
-    Arguments:
+    Args:
         answered: families (4, 6) whose gateway answered before.
     """
     management = desired.management
@@ -297,7 +297,7 @@ def _await_gateway(
 ) -> IpAddress | str | None:
     """The gateway that stays silent, _LEASE without any address, None when all is well. Looks at least once.
 
-    Arguments:
+    Args:
         families: gateways and addresses of others do not count.
     """
     named = tuple(gateway for gateway in management.gateways if gateway.version in families)

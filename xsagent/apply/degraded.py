@@ -16,7 +16,7 @@ _NAME = "degraded.json"
 def remember_degraded(paths: Paths, *, gone: str, stand_in: str, reason: str, boot: str) -> None:
     """Write down which NIC stands in for which, and why; equal content is written again.
 
-    Arguments:
+    Args:
         boot: the kernel's name for this boot.
 
     Raises:
@@ -30,7 +30,7 @@ def remember_degraded(paths: Paths, *, gone: str, stand_in: str, reason: str, bo
 def read_degraded(paths: Paths, *, boot: str | None = None) -> tuple[str, str] | None:
     """Which NIC is gone and which stands in for it; None when none does, or the file is damaged.
 
-    Arguments:
+    Args:
         boot: of which this must be the word; None: of any.
     """
     try:

@@ -44,7 +44,7 @@ def requested_options(configuration: str) -> frozenset[str]:
 def parse_lease4(environment: Mapping[str, str], requested: frozenset[str], which: str = "new") -> LeaseResult:
     """Return the IPv4 lease with that which was requested.
 
-    Arguments:
+    Args:
         which: ``new`` or ``old``, as dhclient's variables begin (dhclient-script(8)).
 
     Raises InputError when the lease names no usable address.
@@ -135,7 +135,7 @@ def _routes(values: Mapping[str, str], requested: frozenset[str]) -> Iterator[Ro
 def parse_classless_routes(text: str) -> list[Route]:
     """Return the routes of option 121: for each prefix length, the octets that it covers, the gateway's four.
 
-    Arguments:
+    Args:
         text: numbers separated by blanks, dots or commas, which covers what ISC dhclient and its patched forms write.
 
     An option that does not come out even is dropped whole: what it means is unknown.

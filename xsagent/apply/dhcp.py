@@ -66,7 +66,7 @@ def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResul
     A running client with the same configuration is kept, whether it has a lease or is still asking; any other on the
     device, ours or not, is stopped without releasing. Blocking, `wait_s` for the lease and some seconds for the rest.
 
-    Arguments:
+    Args:
         wait_s: seconds to wait for a lease; 0 looks once.
 
     Returns what the lease gave. Raises DhcpSilentError when no server answered in time (the client keeps asking),

@@ -77,7 +77,7 @@ class Failed:
 def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report: Report) -> Executed | Failed:
     """Run a plan's steps, up to the first failure of a required one.
 
-    Arguments:
+    Args:
         begin: puts a step on disk before its effect (Journal.begin).
 
     Returns:

@@ -22,7 +22,7 @@ _POLL_S = 0.05
 def hold_lock(path: Path, owner: str, wait_s: float) -> Iterator[None]:
     """Hold the lock while the block runs.
 
-    Arguments:
+    Args:
         owner: who we are, for the one who waits; one line.
         wait_s: how long to wait for another owner, seconds.
 

@@ -80,7 +80,7 @@ def read_locked_ports(rundir: Path, connection: OvsdbConnection, step: OvsdbStep
 def relock_ports(rundir: Path, connection: OvsdbConnection, locked: LockedPorts, logger: Logger) -> str | None:
     """Put the flows back, and take out those that a port left behind: one bundle a bridge, each bridge tried.
 
-    Arguments:
+    Args:
         locked: what is back is taken out of it, as is a port that somebody else took away.
 
     Returns:

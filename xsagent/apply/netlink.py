@@ -127,7 +127,7 @@ def wait_carrier(step: WaitCarrierStep) -> None:
 def apply_sysctls(step: SysctlStep, proc: Path) -> None:
     """Write sysctls that differ; a device that starts to accept router advertisements asks for one.
 
-    Arguments:
+    Args:
         proc: /proc below the root prefix.
 
     Raises NetlinkError, naming the first that the kernel refused, after the others were written.
@@ -160,7 +160,7 @@ def _solicit_after(path: str, value: str) -> None:
 def apply_addresses(step: AddressStep, proc: Path) -> None:
     """Add addresses, then remove others; what is there or gone already is fine.
 
-    Arguments:
+    Args:
         proc: /proc below the root prefix.
 
     Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses one (IPv6 is off, for example).

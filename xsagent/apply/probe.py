@@ -47,7 +47,7 @@ def probe_gateway(device: str, gateway: IpAddress, *, deadline_s: float, source:
     Blocking, at most `deadline_s`; at least one question is asked. Changes nothing: neither the kernel's neighbour
     table nor the device. Works on a bridge's internal port as on a NIC.
 
-    Arguments:
+    Args:
         source: the address to ask from; by default the device's own (for IPv6 the one nearest to the gateway).
 
     Raises DeviceAbsentError without the device, NetlinkError when it takes no packets (it is down).
@@ -73,7 +73,7 @@ def find_other_holder(device: str, address: IpAddress, *, deadline_s: float, our
     The questions are those of RFC 5227 (ARP probe) and RFC 4862 (duplicate address detection): they name no sender,
     so that they change nobody's neighbour table. Blocking, at most `deadline_s`.
 
-    Arguments:
+    Args:
         ours: MACs of this host, lower case: Linux answers for an address on each of its devices.
 
     Raises DeviceAbsentError, NetlinkError as `probe_gateway`.

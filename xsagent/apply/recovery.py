@@ -20,6 +20,7 @@ from xsagent.topology.values import Topology
 
 def recover(
     entries: JournalEntries,
+    *,
     boot: str,
     observe: Callable[[Desired], Topology],
     run_step: RunStep,
@@ -30,11 +31,13 @@ def recover(
 ) -> Applied | RolledBack | Stuck:
     """Finish the undo of a dead run, or prove that what it wanted is there already.
 
-    Arguments:
+    Args:
+        entries: what the dead run left in its journal.
         boot: id of the present boot; after a reboot only files are restored.
+        observe: reads the host, as far as a desired state is concerned.
+        run_step, report, settle: as for the executor.
         reachable: whether the desired gateways answer; asked only when the run was under the deadman.
         options: what the planner is told.
-        settle: reduces the undo to what is still to do.
     """
     same_boot = boot == entries.boot
     if same_boot and entries.desired is not None:

@@ -51,7 +51,7 @@ def remember_refusals(
 
     Devices that are gone are forgotten as well: each start of a guest brings some of another name.
 
-    Arguments:
+    Args:
         kind: ``features`` or ``settings``.
 
     An equal file is not written. Raises FileError when it cannot be; then it is as it was.

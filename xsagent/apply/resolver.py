@@ -59,7 +59,7 @@ def forget_source(result: Path) -> None:
 
     Idempotent. What no other source replaces stays even so, where the list would be empty.
 
-    Arguments:
+    Args:
         result: ClientFiles.result, or `learnt_path`.
     """
     with contextlib.suppress(FileNotFoundError):
@@ -69,7 +69,7 @@ def forget_source(result: Path) -> None:
 def drop_forgotten(static: Resolver | None, paths: Paths) -> bool:
     """Take out of resolv.conf what forgotten sources named; reads nothing where there are none.
 
-    Arguments:
+    Args:
         static: what the record of the DNS interface says; None when that is not known.
 
     Otherwise as `apply_resolver`.

@@ -15,7 +15,7 @@ from pathlib import Path
 def promoted_secondaries(proc: Path, device: str) -> Iterator[None]:
     """Turn promotion on for a device, and off again afterwards where it was off.
 
-    Arguments:
+    Args:
         proc: /proc below the root prefix.
 
     Without write access to the sysctl nothing is changed: the kernel then does as it does by default.

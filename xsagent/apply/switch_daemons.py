@@ -64,7 +64,7 @@ class SwitchHost:
 def start_daemon(host: SwitchHost, daemon: Daemon, words: Sequence[str], *, core: bool) -> None:
     """Start one daemon; does nothing while it runs.
 
-    Arguments:
+    Args:
         words: of ovs-ctl or of the daemon itself, as `desired/switch_start` builds them.
         core: it may leave core files.
 

@@ -46,7 +46,7 @@ def prepare_database(database: Path, schema: Path, volatile_directory: Path) -> 
     A disk that is full or read-only makes it a database of this boot, in the run directory: a transaction that cannot
     be written is refused by ovsdb-server, and then no bridge could be made at all.
 
-    Arguments:
+    Args:
         database: the file; a symbolic link is followed, as ovsdb-server does.
         schema: vswitch.ovsschema of the installed Open vSwitch.
         volatile_directory: on a file system in memory.

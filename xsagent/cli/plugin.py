@@ -18,7 +18,7 @@ _PREFIX_OPTION: Final = "--root-prefix="
 def main(argv: Sequence[str] | None = None) -> int:
     """Answer XAPI's call; returns the exit status, 0 for every call that could be answered.
 
-    Arguments:
+    Args:
         argv: the whole argument list; ``--root-prefix=DIR`` may stand before the call (DESIGN.md section 8).
     """
     program, *words = sys.argv if argv is None else argv

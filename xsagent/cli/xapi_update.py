@@ -22,7 +22,7 @@ _POLL_S: Final = 1.0
 def update_from_xapi(paths: Paths, settings: Settings, *, wait_s: float) -> str:
     """Wait until XAPI is up, then make manager, fail mode and in-band control what XAPI wants; returns the answer.
 
-    Arguments:
+    Args:
         wait_s: for XAPI's cookie, seconds.
 
     Raises:

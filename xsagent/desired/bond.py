@@ -47,7 +47,7 @@ def bond_record(scene: Scene, pif: Pif) -> Bond:
 def build_bond_port(scene: Scene, draft: Draft, pif: Pif, bridge: str, mtu: int | Keep) -> None:
     """Want the bond's port on its bridge and its members up; a bond of one member is a plain port.
 
-    Arguments:
+    Args:
         mtu: the bond's, bytes: members have it whatever their own networks say.
     """
     members = bond_members(scene, pif)

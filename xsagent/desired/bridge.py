@@ -24,7 +24,7 @@ _MIN_MAC_TABLE, _MAX_MAC_TABLE = 10, 1_000_000
 def real_bridge(scene: Scene, pif: Pif, name: str, mac: str | None, notes: Notes) -> Bridge:
     """The bridge of a NIC, bond or tunnel PIF, with its internal port alone.
 
-    Arguments:
+    Args:
         mac: the bridge's; None leaves it to the switch.
     """
     pool = scene.snapshot.pool

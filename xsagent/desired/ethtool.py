@@ -28,7 +28,7 @@ def nic_features(
 ) -> dict[str, bool]:
     """Offloads of a NIC: what its other_config says, over gro as in the PIF's properties and lro off.
 
-    Arguments:
+    Args:
         properties: PIF.properties; a bond's for its members.
         subject: the device, for warnings.
     """

@@ -39,7 +39,7 @@ def build_firewall_rules(
 ) -> frozenset[FirewallRule]:
     """What the firewall must let in.
 
-    Arguments:
+    Args:
         ports: the switch's tunnel ports, whoever added them.
         records: protocols of XAPI's tunnels that are attached; an SDN controller may add their ports any moment.
         vxlan_port: of a VXLAN tunnel that names no port (key vxlan_port).
@@ -55,7 +55,7 @@ def build_firewall_rules(
 def attached_tunnels(snapshot: Snapshot, bridges: Collection[str]) -> frozenset[str]:
     """Protocols of the tunnels whose access PIF is attached.
 
-    Arguments:
+    Args:
         bridges: those that the switch has. They decide: a record is as old as the cache, and XAPI's says that a PIF
             is attached only after we said so.
     """

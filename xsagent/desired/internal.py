@@ -61,7 +61,7 @@ def check_internal_bridge(snapshot: Snapshot, network: Network, bridges: Mapping
 
     Ports of VIFs and of others are the planner's to look at (features.md section 14).
 
-    Arguments:
+    Args:
         bridges: real bridges of the switch, by name.
 
     Raises:

@@ -35,7 +35,7 @@ def pif_mac(pif: Pif, notes: Notes) -> str | None:
 def nic_link(scene: Scene, pif: Pif, carrier: Pif, mtu: int | Keep, notes: Notes) -> Link:
     """The NIC as a netdev that is up.
 
-    Arguments:
+    Args:
         carrier: the bond of a member, else the PIF itself: its properties give the default of gro. One that is only on
             the way is made no narrower, whatever rides on it: its own `up` does that, and to all of it.
         mtu: bytes.

@@ -51,7 +51,7 @@ class Rescue:
 def management_base(snapshot: Snapshot, management_bridge: str) -> Pif | None:
     """The NIC's or bond's PIF that management is or rides on.
 
-    Arguments:
+    Args:
         management_bridge: MANAGEMENT_INTERFACE of the inventory, for records that do not say which PIF it is.
     """
     pif = snapshot.management_pif() or _on_bridge(snapshot, management_bridge)
@@ -63,7 +63,7 @@ def missing_management_nics(
 ) -> tuple[Pif, ...]:
     """The PIFs of the NICs that management needs, when none of them is there, the one to replace first; else none.
 
-    Arguments:
+    Args:
         base: as `management_base` says.
         nics: NICs that are there.
         devices: netdevs that are there.
@@ -90,7 +90,7 @@ def choose_stand_in(
 ) -> Rescue | None:
     """The NIC that stands in; None where the choice would be a guess.
 
-    Arguments:
+    Args:
         slots: PCI address by device name, as interface-rename last knew them.
         with_carrier: names of NICs that have carrier; asked only where the slot does not decide.
     """
@@ -106,7 +106,7 @@ def choose_stand_in(
 def keep_stand_in(gone: Pif, nics: Collection[PresentNic], candidates: Iterable[Collection[str]]) -> Rescue | None:
     """The NIC that stands in already: a later run chooses no other, whatever cables were plugged in meanwhile.
 
-    Arguments:
+    Args:
         candidates: names of devices among which it may be, in the order of what counts.
     """
     for names in candidates:

@@ -29,7 +29,7 @@ def build_rewrite_desired(
 
     A bridge that is attached by its record but not there, and a bridgeless PIF, are skipped with a warning (F22).
 
-    Arguments:
+    Args:
         parents: the bridges that the switch has; for a VLAN bridge the bridge that it rides on, None for a real one.
         with_routes: whether IP devices are configured by netlink, so that their static routes can be kept in step.
     """

@@ -24,7 +24,7 @@ def static_routes(
 ) -> tuple[Route, ...]:
     """Routes that the network's and the PIF's other_config ask for, sorted; the PIF wins on one prefix.
 
-    Arguments:
+    Args:
         addresses: static addresses of the device: with any of a family, that family's gateways must be on their
             subnets, since the kernel refuses a gateway that it cannot reach.
     """

@@ -16,7 +16,7 @@ def choose_stale_bridges(
 ) -> tuple[frozenset[str], frozenset[str]]:
     """The bridges to delete, and those that stay.
 
-    Arguments:
+    Args:
         bridges: real ones, by name; VLAN bridges go with the one that they ride on.
         which: the setting boot_delete_bridges: ``all``, ``marked`` or ``none``.
         devices: of PIFs: a bridge that holds one stands in the way of what the boot brings up.

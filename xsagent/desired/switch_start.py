@@ -44,7 +44,7 @@ def build_ctl_command(
 ) -> list[str]:
     """Words of ovs-ctl.
 
-    Arguments:
+    Args:
         command: ovs-ctl's.
         daemon: the one that it is about; None for both.
         monitor: the daemon watches itself; False where systemd does.

@@ -44,7 +44,7 @@ _ALIVE_S = 2.0
 def read_facts(paths: Paths, environ: Mapping[str, str], status: Mapping[str, Json] | None) -> Facts:
     """Everything the checks look at; nothing on the host is changed.
 
-    Arguments:
+    Args:
         environ: for the settings in it.
         status: what xsagentd says of itself; None when it does not answer.
     """
@@ -156,7 +156,7 @@ def _read_switch(
 ) -> _SwitchRead:
     """The database and the kernel; the kernel alone where the database does not answer.
 
-    Arguments:
+    Args:
         ours: the topology is; otherwise nothing is wanted of any PIF.
     """
     try:

@@ -49,7 +49,7 @@ _TOOLSTACK_RULES = "*xen-backend.rules"
 def read_daemon(paths: Paths, status: Mapping[str, Json] | None) -> DaemonFacts:
     """The daemon as its status, its ready file and its unit show it, and what runs beside it.
 
-    Arguments:
+    Args:
         status: what ``xsagent status --json`` has under ``daemon``; None when it does not answer.
     """
     record = _read_installation(paths)
@@ -156,7 +156,7 @@ def _journal(paths: Paths) -> str | None:
 def read_certificate(paths: Paths, tls: TlsFiles | None) -> CertificateFacts:
     """The host's certificate and key, as ovsdb-server would load them.
 
-    Arguments:
+    Args:
         tls: what the manager that is set or wanted uses; None looks at XAPI's file by itself.
     """
     path = str(paths.below(CERTIFICATE))

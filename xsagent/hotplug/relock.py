@@ -22,7 +22,7 @@ from xsagent.observed.port_numbers import read_port_numbers
 def relock_guests(paths: Paths, settings: Settings, bridges: Collection[str] | None = None) -> dict[str, str]:
     """Put the locking flows of every VIF on these bridges in place.
 
-    Arguments:
+    Args:
         bridges: real ones; None for all.
 
     Returns:

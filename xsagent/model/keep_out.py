@@ -42,7 +42,7 @@ def keep_out(
 ) -> Snapshot:
     """The snapshot for the cache: PIFs whose present configuration was rolled back have their previous records.
 
-    Arguments:
+    Args:
         rolled_back: by PIF uuid, the configurations that were taken back.
         previous: the cache as it is; None when there is none, then such PIFs are left out.
     """

@@ -28,7 +28,7 @@ class Lease:
 def parse_leases(text: str) -> list[Lease]:
     """Return the leases of both families in file order; whatever has another form is passed over.
 
-    Arguments:
+    Args:
         text: a whole lease file; dhclient appends to it, so the last lease of a device is the one in force.
     """
     leases: list[Lease] = []

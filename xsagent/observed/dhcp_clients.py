@@ -52,7 +52,7 @@ class FoundClient:
 def client_files(state: Path, run: Path, device: str, family: int) -> ClientFiles:
     """Return the files of the client for a device and family (4 or 6).
 
-    Arguments:
+    Args:
         state, run: /var/lib/xsagent and /run/xsagent below the root prefix.
     """
     stem = f"dhclient{'6' if family == IPV6 else ''}-{device}"
@@ -69,7 +69,7 @@ def read_dhcp_clients(
 ) -> dict[tuple[str, int], FoundClient]:
     """Return our clients by device and family: one for each configuration file, running or not.
 
-    Arguments:
+    Args:
         state, run: as `client_files`.
         proc: /proc below the root prefix.
         ifindexes: ifindex by device name, as the kernel has them now.
@@ -86,7 +86,7 @@ def read_dhcp_clients(
 def configured_clients(state: Path) -> list[tuple[str, int]]:
     """Return device and family of each client of ours that has a configuration file, running or not.
 
-    Arguments:
+    Args:
         state: as `client_files`.
     """
     matches = [_CONFIGURATION.fullmatch(path.name) for path in sorted(state.glob("dhclient*.conf"))]
@@ -127,7 +127,7 @@ def find_all(files: ClientFiles, device: str, proc: Path) -> list[int]:
 def find_scripts(script: Path, device: str, proc: Path) -> list[int]:
     """Return the pids of scripts that clients started for a device: they outlive a client that is stopped.
 
-    Arguments:
+    Args:
         script: what clients of ours run when a lease comes or goes.
     """
     return [

@@ -26,7 +26,7 @@ def parse_zones(text: str) -> list[str]:
 def parse_zone(zone: str, rich_rules: str, others: Iterable[str]) -> FirewallChain:
     """One zone.
 
-    Arguments:
+    Args:
         rich_rules: as ``--list-rich-rules`` prints them.
         others: what its other lists print.
     """

@@ -14,7 +14,7 @@ from xsagent.observed.ovsdb_json import text_map
 def read_flow_restore_wait(connection: OvsdbConnection, deadline: float) -> bool:
     """Whether the key is set.
 
-    Arguments:
+    Args:
         deadline: a time of ``time.monotonic()``.
 
     Raises:

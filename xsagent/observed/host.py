@@ -59,7 +59,7 @@ class Interest:
 def observe_host(paths: Paths, connection: OvsdbConnection | None, interest: Interest, deadline: float) -> Topology:
     """The host as it is now.
 
-    Arguments:
+    Args:
         connection: None where no OVSDB is to be read (a bridgeless host, `show` without Open vSwitch).
         deadline: monotonic time by which the database must have answered.
 

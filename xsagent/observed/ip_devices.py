@@ -27,7 +27,7 @@ _Row = TypeVar("_Row", AddressRow, RouteRow)
 def read_ip_devices(dump: KernelDump, *, state: Path, run: Path, proc: Path) -> dict[str, IpDevice]:
     """Return every device that has an address, a route or a DHCP client of ours.
 
-    Arguments:
+    Args:
         dump: from `dump_kernel`.
         state, run: /var/lib/xsagent and /run/xsagent below the root prefix: files of our DHCP clients.
         proc: /proc below the root prefix.

@@ -12,7 +12,7 @@ from xsagent.observed.ovsdb_json import EMPTY_SET
 def read_lacp(connection: OvsdbConnection, deadline: float) -> dict[str, bool]:
     """Interface.lacp_current by name; interfaces that do not speak LACP are left out.
 
-    Arguments:
+    Args:
         deadline: a time of ``time.monotonic()``.
 
     Raises:

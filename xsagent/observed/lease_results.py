@@ -39,7 +39,7 @@ class LeaseResult:
 def read_lease_result(path: Path) -> LeaseResult | None:
     """Return a client's lease result; None when there is none (yet) or it is not readable.
 
-    Arguments:
+    Args:
         path: ClientFiles.result.
     """
     try:
@@ -74,7 +74,7 @@ def render_lease_result(result: LeaseResult) -> str:
 def read_leased_resolvers(run: Path) -> list[Resolver]:
     """Return what all our clients' leases name as resolver, IPv4's before IPv6's.
 
-    Arguments:
+    Args:
         run: /run/xsagent below the root prefix.
     """
     paths = [*sorted(run.glob("dhclient-*.json")), *sorted(run.glob("dhclient6-*.json"))]

@@ -28,7 +28,7 @@ def read_links(
 ) -> dict[str, Link]:
     """Return every netdev by name.
 
-    Arguments:
+    Args:
         dump: from `dump_kernel`.
         sysfs: /sys below the root prefix; tells physical NICs.
         proc: /proc below the root prefix, for sysctls.

@@ -132,7 +132,7 @@ def dump_kernel(
 
     Blocking, some 30 microseconds a link.
 
-    Arguments:
+    Args:
         devices: netdevs that matter; None: all. Another one is read all the same where a route leads through it that
             is not the kernel's own; what else there is, is left out with its addresses.
         destinations: netdevs with the kernel's own route to one of these are read, too.

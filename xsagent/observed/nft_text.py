@@ -23,7 +23,7 @@ _PROTOCOL_FIELDS: Final = frozenset({"l4proto", "protocol", "nexthdr"})
 def input_tables(text: str, *, has_iptables: bool) -> list[tuple[str, str]]:
     """Tables with a chain that filters what comes in, of ``nft -j list chains``; those of iptables-nft are its own.
 
-    Arguments:
+    Args:
         has_iptables: there is an iptables whose tables these may be.
     """
     chains = [chain for chain in _objects(text, "chain") if _is_input(chain)]

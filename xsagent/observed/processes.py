@@ -23,7 +23,7 @@ def read_handler_threads(rundir: Path, proc: Path) -> int | None:
 
     None at all: each such packet is lost (udev-xen.md: seen where Open vSwitch 3.1 started within ten seconds of boot).
 
-    Arguments:
+    Args:
         rundir: OVS_RUNDIR, for the pid file.
         proc: /proc below the root prefix.
     """

@@ -17,7 +17,7 @@ _LINKS: Final = 8
 def read_resolver(path: Path, root: Path = Path("/")) -> Resolver:
     """Return the servers and search domains in force; both empty without a file.
 
-    Arguments:
+    Args:
         path: resolv.conf below the root prefix.
         root: the root prefix: an absolute symlink counts below it.
     """

@@ -65,7 +65,7 @@ def dump(
 ) -> list[Message]:
     """Return every message of one dump, asked for again when the kernel says that it changed meanwhile.
 
-    Arguments:
+    Args:
         kind: the request, for example RTM_GETLINK.
         header: the family's header that the request carries; the answers' headers have the same length.
         attributes: in wire form (`attribute`).
@@ -137,7 +137,7 @@ def _raise_for(data: bytes, start: int, end: int) -> None:
 def parse_attributes(data: bytes, wanted: Collection[int] | None = None) -> Attributes:
     """Return attributes by number; nested ones are parsed by another call, what is cut off at the end is dropped.
 
-    Arguments:
+    Args:
         wanted: numbers to keep; None: all.
     """
     found: Attributes = {}

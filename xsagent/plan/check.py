@@ -71,7 +71,7 @@ def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str
     A device that is only adapted to a role that moved is passed over where it is down, with a warning, and where it
     goes: no client or route can be put on it.
 
-    Arguments:
+    Args:
         going: devices that the transaction takes away, such as a VLAN bridge whose tag a wanted one needs.
     """
     topology = desired.topology
@@ -91,7 +91,7 @@ def usable_ip_devices(desired: Desired, observed: Topology, going: frozenset[str
 def check_management(desired: Desired, observed: Topology, going: frozenset[str]) -> None:
     """The management interface keeps its device, and is not to be left without any address.
 
-    Arguments:
+    Args:
         going: as `usable_ip_devices`.
 
     Raises:
@@ -117,7 +117,7 @@ def check_management(desired: Desired, observed: Topology, going: frozenset[str]
 def check_uplink(desired: Desired, observed: Topology, after: Mapping[str, Bridge]) -> None:
     """The bridge that management is on keeps a NIC that works, whatever NIC its record names (pains.md 2, a stand-in).
 
-    Arguments:
+    Args:
         after: the bridges once the transaction is made.
 
     Raises:

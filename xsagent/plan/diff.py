@@ -231,7 +231,7 @@ def _keep_remade(
 
     Warnings name what cannot be kept.
 
-    Arguments:
+    Args:
         lost: devices that the transaction takes away, or makes anew.
         present: devices of the switch that are there afterwards.
     """

@@ -29,7 +29,7 @@ def leave_out_routes(
     subnet that a device is on would cut the host off from that device's neighbours. So would one that an earlier
     operation set, on a device that this one does not speak about: where it is ours, it is among them.
 
-    Arguments:
+    Args:
         going: devices that the transaction takes away.
     """
     topology = desired.topology

@@ -27,7 +27,7 @@ def steps_to_follow(plan: Plan, spoken_about: Collection[str]) -> Plan:
 
     An address that a lease gave goes from other devices.
 
-    Arguments:
+    Args:
         spoken_about: the operation's IP devices, which keep what they have.
     """
     steps = tuple(

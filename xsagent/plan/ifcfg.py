@@ -108,7 +108,7 @@ def _ifdown(device: str, observed: Topology, reason: str) -> Step:
 def _undo_of_ifup(device: str, observed: Topology, *, has_client: bool) -> tuple[Step, ...]:
     """What was there: ifdown leaves the link down and bare, whoever had configured it.
 
-    Arguments:
+    Args:
         has_client: a client that its file, the same as now, asks for may have been waiting for a lease.
     """
     steps: tuple[Step, ...] = (IfdownStep(device=device),)
@@ -176,7 +176,7 @@ def _has_any(desired: IpDevice, present: IpDevice) -> bool:
 def diff_files(topology: Topology, observed: Topology, cleared: Topology) -> tuple[Step, ...]:
     """Steps that replace or remove the files whose meaning differs.
 
-    Arguments:
+    Args:
         cleared: as observed, without what may stay if need be: where nothing else differs, a file is best effort.
     """
     steps: list[Step] = []

@@ -152,7 +152,7 @@ def put_back_elsewhere(
 ) -> tuple[Step, ...]:
     """Best-effort steps that put back routes of other devices than these.
 
-    Arguments:
+    Args:
         gone: addresses that these devices lose.
         set_here: routes that are set on these devices.
     """

@@ -31,7 +31,7 @@ from xsagent.topology.values import (
 def without_leftovers(desired: Desired, observed: Topology, shared: frozenset[str]) -> tuple[Desired, tuple[str, ...]]:
     """The desired state, also without what is left of a configuration that no record tells of any more; warnings.
 
-    Arguments:
+    Args:
         shared: as PlanOptions.shared.
     """
     desired = _without_bridges_of_bridgeless(desired, observed)

@@ -27,7 +27,7 @@ _LINK_WORDS = frozenset({"autoneg", "speed", "duplex", "advertise"})
 def diff_link(desired: Link, observed: Link | None, options: PlanOptions) -> tuple[Step, ...]:
     """Steps that make one netdev what is desired.
 
-    Arguments:
+    Args:
         observed: None for a device that the plan itself brings into being: everything is set then, and its undo is
             the undo of its making.
     """

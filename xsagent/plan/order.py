@@ -65,7 +65,7 @@ def order_steps(
 ) -> Plan:
     """The plan: phases in order, management's steps marked, last within their phase.
 
-    Arguments:
+    Args:
         is_up: management is up, here or where it moves away from, so that the transaction may break it: what restores
             it then waits for nothing else. Otherwise others need not wait for its lease; its static addresses are
             first even so: of two devices on one subnet the kernel sends by the one that has its address first.

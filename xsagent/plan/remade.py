@@ -41,7 +41,7 @@ def goes_with_device(step: Step, made: frozenset[str]) -> Step:
 
     A step without undo does not wait for the disk before its effect, while the host is without its address.
 
-    Arguments:
+    Args:
         made: devices that the transaction makes, or makes anew.
     """
     if not isinstance(step, AddressStep | RouteStep) or step.device not in made:
@@ -77,7 +77,7 @@ def restore_ip(name: str, observed: Topology, *, leased: bool = True) -> tuple[S
 
     A device that was down had addresses at most.
 
-    Arguments:
+    Args:
         leased: with the addresses of its leases; a client that is started beside this brings its own.
     """
     device, link = observed.ip_devices.get(name), observed.links.get(name)

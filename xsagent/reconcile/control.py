@@ -63,7 +63,7 @@ class ControlRefusedError(XsagentError):
 def apply_control(host: Host, desired: DesiredControl, decide: Decide) -> ControlChange:
     """Make the switch what `decide` makes of it; a second run finds nothing to do.
 
-    Arguments:
+    Args:
         decide: pure; may raise for what must not be changed. Called again when the database changed meanwhile.
 
     Raises:

@@ -75,7 +75,7 @@ def update_manager(paths: Paths, settings: Settings, session: Ref | None, hooks:
 
     Idempotent; a failure leaves manager, TLS files, CA and bridges as they were.
 
-    Arguments:
+    Args:
         session: the caller's, never logged out; None logs in.
 
     Returns:

@@ -50,7 +50,7 @@ class _Report:
 def run_demo(*, dhcp: bool = True) -> int:
     """Run the demo; returns 0 when every check held.
 
-    Arguments:
+    Args:
         dhcp: False leaves the DHCP server off, which the demo must notice.
 
     Raises:

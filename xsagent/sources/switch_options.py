@@ -36,7 +36,7 @@ def read_switch_options(paths: Paths) -> SwitchOptions:
 def parse_switch_options(text: str, where: str) -> SwitchOptions:
     """The options that this text gives; pure. Keys that Open vSwitch's template does not document are passed over.
 
-    Arguments:
+    Args:
         where: names the file in warnings.
     """
     assigned = parse_assignments(text)

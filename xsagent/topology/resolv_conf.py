@@ -33,7 +33,7 @@ def merge_sources(static: Resolver, leased: Sequence[Resolver], learnt: Resolver
     A family takes its servers from the first source that has any, so a static IPv4 server does not hide what
     DHCPv6 gave. A list that works is never replaced by an empty one (pains.md 7).
 
-    Arguments:
+    Args:
         static: from the record, or guessed (`guess_static`).
         leased: from DHCP clients on the DNS device, IPv4's before IPv6's.
         learnt: from router advertisements.
@@ -52,7 +52,7 @@ def merge_sources(static: Resolver, leased: Sequence[Resolver], learnt: Resolver
 def guess_static(leased: Sequence[Resolver], present: Resolver) -> Resolver:
     """Return what in a resolv.conf no lease accounts for: servers of families that leases do not name, and its search.
 
-    Arguments:
+    Args:
         present: without the search domains when they are known to have come from a lease.
     """
     covered = {_family(server) for server in _joined(leased).servers}

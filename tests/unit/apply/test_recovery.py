@@ -26,7 +26,13 @@ def run(entries: JournalEntries, observed: Topology, *, boot: str = "b", fail: X
         ran.append(step)
 
     ended = recover(
-        entries, boot, lambda _: observed, run_step, lambda *_: None, lambda _: False, PlanOptions(keep_ports=False)
+        entries,
+        boot=boot,
+        observe=lambda _: observed,
+        run_step=run_step,
+        report=lambda *_: None,
+        reachable=lambda _: False,
+        options=PlanOptions(keep_ports=False),
     )
     return ended, ran
 
