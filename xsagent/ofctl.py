@@ -22,7 +22,8 @@ def run_ofctl(
     rundir: Path,
     bridge: str,
     command: Sequence[str],
-    arguments: Sequence[str],
+    argument: str,
+    *,
     deadline_s: float,
     text: str | None = None,
 ) -> ChildResult:
@@ -32,7 +33,7 @@ def run_ofctl(
         rundir: OVS_RUNDIR, where ``BRIDGE.mgmt`` lies.
         bridge: real bridge.
         command: options and the command, for example ``dump-flows``.
-        arguments: what comes behind the bridge.
+        argument: what comes behind the bridge.
         deadline_s: seconds.
         text: given on stdin.
 
@@ -44,5 +45,5 @@ def run_ofctl(
     target = f"unix:{rundir / parse_device_name(bridge)}.mgmt"
     # Its own limit ends it in order; ours comes after, for a process that does not even look at the clock. Ports and
     # tables are numbers, unless the command says --names: for names it connects twice more and asks for all ports.
-    words = [program, f"--timeout={max(1, int(deadline_s))}", "--no-names", *command, target, *arguments]
+    words = [program, f"--timeout={max(1, int(deadline_s))}", "--no-names", *command, target, argument]
     return run_child(words, deadline_s=deadline_s + 1, input_text=text, output_limit=_OUTPUT_LIMIT)

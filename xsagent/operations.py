@@ -58,15 +58,13 @@ class Asked:
     deadman: bool = True
 
 
-def build_operation(
-    asked: Asked, snapshot: Snapshot, pif: Pif, connection: OvsdbConnection, paths: Paths, settings: Settings
-) -> Operation:
+def build_operation(asked: Asked, snapshot: Snapshot, pif: Pif, host: Host) -> Operation:
     """The operation for one PIF of the snapshot.
 
     Raises:
         InputError, InUseError, ForeignObjectError: the records or the request cannot be followed; nothing was changed.
     """
-    facts = gather_facts(paths, connection)
+    settings, facts = host.settings, _gather_facts(host)
     request = Request(
         action=asked.action,
         pif=pif.ref,
@@ -74,7 +72,7 @@ def build_operation(
         origin=asked.origin,
         even_if_in_use=asked.even_if_in_use,
     )
-    options = build_options(paths, settings)
+    options = build_options(host.paths, settings)
     desired = build_desired(snapshot, request, facts, options)
     return Operation(
         name=f"{asked.action} {snapshot.bridge_of(pif) or pif.device}",
@@ -99,7 +97,7 @@ def build_boot_operation(
         left_out, postponed: as for `build_boot_desired`.
     """
     settings = host.settings
-    facts, options = gather_facts(host.paths, host.connection), build_options(host.paths, settings)
+    facts, options = _gather_facts(host), build_options(host.paths, settings)
     boot = build_boot_desired(snapshot, facts, options, left_out, postponed)
     return boot, Operation(
         name="up all",
@@ -110,17 +108,15 @@ def build_boot_operation(
     )
 
 
-def build_internal_operation(
-    asked: Asked, snapshot: Snapshot, network: Network, connection: OvsdbConnection, paths: Paths, settings: Settings
-) -> Operation:
+def build_internal_operation(asked: Asked, snapshot: Snapshot, network: Network, host: Host) -> Operation:
     """The operation that makes (``up``) or removes (``down``) the bridge of an internal network.
 
     Raises:
         InputError, ForeignObjectError: it is no internal network, or its bridge is more than that; nothing was changed.
     """
-    facts, options = gather_facts(paths, connection), build_options(paths, settings)
+    facts, options = _gather_facts(host), build_options(host.paths, host.settings)
     desired = build_internal_desired(snapshot, network.ref, asked.action, facts, options)
-    bridges = read_ovsdb(connection, time.monotonic() + _READ_S).bridges
+    bridges = read_ovsdb(host.connection, time.monotonic() + _READ_S).bridges
     check_internal_bridge(snapshot, network, bridges)
     return Operation(
         name=f"network {asked.action} {network.bridge}",
@@ -130,16 +126,9 @@ def build_internal_operation(
     )
 
 
-def gather_facts(paths: Paths, connection: OvsdbConnection | None) -> HostFacts:
-    """Plain facts of this host that `desired/` needs beside the records.
-
-    Args:
-        connection: None where the switch is not to be asked: the records then say what is attached.
-    """
-    facts = read_host_facts(paths)
-    if connection is None:
-        return facts
-    return replace(facts, present_bridges=frozenset(read_parents(connection)))
+def _gather_facts(host: Host) -> HostFacts:
+    """Plain facts of this host that `desired/` needs beside the records."""
+    return replace(read_host_facts(host.paths), present_bridges=frozenset(read_parents(host.connection)))
 
 
 def build_options(paths: Paths, settings: Settings) -> BuildOptions:

@@ -39,6 +39,7 @@ BROAD_EXCEPTS = {
 """Exact number of ``except Exception`` by file: process edges, and each long-lived loop's one edge."""
 
 LONGEST_FUNCTION = 60
+MOST_POSITIONAL = 5
 LONGEST_FILE = 400
 
 _EXEMPTION = re.compile(r"#\s*(noqa|type:\s*ignore)\b")
@@ -95,8 +96,16 @@ def never_allowed(text: str) -> Iterator[str]:
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > LONGEST_FUNCTION:
                 yield f"{node.lineno}: function {node.name} of {lines} lines"
+            if (count := _positional(node)) > MOST_POSITIONAL:
+                yield f"{node.lineno}: function {node.name} with {count} arguments by position"
     if (lines := len(text.splitlines())) > LONGEST_FILE:
         yield f"1: file of {lines} lines"
+
+
+def _positional(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Arguments that a caller may give without their names."""
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    return sum(argument.arg not in {"self", "cls"} for argument in arguments)
 
 
 def _shell(call: ast.Call) -> Iterator[str]:
@@ -109,7 +118,7 @@ def _shell(call: ast.Call) -> Iterator[str]:
 
 
 def test_no_file_holds_what_is_never_allowed() -> None:
-    """No bare except, no shell, no function over 60 lines, no file over 400."""
+    """No bare except, no shell, no function over 60 lines or with six nameless arguments, no file over 400."""
     found = [f"{path}:{what}" for path, text in _files().items() for what in never_allowed(text)]
 
     assert found == []
@@ -152,6 +161,8 @@ def test_broad_excepts_stand_at_process_edges_alone() -> None:
         ("subprocess.run('x', shell=flag)", ["1: shell=True"]),
         ("def f():\n" + "    x = 1\n" * 60, ["1: function f of 61 lines"]),
         ("x = 1\n" * 401, ["1: file of 401 lines"]),
+        ("def f(self, a, b, c, d, e, g): ...", ["1: function f with 6 arguments by position"]),
+        ("def f(self, a, b, c, d, e, *, g): ...", []),
         ("def f():\n" + "    x = 1\n" * 59, []),
         ("try:\n    f()\nexcept OSError:\n    pass\nsubprocess.run(['x'], shell=False)", []),
     ],

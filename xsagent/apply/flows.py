@@ -49,7 +49,7 @@ def replace_flows(
     lines += [f"add {line}" for of_port in flows.values() for line in of_port]
     text = "".join(f"{line}\n" for line in lines)
     try:
-        run_ofctl(rundir, bridge, ["--bundle", "add-flows"], ["-"], deadline_s, text)
+        run_ofctl(rundir, bridge, ["--bundle", "add-flows"], "-", deadline_s=deadline_s, text=text)
     except CommandError as error:
         if _NO_BUNDLE not in str(error):
             raise
@@ -66,7 +66,7 @@ def _replace_without_bundle(rundir: Path, bridge: str, flows: Mapping[int, Colle
         stale = present.get(in_port, frozenset()) - {parse_flow(line) for line in lines}
         text += [f"delete_strict {_strict_match(flow)}" for flow in stale]
     text += [f"delete_strict {cut}".replace(f"cookie={COOKIE:#x},", "") for cut in cuts]
-    run_ofctl(rundir, bridge, ["add-flows"], ["-"], deadline_s, "".join(f"{line}\n" for line in text))
+    run_ofctl(rundir, bridge, ["add-flows"], "-", deadline_s=deadline_s, text="".join(f"{line}\n" for line in text))
 
 
 def _strict_match(flow: Flow) -> str:
@@ -80,7 +80,9 @@ def delete_flows(rundir: Path, bridge: str, in_ports: Collection[int], deadline_
 
 def read_flows(rundir: Path, bridge: str, deadline_s: float = FLOWS_DEADLINE_S) -> dict[int, frozenset[Flow]]:
     """The locking flows that the switch holds, by port number. Changes nothing; errors as `replace_flows`."""
-    done = run_ofctl(rundir, bridge, ["--no-stats", "dump-flows"], [f"cookie={COOKIE}/{_ANY_COOKIE}"], deadline_s)
+    done = run_ofctl(
+        rundir, bridge, ["--no-stats", "dump-flows"], f"cookie={COOKIE}/{_ANY_COOKIE}", deadline_s=deadline_s
+    )
     found: dict[int, set[Flow]] = {}
     for line in done.stdout.splitlines():
         port = _IN_PORT.search(line)

@@ -77,7 +77,7 @@ def _put_back(paths: Paths, connection: OvsdbConnection, name: str) -> None:
 def _install(rundir: Path, bridge: str, lines: tuple[str, ...]) -> None:
     text = f"delete cookie={SAFETY_COOKIE:#x}/-1\n"
     text += "".join(f"add cookie={SAFETY_COOKIE:#x},{line}\n" for line in lines)
-    run_ofctl(rundir, bridge, ["--names", "--bundle", "add-flows"], ["-"], FLOWS_DEADLINE_S, text)
+    run_ofctl(rundir, bridge, ["--names", "--bundle", "add-flows"], "-", deadline_s=FLOWS_DEADLINE_S, text=text)
 
 
 def _keep(paths: Paths, step: SafetyFlowsStep) -> None:

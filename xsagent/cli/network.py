@@ -75,4 +75,4 @@ def _decide(arguments: argparse.Namespace, host: Host) -> Operation:
         even_if_in_use=arguments.action == "remove" and arguments.even_if_in_use,
     )
     network = snapshot.network_named(arguments.network)
-    return build_internal_operation(asked, snapshot, network, host.connection, host.paths, host.settings)
+    return build_internal_operation(asked, snapshot, network, host)

@@ -243,7 +243,7 @@ def _decide(options: ReconfigureOptions, host: Host, word: _Word, pif: Pif) -> O
         even_if_in_use=options.even_if_in_use,
         deadman=options.deadman,
     )
-    return build_operation(asked, word.snapshot, pif, host.connection, host.paths, host.settings)
+    return build_operation(asked, word.snapshot, pif, host)
 
 
 def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Host) -> None:

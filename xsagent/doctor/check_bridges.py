@@ -17,7 +17,7 @@ from xsagent.topology.ownership import (
     is_vlan_bridge,
     ports_of_vlan_bridge,
 )
-from xsagent.topology.values import Bridge, Keys, Port
+from xsagent.topology.values import Bridge, Port
 
 
 def check_bridges(facts: Facts) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def check_bridges(facts: Facts) -> Iterator[Finding]:
         for port in bridge.ports.values():
             if is_vlan_bridge(port):
                 guests = [one.name for one in ports_of_vlan_bridge(bridge, port) if is_vif_port(one)]
-                yield from _judge(facts, snapshot, port.name, port.external_ids, VLAN_NETWORK_MARK, guests)
+                yield from _judge(facts, snapshot, port.name, port.external_ids.get(VLAN_NETWORK_MARK), guests)
 
 
 def _missing(facts: Facts) -> Iterator[Finding]:
@@ -75,17 +75,23 @@ def _snooping(facts: Facts, snapshot: Snapshot) -> Iterator[Finding]:
 def _bridge(facts: Facts, snapshot: Snapshot, bridge: Bridge) -> Iterator[Finding]:
     guests = [port.name for port in bridge.ports.values() if is_vif_port(port)]
     guests += [port.name for port in bridge.ports.values() if is_vlan_bridge(port) and _is_known(snapshot, port)]
-    yield from _judge(facts, snapshot, bridge.name, bridge.external_ids, NETWORK_MARK, guests)
+    yield from _judge(facts, snapshot, bridge.name, bridge.external_ids.get(NETWORK_MARK), guests)
 
 
 def _is_known(snapshot: Snapshot, port: Port) -> bool:
     return any(network.bridge == port.name for network in snapshot.networks.values())
 
 
-def _judge(facts: Facts, snapshot: Snapshot, name: str, ids: Keys, mark: str, carries: list[str]) -> Iterator[Finding]:
+def _judge(facts: Facts, snapshot: Snapshot, name: str, mark: str | None, carries: list[str]) -> Iterator[Finding]:
+    """A bridge or VLAN bridge of which no record has the name.
+
+    Args:
+        mark: the uuids of its networks, as the bridge carries them.
+        carries: what a person would miss if it went.
+    """
     if any(network.bridge == name for network in snapshot.networks.values()):
         return
-    marked = {uuid for uuid in (ids.get(mark) or "").split(";") if uuid}
+    marked = {uuid for uuid in (mark or "").split(";") if uuid}
     if marked & {network.uuid for network in snapshot.networks.values()}:
         return
     if not marked:

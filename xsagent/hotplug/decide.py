@@ -118,15 +118,14 @@ def decide(
     """
     if event.want is Want.NOTHING:
         return Decision(event=event, verdict=Verdict.IGNORE, reason=f"{event.action} asks for nothing")
-    present = find_port(observed.bridges, event.device)
     beside = _observed_kinds(event, observed) if others is None else others
     if event.want is Want.DETACHED:
-        return _detach(event, vif, observed, present, beside)
+        return _detach(event, vif, observed, beside)
     if vif is None:
         return Decision(event=event, verdict=Verdict.WAIT, reason="the toolstack has no keys for it")
     if vif.offloaded:
         return Decision(event=event, verdict=Verdict.IGNORE, reason="an SR-IOV function carries it", vif=vif)
-    return _Attach(event, vif, observed, present, beside, placed).decide()
+    return _Attach(event=event, vif=vif, observed=observed, beside=beside, placed=placed).decide()
 
 
 def rely_on_pair(decision: Decision, observed: Observed) -> Decision:
@@ -153,10 +152,9 @@ def _observed_kinds(event: Event, observed: Observed) -> frozenset[DeviceType]:
     )
 
 
-def _detach(
-    event: Event, vif: Vif | None, observed: Observed, present: PlacedPort | None, beside: AbstractSet[DeviceType]
-) -> Decision:
+def _detach(event: Event, vif: Vif | None, observed: Observed, beside: AbstractSet[DeviceType]) -> Decision:
     """Take the port away; nothing to do in the switch when it is gone already (F23)."""
+    present = find_port(observed.bridges, event.device)
     if present is None:
         return Decision(event=event, verdict=Verdict.DETACH, reason="its port is gone already", vif=vif)
     operations: list[OvsdbOperation] = [DeletePort(bridge=present.place.bridge, name=event.device)]
@@ -183,36 +181,36 @@ def _set_ids(interface: str, keys: Mapping[str, str | None]) -> SetKeys:
     return SetKeys(table="Interface", record=interface, column="external_ids", keys=dict(keys))
 
 
+@dataclass(slots=True, kw_only=True)
 class _Attach:
-    """The decision about a device that is to be attached."""
+    """The decision about a device that is to be attached.
 
-    def __init__(
-        self,
-        event: Event,
-        vif: Vif,
-        observed: Observed,
-        present: PlacedPort | None,
-        beside: AbstractSet[DeviceType],
-        placed: str | None,
-    ) -> None:
-        self._event = event
-        self._vif = vif
-        self._observed = observed
-        self._present = present
-        self._beside = beside
-        self._placed = placed
-        self._link = observed.links.get(event.device)
-        self._warnings: list[str] = []
+    Attributes:
+        beside, placed: as `others` and `placed` of `decide`.
+    """
+
+    event: Event
+    vif: Vif
+    observed: Observed
+    beside: AbstractSet[DeviceType]
+    placed: str | None
+    _link: Link | None = field(init=False)
+    _present: PlacedPort | None = field(init=False)
+    _warnings: list[str] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._link = self.observed.links.get(self.event.device)
+        self._present = find_port(self.observed.bridges, self.event.device)
 
     def decide(self) -> Decision:
-        event, vif = self._event, self._vif
+        event, vif = self.event, self.vif
         if self._link is None:
             return self._refuse(Verdict.WAIT, f"there is no network device {event.device}")
         if vif.locking.mode is LockingMode.DISABLED:
             return self._keep_off()
         if not vif.bridge:
             return self._refuse(Verdict.WAIT, "the toolstack names no bridge for it")
-        place = find_place(self._observed.bridges, vif.bridge, self._observed.aliases)
+        place = find_place(self.observed.bridges, vif.bridge, self.observed.aliases)
         if place is None:
             makes = "its PIF's `up` makes it, or `xsagent network create` that of an internal network"
             return self._refuse(Verdict.WAIT, f"bridge {vif.bridge} does not exist on this host ({makes})")
@@ -220,18 +218,18 @@ class _Attach:
         return drift or self._attach(place)
 
     def _refuse(self, verdict: Verdict, reason: str) -> Decision:
-        return Decision(event=self._event, verdict=verdict, reason=reason, vif=self._vif)
+        return Decision(event=self.event, verdict=verdict, reason=reason, vif=self.vif)
 
     def _keep_off(self) -> Decision:
         operations: list[OvsdbOperation] = []
         if self._present is not None:
-            operations = [DeletePort(bridge=self._present.place.bridge, name=self._event.device)]
-            operations += _status_beside(self._event, self._observed, self._beside, frozenset(self._beside))
+            operations = [DeletePort(bridge=self._present.place.bridge, name=self.event.device)]
+            operations += _status_beside(self.event, self.observed, self.beside, frozenset(self.beside))
         return Decision(
-            event=self._event,
+            event=self.event,
             verdict=Verdict.KEEP_OFF,
             reason="its locking mode is disabled",
-            vif=self._vif,
+            vif=self.vif,
             operations=tuple(operations),
             prep=None if self._present is None and self._is_netdev_right() else self._prep(),
             in_place=not operations,
@@ -239,15 +237,15 @@ class _Attach:
 
     def _moved_on_purpose(self, place: Place) -> Decision | None:
         """A resync leaves alone what somebody put elsewhere; it follows only a wanted bridge that changed."""
-        if self._event.action is not Action.REPAIR or self._present is None or self._is_there(place):
+        if self.event.action is not Action.REPAIR or self._present is None or self._is_there(place):
             return None
         if self._wish_changed(place, self._present.port):
             return None
         return Decision(
-            event=self._event,
+            event=self.event,
             verdict=Verdict.LEAVE,
             reason=f"somebody moved it from bridge {place.name} to {self._present.place.name}; it was left there",
-            vif=self._vif,
+            vif=self.vif,
             place=self._present.place,
             in_place=True,
         )
@@ -257,11 +255,11 @@ class _Attach:
 
         Without a memory of that the port's own mark tells: it names the network for which it was plugged in.
         """
-        if self._placed is not None:
-            return self._placed != place.name
-        interface = port.interfaces.get(self._event.device)
+        if self.placed is not None:
+            return self.placed != place.name
+        interface = port.interfaces.get(self.event.device)
         mark = interface.external_ids.get("xs-network-uuid") if interface else None
-        return bool(mark and self._vif.network_uuid and mark != self._vif.network_uuid)
+        return bool(mark and self.vif.network_uuid and mark != self.vif.network_uuid)
 
     def _is_there(self, place: Place) -> bool:
         """Whether the port is where it belongs; a tag set by hand is reported, not taken back."""
@@ -276,12 +274,12 @@ class _Attach:
         in_place = self._is_there(place)
         prep = None if in_place and self._is_netdev_right() else self._prep()
         if in_place and self._present is not None and self._present.foreign_tag:
-            self._warnings.append(f"{self._event.device} has tag {self._present.port.tag}, set by hand; it was left")
+            self._warnings.append(f"{self.event.device} has tag {self._present.port.tag}, set by hand; it was left")
         return Decision(
-            event=self._event,
+            event=self.event,
             verdict=Verdict.ATTACH,
             reason=f"it is {'right' if not operations else 'to be'} on bridge {place.name}",
-            vif=self._vif,
+            vif=self.vif,
             place=place,
             port=port,
             operations=tuple(operations),
@@ -293,21 +291,21 @@ class _Attach:
 
     def _is_netdev_right(self) -> bool:
         link = self._link
-        return link is not None and (link.mac, link.mtu) == (self._vif.bridge_mac, self._mtu())
+        return link is not None and (link.mac, link.mtu) == (self.vif.bridge_mac, self._mtu())
 
     def _mtu(self) -> int:
         """The toolstack's word, else that of our own state, else 1500 (features.md section 8)."""
-        return self._vif.mtu or self._observed.mtus.get(self._vif.bridge, DEFAULT_MTU)
+        return self.vif.mtu or self.observed.mtus.get(self.vif.bridge, DEFAULT_MTU)
 
     def _prep(self) -> NetdevPrep:
-        if self._vif.mtu is None:
-            self._warnings.append(f"the toolstack names no MTU for {self._event.device}; it gets {self._mtu()}")
-        return NetdevPrep(device=self._event.device, mac=self._vif.bridge_mac, mtu=self._mtu())
+        if self.vif.mtu is None:
+            self._warnings.append(f"the toolstack names no MTU for {self.event.device}; it gets {self._mtu()}")
+        return NetdevPrep(device=self.event.device, mac=self.vif.bridge_mac, mtu=self._mtu())
 
     def _build_port(self, place: Place) -> Port:
-        name = self._event.device
+        name = self.event.device
         interface = Interface(name=name, external_ids=self._external_ids())
-        trunks = self._vif.trunks
+        trunks = self.vif.trunks
         return Port(
             name=name,
             interfaces={name: interface},
@@ -317,7 +315,7 @@ class _Attach:
 
     def _external_ids(self) -> dict[str, str | None]:
         """All marks of features.md section 12, at plug time; what the toolstack does not tell is not spoken about."""
-        vif = self._vif
+        vif = self.vif
         keys = {
             "xs-vif-uuid": vif.vif_uuid,
             "xs-vm-uuid": vif.vm_uuid,
@@ -326,9 +324,9 @@ class _Attach:
             "iface-id": vif.nicira_iface_id or vif.vif_uuid,
             "vm-id": vif.vm_uuid,
         }
-        status = decide_iface_status(frozenset(self._beside) | {self._event.kind})
+        status = decide_iface_status(frozenset(self.beside) | {self.event.kind})
         known: dict[str, str | None] = {key: value for key, value in keys.items() if value}
-        return known | ({IFACE_STATUS: status[self._event.kind]} if vif.vif_uuid else {})
+        return known | ({IFACE_STATUS: status[self.event.kind]} if vif.vif_uuid else {})
 
     def _diff(self, place: Place, port: Port) -> tuple[list[OvsdbOperation], list[Relied]]:
         """Operations from the observed port to the desired one; those of a right port are none."""
@@ -342,23 +340,23 @@ class _Attach:
             operations += self._move(place, self._present)
             operations += self._set_ids(port, self._present.port)
             operations += self._set_trunks(self._present.port)
-        present = frozenset(self._beside) | {self._event.kind}
-        if self._vif.vif_uuid:
-            operations += _status_beside(self._event, self._observed, self._beside, present)
+        present = frozenset(self.beside) | {self.event.kind}
+        if self.vif.vif_uuid:
+            operations += _status_beside(self.event, self.observed, self.beside, present)
         return operations, relied
 
     def _move(self, place: Place, present: PlacedPort) -> list[OvsdbOperation]:
         """The row moves as it is: what others hung on it (QoS, policing, foreign keys) stays."""
         operations: list[OvsdbOperation] = []
         if present.place.bridge != place.bridge:
-            operations.append(MovePort(name=self._event.device, source=present.place.bridge, target=place.bridge))
+            operations.append(MovePort(name=self.event.device, source=present.place.bridge, target=place.bridge))
         if not self._is_there(place) and present.port.tag != place.tag:
             tag: Json = ["set", []] if place.tag is None else place.tag
-            operations.append(SetColumns(table="Port", record=self._event.device, columns={"tag": tag}))
+            operations.append(SetColumns(table="Port", record=self.event.device, columns={"tag": tag}))
         return operations
 
     def _set_ids(self, port: Port, present: Port) -> list[OvsdbOperation]:
-        name = self._event.device
+        name = self.event.device
         interface = present.interfaces.get(name)
         now = interface.external_ids if interface else {}
         wanted = port.interfaces[name].external_ids
@@ -372,13 +370,13 @@ class _Attach:
 
         At a resync even where xenstore names another: its copy is from the time when the VIF was plugged.
         """
-        named = {"iface-id": self._vif.nicira_iface_id, "vm-id": ""}
-        if key not in named or key not in now or now.get("xs-vif-uuid") != self._vif.vif_uuid:
+        named = {"iface-id": self.vif.nicira_iface_id, "vm-id": ""}
+        if key not in named or key not in now or now.get("xs-vif-uuid") != self.vif.vif_uuid:
             return False
-        return not named[key] or self._event.action is Action.REPAIR
+        return not named[key] or self.event.action is Action.REPAIR
 
     def _set_trunks(self, present: Port) -> list[OvsdbOperation]:
-        trunks = self._vif.trunks
+        trunks = self.vif.trunks
         if trunks is None or trunks == present.trunks:
             return []
-        return [SetColumns(table="Port", record=self._event.device, columns={"trunks": ["set", list(trunks)]})]
+        return [SetColumns(table="Port", record=self.event.device, columns={"trunks": ["set", list(trunks)]})]

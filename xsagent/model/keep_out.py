@@ -6,11 +6,14 @@ success (DESIGN.md section 4). `apply/rolled_back.py` remembers, `apply/cache.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from xsagent.model.records import Bond, IpMode, Ipv6Mode, Network, Pif, Ref, Vlan
 from xsagent.model.snapshot import Snapshot
+
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,17 +81,26 @@ def _asked_network(network: Network) -> Network:
 
 
 def _with_previous(snapshot: Snapshot, pif: Pif, previous: Snapshot | None) -> Snapshot:
-    bond = snapshot.bond_of(pif)
-    pifs, networks = dict(snapshot.pifs), dict(snapshot.networks)
-    bonds, vlans = dict(snapshot.bonds), dict(snapshot.vlans)
-    if bond is not None:
-        bonds.pop(bond.ref, None)
-    if pif.vlan_record is not None:
-        vlans.pop(pif.vlan_record, None)
-    for ref in _together(snapshot, pif, previous):
-        pifs.pop(ref, None)
-        _take_over(ref, previous, pifs, networks, bonds, vlans)
-    return replace(snapshot, pifs=pifs, networks=networks, bonds=bonds, vlans=vlans)
+    """The records, but of the PIF and what belongs to it those of before; none where there were none."""
+    together = _together(snapshot, pif, previous)
+    pifs = {ref: one for ref, one in snapshot.pifs.items() if ref not in together}
+    bonds = {ref: bond for ref, bond in snapshot.bonds.items() if bond != snapshot.bond_of(pif)}
+    vlans = {ref: vlan for ref, vlan in snapshot.vlans.items() if ref != pif.vlan_record}
+    if previous is None:
+        return replace(snapshot, pifs=pifs, bonds=bonds, vlans=vlans)
+    before = [previous.pifs[ref] for ref in together if ref in previous.pifs]
+    return replace(
+        snapshot,
+        pifs=pifs | {old.ref: old for old in before},
+        networks={**snapshot.networks, **_named(previous.networks, (old.network for old in before))},
+        bonds=bonds | _named(previous.bonds, (old.bond for old in before)),
+        vlans=vlans | _named(previous.vlans, (old.vlan_record for old in before)),
+    )
+
+
+def _named(records: Mapping[Ref, _Record], refs: Iterable[Ref | None]) -> dict[Ref, _Record]:
+    """Those of the records that these references name."""
+    return {ref: records[ref] for ref in refs if ref is not None and ref in records}
 
 
 def _together(snapshot: Snapshot, pif: Pif, previous: Snapshot | None) -> tuple[Ref, ...]:
@@ -100,23 +112,3 @@ def _together(snapshot: Snapshot, pif: Pif, previous: Snapshot | None) -> tuple[
         former = previous.bond_with_member(old) if previous is not None else None
         refs += [former.pif, *former.members] if former is not None else []
     return tuple(dict.fromkeys(refs))
-
-
-def _take_over(
-    ref: Ref,
-    previous: Snapshot | None,
-    pifs: dict[Ref, Pif],
-    networks: dict[Ref, Network],
-    bonds: dict[Ref, Bond],
-    vlans: dict[Ref, Vlan],
-) -> None:
-    old = previous.pifs.get(ref) if previous is not None else None
-    if old is None or previous is None:
-        return
-    pifs[ref] = old
-    if old.network is not None and old.network in previous.networks:
-        networks[old.network] = previous.networks[old.network]
-    if old.bond is not None and old.bond in previous.bonds:
-        bonds[old.bond] = previous.bonds[old.bond]
-    if old.vlan_record is not None and old.vlan_record in previous.vlans:
-        vlans[old.vlan_record] = previous.vlans[old.vlan_record]

@@ -79,7 +79,9 @@ def read_dhcp_clients(
         files = client_files(state, run, device, family)
         text = _read(files.configuration)
         if text is not None:
-            found[device, family] = _found(files, text, device, family, proc, ifindexes.get(device, 0))
+            pid = find_running(files, device, ifindexes.get(device, 0), proc)
+            client = DhcpClient(family=family, configuration=text, running=pid is not None, pid=pid)
+            found[device, family] = _with_leases(client, files, device)
     return found
 
 
@@ -93,14 +95,13 @@ def configured_clients(state: Path) -> list[tuple[str, int]]:
     return [(match[2], IPV6 if match[1] else IPV4) for match in matches if match]
 
 
-def _found(files: ClientFiles, text: str, device: str, family: int, proc: Path, ifindex: int) -> FoundClient:
-    pid = find_running(files, device, ifindex, proc)
+def _with_leases(client: DhcpClient, files: ClientFiles, device: str) -> FoundClient:
     leased = [lease.address for lease in parse_leases(_read(files.leases) or "") if lease.device == device]
     result = read_lease_result(files.result)
     if result is not None and result.interface is not None:  # dhclient may write its file after the hook has run
         leased.append(result.interface.ip)
     return FoundClient(
-        client=DhcpClient(family=family, configuration=text, running=pid is not None, pid=pid),
+        client=client,
         latest=leased[-1] if leased else None,
         addresses=frozenset(leased),
     )

@@ -22,7 +22,7 @@ def read_flow_lines(rundir: Path, bridge: str, cookie: int) -> tuple[str, ...] |
     """
     words = ["--names", "--no-stats", "dump-flows"]
     try:
-        done = run_ofctl(rundir, bridge, words, [f"cookie={cookie:#x}/-1"], _DEADLINE_S)
+        done = run_ofctl(rundir, bridge, words, f"cookie={cookie:#x}/-1", deadline_s=_DEADLINE_S)
     except CommandError:
         return None
     lines = (line.strip() for line in done.stdout.splitlines())

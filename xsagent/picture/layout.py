@@ -27,6 +27,13 @@ _BRIDGE_X: Final = 2 * _WIRE_WIDTH + 88
 _BRIDGE_WIDTH: Final = 250
 _PORT_WIDTH: Final = 124
 _TUNNEL_WIDTH: Final = 258
+_PORT_KINDS: Final = (
+    (Kind.VIF, _PORT_WIDTH),
+    (Kind.TUNNEL, _TUNNEL_WIDTH),
+    (Kind.PATCH, _TUNNEL_WIDTH),
+    (Kind.PORT, _TUNNEL_WIDTH),
+)
+"""What a bridge's ports may be, in the order drawn, with the width of a chip."""
 _FEW_VLANS: Final = 24
 _VLAN_COLUMNS: Final = 4
 _CELL_COLUMNS: Final = 9
@@ -130,14 +137,14 @@ def _box(thing: Thing, x: float, y: float, width: float, *more: str, kicker: str
     )
 
 
-def _chip(thing: Thing, x: float, y: float, width: float, text: str = "", count: str = "") -> Box:
+def _chip(thing: Thing, x: float, y: float, width: float, *, text: str, count: str = "") -> Box:
     return Box(
         x=x,
         y=y,
         width=width,
         height=_CHIP,
         state=thing.state,
-        title=text or thing.name,
+        title=text,
         foreign=thing.foreign,
         small=True,
         count=count,
@@ -149,7 +156,8 @@ def _tip(thing: Thing, *more: str) -> str:
     return ", ".join([f"{thing.kind} {thing.name}: {thing.state}", *more, *thing.notes, *(["foreign"] * thing.foreign)])
 
 
-def _at(item: BridgePicture | Vlan | LooseThing) -> tuple[str, ...]:
+def _own_addresses(item: BridgePicture | Vlan | LooseThing) -> tuple[str, ...]:
+    """What dom0 has on it."""
     return (*(("management",) if item.management else ()), *item.addresses)
 
 
@@ -164,9 +172,9 @@ def _card(drawing: Drawing, top: float, bridge: BridgePicture) -> float:
     wires_end, anchors = _wires(drawing, x, y, bridge.wires)
     # a bridge stands level with its NICs, however many guests it has; one without any stands in their place
     left = x + (_BRIDGE_X if bridge.wires else 0)
-    box = _box(bridge.thing, left, y, _BRIDGE_WIDTH, *_at(bridge))
+    box = _box(bridge.thing, left, y, _BRIDGE_WIDTH, *_own_addresses(bridge))
     if box.height < wires_end - y:
-        box = _box(bridge.thing, left, (y + wires_end - box.height) / 2, _BRIDGE_WIDTH, *_at(bridge))
+        box = _box(bridge.thing, left, (y + wires_end - box.height) / 2, _BRIDGE_WIDTH, *_own_addresses(bridge))
     drawing.boxes.append(box)
     for anchor_x, anchor_y, state in anchors:
         drawing.lines.append(_connect(anchor_x, anchor_y, box.x, _clamp(anchor_y, box), state))
@@ -222,16 +230,13 @@ def _ports(drawing: Drawing, x: float, y: float, ports: Sequence[Thing], bridge:
         return y
     width = MARGIN + _PAD + _INNER - x
     drawing.lines.append(_connect(bridge.x + bridge.width, bridge.y + bridge.height / 2, x - 6, y + 8, State.GOOD))
-    for kind, chip in ((Kind.VIF, _PORT_WIDTH), (Kind.TUNNEL, _TUNNEL_WIDTH), (Kind.PATCH, _TUNNEL_WIDTH), _PLAIN):
+    for kind, chip in _PORT_KINDS:
         chosen = [port for port in ports if port.kind is kind]
         if chosen:
             plural = {Kind.PATCH: "patches"}.get(kind, f"{kind}s")
             drawing.words.append(Words(x=x, y=y + 12, text=f"{len(chosen)} {plural if len(chosen) > 1 else kind}"))
-            y = _chips(drawing, x, y + 20, width, _folded(chosen, _MOST_PORTS), chip)
+            y = _chips(drawing, x, y + 20, _folded(chosen, _MOST_PORTS), width=width, chip=chip)
     return y
-
-
-_PLAIN: Final = (Kind.PORT, _TUNNEL_WIDTH)
 
 
 def _folded(things: Sequence[Thing], most: int) -> Sequence[Thing]:
@@ -243,12 +248,13 @@ def _folded(things: Sequence[Thing], most: int) -> Sequence[Thing]:
     return (*shown, Thing(kind=things[0].kind, name=f"and {len(rest)} more", state=worst(*rest)))
 
 
-def _chips(drawing: Drawing, x: float, y: float, width: float, things: Sequence[Thing], chip: float) -> float:
+def _chips(drawing: Drawing, x: float, y: float, things: Sequence[Thing], *, width: float, chip: float) -> float:
+    """Rows of chips, each `chip` wide; returns where they end."""
     columns = max(1, int((width + 6) // (chip + 6)))
     for index, thing in enumerate(things):
         row, column = divmod(index, columns)
         text = thing.name if thing.kind is Kind.VIF else " ".join([thing.name, *thing.notes])
-        drawing.boxes.append(_chip(thing, x + column * (chip + 6), y + row * (_CHIP + 6), chip, text))
+        drawing.boxes.append(_chip(thing, x + column * (chip + 6), y + row * (_CHIP + 6), chip, text=text))
     return y + math.ceil(len(things) / columns) * (_CHIP + 6) + 4
 
 
@@ -265,14 +271,19 @@ def _vlans(drawing: Drawing, x: float, y: float, vlans: Sequence[Vlan], bridge: 
     y += _HEAD
     if len(vlans) > _FEW_VLANS:
         return _cells(drawing, x, y, vlans)
+    return _vlan_boxes(drawing, x, y, vlans) - _GAP
+
+
+def _vlan_boxes(drawing: Drawing, x: float, y: float, vlans: Sequence[Vlan]) -> float:
+    """Rows of boxes, those of a row of one height; returns where the next row begins."""
     width = (_INNER - (_VLAN_COLUMNS - 1) * _GAP) / _VLAN_COLUMNS
     for start in range(0, len(vlans), _VLAN_COLUMNS):
         row = vlans[start : start + _VLAN_COLUMNS]
-        least = max(_vlan_height(vlan, width) for vlan in row)
+        height = max(_vlan_height(vlan, width) for vlan in row)
         for column, vlan in enumerate(row):
-            _vlan(drawing, x + column * (width + _GAP), y, width, vlan, least)
-        y += least + _GAP
-    return y - _GAP
+            _vlan(drawing, x + column * (width + _GAP), y, vlan, width=width, height=height)
+        y += height + _GAP
+    return y
 
 
 def _vlan_height(vlan: Vlan, width: float) -> float:
@@ -283,26 +294,20 @@ def _vlan_height(vlan: Vlan, width: float) -> float:
 
 
 def _vlan_box(vlan: Vlan, x: float, y: float, width: float, least: float = 0) -> Box:
-    return _box(vlan.thing, x, y, width, *_at(vlan), kicker=f"VLAN {vlan.tag}", least=least)
+    return _box(vlan.thing, x, y, width, *_own_addresses(vlan), kicker=f"VLAN {vlan.tag}", least=least)
 
 
-def _vlan(drawing: Drawing, x: float, y: float, width: float, vlan: Vlan, height: float) -> None:
+def _vlan(drawing: Drawing, x: float, y: float, vlan: Vlan, *, width: float, height: float) -> None:
     drawing.boxes.append(_vlan_box(vlan, x, y, width, height))
     if vlan.ports:
         inside = y + _vlan_box(vlan, x, y, width).height + 4
-        _chips(drawing, x + 10, inside, width - 20, vlan.ports, _PORT_WIDTH - 6)
+        _chips(drawing, x + 10, inside, vlan.ports, width=width - 20, chip=_PORT_WIDTH - 6)
 
 
 def _cells(drawing: Drawing, x: float, y: float, vlans: Sequence[Vlan]) -> float:
     """Small cells in columns; a VLAN with something to say (an address, a fault) gets a whole box before them."""
     loud = [vlan for vlan in vlans if _is_loud(vlan)][:_FEW_VLANS]
-    width = (_INNER - (_VLAN_COLUMNS - 1) * _GAP) / _VLAN_COLUMNS
-    for start in range(0, len(loud), _VLAN_COLUMNS):
-        row = [_brief(vlan) for vlan in loud[start : start + _VLAN_COLUMNS]]
-        least = max(_vlan_height(vlan, width) for vlan in row)
-        for column, vlan in enumerate(row):
-            _vlan(drawing, x + column * (width + _GAP), y, width, vlan, least)
-        y += least + _GAP
+    y = _vlan_boxes(drawing, x, y, [_brief(vlan) for vlan in loud])
     shown = {vlan.thing.name for vlan in loud}
     quiet = [vlan for vlan in vlans if vlan.thing.name not in shown]
     cell = (_INNER - (_CELL_COLUMNS - 1) * 6) / _CELL_COLUMNS
@@ -310,7 +315,7 @@ def _cells(drawing: Drawing, x: float, y: float, vlans: Sequence[Vlan]) -> float
         row_number, column = divmod(index, _CELL_COLUMNS)
         text, count = f"{vlan.tag} {vlan.thing.name}", f"+{len(vlan.ports)}" if vlan.ports else ""
         drawing.boxes.append(
-            _chip(vlan.thing, x + column * (cell + 6), y + row_number * (_CHIP + 6), cell, text, count)
+            _chip(vlan.thing, x + column * (cell + 6), y + row_number * (_CHIP + 6), cell, text=text, count=count)
         )
     return y + math.ceil(len(quiet) / _CELL_COLUMNS) * (_CHIP + 6)
 
@@ -336,9 +341,11 @@ def _loose_card(drawing: Drawing, top: float, loose: Sequence[LooseThing]) -> fl
     width = (_INNER - (columns - 1) * _GAP) / columns
     for start in range(0, len(loose), columns):
         row = loose[start : start + columns]
-        least = max(_box(one.thing, 0, 0, width, *_at(one)).height for one in row)
+        least = max(_box(one.thing, 0, 0, width, *_own_addresses(one)).height for one in row)
         for column, one in enumerate(row):
-            drawing.boxes.append(_box(one.thing, x + column * (width + _GAP), y, width, *_at(one), least=least))
+            drawing.boxes.append(
+                _box(one.thing, x + column * (width + _GAP), y, width, *_own_addresses(one), least=least)
+            )
         y += least + _GAP
     bottom = y - _GAP + _PAD
     drawing.cards.append((MARGIN, top, WIDTH - 2 * MARGIN, bottom - top))
