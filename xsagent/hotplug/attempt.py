@@ -125,6 +125,7 @@ class Attempt:
         for_all([work for work in self._decided() if _is_locked(work)], self._note_unlocked)
         for_all(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
+        self._peers.locks.learn(self._works)
 
     def report(self) -> None:
         """What those who wait in xenstore are told; once."""

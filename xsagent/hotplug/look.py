@@ -42,7 +42,8 @@ class Found:
 def look_at_all(peers: Peers, bridges: Mapping[str, Bridge]) -> Found:
     """What a resync does for every VIF; flows for ports that are gone are taken out.
 
-    Where xenstored does not answer, guests that are known to be locked are locked before that is an error.
+    Locked guests that the switch forgot are locked before anything else is asked. Where xenstored does not answer,
+    those that xenopsd's files name are locked too before that is an error.
 
     Args:
         peers: connections.
@@ -51,6 +52,7 @@ def look_at_all(peers: Peers, bridges: Mapping[str, Bridge]) -> Found:
     Raises:
         XenstoreError, XenstoreUnavailableError, OvsdbError, OvsdbUnavailableError: a peer does not tell.
     """
+    peers.locks.put_back(bridges.values())
     try:
         survey = read_survey(peers.store, peers.paths.sys, bridges.values())
     except XenstoreUnavailableError:

@@ -11,6 +11,7 @@ from typing import Self
 from xsagent.config import Paths, Settings
 from xsagent.hotplug.cached import CachedNetworks
 from xsagent.hotplug.hook import Hooks
+from xsagent.hotplug.known_locks import KnownLocks
 from xsagent.hotplug.pvs import PvsProxies
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.switch_alive import SwitchPulse
@@ -26,6 +27,7 @@ class Peers:
         hooks: the host's hook; a daemon's attach does not wait for it, closing does.
         pvs: the toolstack's helper for PVS proxies; closing waits for it too.
         cached: what the cache's records say of networks.
+        locks: what was verified last of each locked device.
     """
 
     def __init__(self, paths: Paths, settings: Settings) -> None:
@@ -35,6 +37,7 @@ class Peers:
         self.hooks = Hooks(paths)
         self.pvs = PvsProxies(paths, settings.hotplug_s)
         self.switch = SwitchPulse(paths.ovs_rundir)
+        self.locks = KnownLocks(paths.ovs_rundir, settings.locked_autoconf)
         self._store: Xenstore | None = None
         self._database: OvsdbConnection | None = None
 

@@ -210,21 +210,6 @@ def test_a_xenstored_that_restarts_is_not_no_vifs(served: ServedDom0) -> None:
     assert served.ports() == {"vif7.0", "vif8.0"}
 
 
-def test_a_switch_that_restarts_while_xenstored_is_away_has_its_locking_flows_again(served: ServedDom0) -> None:
-    """The mode is in xenopsd's file; a VIF that is not locked gets none. All else waits, and it is said so."""
-    other = GuestVif(id=VifId(8, 0))
-    served.plug(LOCKED, other)
-    process = served.sandbox.run(["cat", str(served.root / "run/xenstored/xenstored.pid")]).stdout.strip()
-    served.sandbox.run(["kill", "-KILL", process])
-    served.await_status(lambda one: not one["services"]["xenstored"]["connected"], "it was not missed")
-
-    served.sandbox.vswitchd.kill()
-    served.sandbox.vswitchd.start()
-
-    wait_for(lambda: served.flows() == FLOWS, 30, lambda: f"the guest is free: {served.log[-3000:]}")
-    served.await_status(lambda one: one["resync_put_off"] is not None, "it is not said that all else waits")
-
-
 def test_a_xenstored_that_hangs_during_a_burst_costs_time_alone(served: ServedDom0) -> None:
     """Longer than a request waits for it: all are attached, none is reported as failed."""
     vifs = burst(60)
