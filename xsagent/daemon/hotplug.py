@@ -308,7 +308,7 @@ class HotplugThread:
     def _may_retry(self, outcome: Outcome) -> bool:
         device, now = outcome.event.device, time.monotonic()
         with self._changed:
-            if self._queue.is_late(device, now) and not self._peers.pvs.is_removing(device):
+            if self._queue.is_late(device, now) and not self._peers.pvs.is_calling(device):
                 return False
             self._queue.retry(device, now=now, at=time.time(), text=outcome.text)
         _LOG.debug("wait_hotplug", device=device, text=outcome.text)

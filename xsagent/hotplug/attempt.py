@@ -21,6 +21,7 @@ from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_
 from xsagent.hotplug.mirror import bridges_to_look_at, decide_mirror
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.places import find_port
+from xsagent.hotplug.proxied import proxy_attached, unproxy_leaving
 from xsagent.hotplug.report import report_works
 from xsagent.hotplug.unlocked import REMEDY, find_unlocked
 from xsagent.hotplug.work import AT_ONCE, Outcome, Result, Work, batched, failed_outcome, for_all, for_each
@@ -115,7 +116,8 @@ class Attempt:
         for_all(self._open(), self._observe_and_decide)
         if not all(map(_is_quiet, self._decided())):
             for_all(self._decided(), self._require_switch)
-        for_each([work for work in self._decided() if work.has(Verdict.DETACH) or is_leaving(work)], self._unproxy)
+        leaving = [work for work in self._decided() if work.has(Verdict.DETACH) or is_leaving(work)]
+        unproxy_leaving(self._peers, leaving)
         for_all([work for work in self._decided() if is_leaving(work)], self._quiet)
         unlock_leaving(self._works, self._rundir)
         for_all([work for work in self._on_host() if not _is_quiet(work)], self._prepare)
@@ -123,6 +125,7 @@ class Attempt:
         for_all([*self._on_host(), *self._decided(Verdict.LEAVE)], self._check_switch)
         self._lock([work for work in self._works if not _is_free(work)])
         for_all([work for work in self._decided() if _is_locked(work)], self._note_unlocked)
+        proxy_attached(self._peers, self._decided(Verdict.ATTACH))
         for_all(self._on_host(), self._raise)
         for_all(self._decided(), self._prune)
         self._peers.locks.learn(self._works)
@@ -225,13 +228,6 @@ class Attempt:
         if not self._switch_lives:
             self._peers.switch.wait(SWITCH_ANSWER_S)
             self._switch_lives = True
-
-    def _unproxy(self, work: Work) -> None:
-        """The rules of its PVS proxy go before its port; who takes them out keeps no other device waiting."""
-        if not self._peers.pvs.remove(work):
-            raise HotplugPendingError(
-                f"VIF {work.event.vif}: the rules of its PVS proxy are being taken out; its port is left until then"
-            )
 
     def _quiet(self, works: list[Work]) -> None:
         """A port that leaves its bridge is silent first, so that no frame passes between flows and port."""

@@ -16,17 +16,19 @@ from xsagent.log import get_logger
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-AT_ONCE: Final = {False: 8, True: 64}
-"""Programs at once, by whether the toolstack waits for them. It waits 300 s: 500 VIFs that leave together, each with a
-hook that is killed after 30 s, are gone by then. Every program takes dom0's memory."""
+AWAITED: Final = 64
+"""Programs at once for which the toolstack waits. It waits 300 s: 500 VIFs that leave together, each with a hook that
+is killed after 30 s, are gone by then. Every program takes dom0's memory."""
+UNAWAITED: Final = 8
 _LOG = get_logger()
 
 
 class Chains:
     """For one thread, which submits; a job must end."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, unawaited: int = UNAWAITED) -> None:
         self._name = name
+        self._at_once = {False: unawaited, True: AWAITED}
         self._pools: dict[bool, ThreadPoolExecutor] = {}
         self._chains: dict[str, _Chain] = {}
 
@@ -42,7 +44,7 @@ class Chains:
         from concurrent.futures import Future, ThreadPoolExecutor  # noqa: PLC0415 - most hosts have no such programs
 
         if awaited not in self._pools:
-            self._pools[awaited] = ThreadPoolExecutor(AT_ONCE[awaited], thread_name_prefix=self._name)
+            self._pools[awaited] = ThreadPoolExecutor(self._at_once[awaited], thread_name_prefix=self._name)
         self._chains = {key: chain for key, chain in self._chains.items() if not chain.last.done()}
         future = Future[None]()
         chain = self._chains.setdefault(key, _Chain(last=future))

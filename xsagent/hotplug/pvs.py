@@ -1,13 +1,15 @@
 """Runs the toolstack's helper for the PVS proxy of a VIF, which keeps rules for it in the switch. Effects.
 
-features.md section 16 and wire.md section 3: ``add`` when the port is in the switch and its number in xenstore,
-``remove`` while the port is still there. Only a VIF with a key ``pvs-interface`` has one. The helper is xenopsd's: how
-it ends, or that it does not, is logged, and keeps no other device waiting.
+features.md section 16 and wire.md section 3: ``add`` when the port is in the switch and its number in xenstore, before
+the link is up and anybody is told that it is attached; ``remove`` while the port is still there. Only a VIF with a key
+``pvs-interface`` has one. The helper is xenopsd's: how it ends, or that it does not, is logged, and keeps no other
+device waiting.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +18,7 @@ from xsagent.apply.scope import as_service
 from xsagent.child import run_child
 from xsagent.config import Paths
 from xsagent.errors import CommandError, InputError
-from xsagent.hotplug.chains import Chains
+from xsagent.hotplug.chains import AWAITED, Chains
 from xsagent.hotplug.work import Work
 from xsagent.log import get_logger
 
@@ -27,32 +29,54 @@ _DEADLINE_S: Final = 15.0
 _LOG = get_logger()
 
 
+@dataclass(slots=True)
+class _Added:
+    """The call that put in a device's rules, or is about to.
+
+    Attributes:
+        state: which switch it was, and the port's number there.
+        told: it was said since that the device is attached.
+    """
+
+    state: tuple[str, int]
+    call: Future[None]
+    told: bool = False
+
+
 class PvsProxies:
     """The helper's calls of one host; those of one device run one after another."""
 
     def __init__(self, paths: Paths, hotplug_s: float) -> None:
         self._paths = paths
-        # one call that hangs must leave a removal, which waits for it, some of its time
+        # one call that hangs must leave who waits for it some of its time
         self._deadline_s = min(_DEADLINE_S, hotplug_s / 2)
-        self._chains = Chains("pvs")
-        self._added: dict[str, tuple[str, int]] = {}
+        self._chains = Chains("pvs", unawaited=AWAITED)
+        self._added: dict[str, _Added] = {}
         self._removals: dict[str, Future[None]] = {}
 
-    def add(self, work: Work, *, again: bool) -> None:
-        """Have the rules of an attached device put in; waits for nothing.
+    def is_due(self, work: Work, *, again: bool) -> bool:
+        """Whether the rules of an attached device are to be put in: `add` is due, with its number in xenstore.
 
         Args:
-            work: with its port's number in xenstore.
-            again: also where we had it done since the switch, which forgets all rules, was started.
+            work: with its port's number, as it was verified.
+            again: also where that was done, and told, since the switch, which forgets all rules, was started.
         """
         if work.pvs_helper is None:
+            return False
+        added = self._added.get(work.event.device)
+        return added is None or added.state != self._state(work) or (again and added.told)
+
+    def add(self, work: Work) -> None:
+        """Have the rules of a device put in; waits for nothing."""
+        if work.pvs_helper is None:
             return
-        device, state = work.event.device, (self._switch(), work.ofport)
-        if not again and self._added.get(device) == state:
-            return
-        self._removals.pop(device, None)
-        self._added[device] = state
-        self._call("add", work, work.pvs_helper)
+        self._removals.pop(work.event.device, None)
+        self._added[work.event.device] = _Added(self._state(work), self._call("add", work, work.pvs_helper))
+
+    def tell(self, device: str) -> None:
+        """It was said that the device is attached."""
+        if device in self._added:
+            self._added[device].told = True
 
     def remove(self, work: Work) -> bool:
         """Have the rules of a device taken out whose port leaves or is gone; whether that has ended. Ask until then."""
@@ -68,20 +92,24 @@ class PvsProxies:
         del self._removals[device]
         return True
 
-    def is_removing(self, device: str) -> bool:
-        """Whether a removal waits for a call that has not ended, which takes its time where many wait."""
-        return device in self._removals and not self._removals[device].done()
+    def is_adding(self, device: str) -> bool:
+        """Whether its rules are being put in."""
+        return device in self._added and not self._added[device].call.done()
+
+    def is_calling(self, device: str) -> bool:
+        """Whether the device waits for a call that has not ended, which takes its time where many wait."""
+        return self.is_adding(device) or (device in self._removals and not self._removals[device].done())
 
     def close(self) -> None:
         """Wait for all that run; idempotent."""
         self._chains.close()
 
-    def _switch(self) -> str:
-        """Which process the switch is; empty when nobody says."""
+    def _state(self, work: Work) -> tuple[str, int]:
+        """Which process the switch is, empty when nobody says, and the number of the port there."""
         try:
-            return (self._paths.ovs_rundir / "ovs-vswitchd.pid").read_text(encoding="ascii")
+            return (self._paths.ovs_rundir / "ovs-vswitchd.pid").read_text(encoding="ascii"), work.ofport
         except (OSError, ValueError):
-            return ""
+            return "", work.ofport
 
     def _call(self, action: str, work: Work, helper: str) -> Future[None]:
         if work.paths is None:

@@ -32,6 +32,16 @@ def report_works(peers: Peers, works: Sequence[Work]) -> None:
         for_all(group, lambda some: _report(peers, some))
 
 
+def write_facts(peers: Peers, works: Sequence[Work]) -> list[Work]:
+    """Tell the numbers of devices that are not attached yet; returns those that are still there.
+
+    The helper for PVS proxies reads them.
+    """
+    reports = [_build_report(work, has_hook=False, facts_only=True) for work in works]
+    told = write_attached(peers.store, reports)
+    return [work for work, said in zip(works, told, strict=True) if said is not Told.GONE]
+
+
 def end_removals(peers: Peers, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Take back what was reported of devices that were LEAVING; one Outcome for each, in their order.
 
@@ -68,16 +78,16 @@ def _report(peers: Peers, works: list[Work]) -> None:
     told = list(zip(works, reports, write_attached(peers.store, reports), strict=True))
     for work, _, said in told:
         if said is not Told.GONE and work.has(Verdict.ATTACH):
-            peers.pvs.add(work, again=work.event.action is not Action.REPAIR)
+            peers.pvs.tell(work.event.device)
     due = [(work, one.mark) for work, one, said in told if said is Told.HOOK_DUE]
     hooked = [pair for pair in due if pair[0].event.action is Action.ONLINE or not peers.hooks.is_pending(pair[1])]
     peers.hooks.start([_hook_call(work, "online", mark) for work, mark in hooked])
 
 
-def _build_report(work: Work, *, has_hook: bool) -> Report:
+def _build_report(work: Work, *, has_hook: bool, facts_only: bool = False) -> Report:
     if work.paths is None:
         raise RuntimeError(f"nobody knows where {work.event.device} is reported")
-    facts_only = not work.event.reports or work.has(Verdict.LEAVE)
+    facts_only = facts_only or not work.event.reports or work.has(Verdict.LEAVE)
     is_hooked = has_hook and work.event.kind is DeviceType.VIF and not facts_only
     return Report(
         paths=work.paths,

@@ -57,6 +57,24 @@ def test_it_is_called_when_the_port_is_there_and_before_it_goes(dom0: Dom0) -> N
     assert (dom0.bridge_of(), dom0.read(f"{KEYS.hotplug}/hotplug")) == ("", None)
 
 
+def test_nobody_is_told_of_the_device_and_its_link_is_down_until_it_has_ended(dom0: Dom0) -> None:
+    """The guest starts when xenopsd and netback are told: a boot from PVS finds its proxy (features.md section 16)."""
+    record = write_helper(dom0)
+    program, socket = dom0.sandbox.root / HELPER.lstrip("/"), dom0.sandbox.root / "run/xenstored/socket"
+    told = f'$(XENSTORED_PATH={socket} xenstore-read "{KEYS.backend}/hotplug-status" "$5/hotplug" 2>&1 | tr "\\n" " ")'
+    link = "$(cat /sys/class/net/$3/flags)"
+    program.write_text(f'#!{shutil.which("sh")}\nsleep 1\necho "told={told}" "flags={link}" >>{record}\n')
+
+    dom0.vif("vif", "1", "0", "online", XSAGENT_HOTPLUG_S="30")
+
+    (line,) = called(record)
+    assert "connected" not in line
+    assert "online" not in line
+    assert int(line.rsplit("flags=", 1)[1], 16) & 1 == 0
+    assert dom0.read(f"{KEYS.backend}/hotplug-status") == "connected"
+    assert "UP" in dom0.link()["flags"]
+
+
 def test_rules_outlive_no_device_whose_port_somebody_took_away(dom0: Dom0) -> None:
     """They are not the port's: the helper finds them by what it noted when it put them in."""
     record = write_helper(dom0, "exit 0")
