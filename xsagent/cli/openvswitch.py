@@ -42,104 +42,96 @@ _DEAD, _NOT_RUNNING, _HUNG = 1, 3, 4
 _VERSION_S: Final = 10.0
 _WHATEVER_THE_BACKEND: Final = frozenset({"stop", "stop-database", "stop-switch", "status", "version"})
 
-Verb = Callable[[SwitchBoot, argparse.Namespace], int]
-
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run one verb; returns its exit code.
+    """Run one verb; returns its exit code: 0, but for `status`.
 
     Raises:
         XsagentError: it failed; the sentence says how things were left.
     """
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
     settings = begin("openvswitch", paths, os.environ, goes_on=True)
-    if arguments.what not in _WHATEVER_THE_BACKEND:
+    verb = arguments.what
+    if verb not in _WHATEVER_THE_BACKEND:
         if (read_text(paths.network_conf) or "").strip() == "bridge":
             _say(f"{paths.network_conf} names the backend bridge: Open vSwitch is not used here")
             return 0
         check_backend(paths)
     boot = open_boot(paths, settings, monitor=not arguments.no_monitor)
     try:
-        return _VERBS[arguments.what](boot, arguments)
+        if verb == "status":
+            return _status(boot)
+        _verbs(arguments)[verb](boot)
+        return 0
     finally:
         for sentence in boot.warnings:
             _say(f"warning: {sentence}")
 
 
-# --- both daemons ----------------------------------------------------------------------------------------
+def _verbs(arguments: argparse.Namespace) -> Mapping[str, Callable[[SwitchBoot], object]]:
+    return {
+        "start": _start,
+        "stop": _stop,
+        "restart": partial(_restart, save_flows=arguments.save_flows == "yes"),
+        "reload": _reload,
+        "force-reload": _reload,
+        "version": _version,
+        "force-reload-kmod": _force_reload_kmod,
+        # one daemon, for units
+        "start-database": start_database,
+        "start-switch": start_switch,
+        "stop-database": partial(stop, daemons=("ovsdb-server",)),
+        "stop-switch": partial(stop, daemons=("ovs-vswitchd",)),
+        "check-handlers": check_handlers,
+        "xapi-update": partial(_xapi_update, wait_s=arguments.wait),
+    }
 
 
-def _start(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    del arguments
+def _start(boot: SwitchBoot) -> None:
+    if not systemd.has_units(boot.paths):
+        start(boot)
+        return
+    systemd.run_systemctl("start")
+    wait_for_switch(boot.paths.ovs_rundir, boot.settings.vswitchd_wait_s)  # to systemd one that hangs is active
+
+
+def _stop(boot: SwitchBoot) -> None:
     if systemd.has_units(boot.paths):
-        systemd.run_systemctl("start")
-        wait_for_switch(boot.paths.ovs_rundir, boot.settings.vswitchd_wait_s)  # to systemd one that hangs is active
-        return 0
-    start(boot)
-    return 0
+        systemd.run_systemctl("stop")
+    else:
+        stop(boot)
 
 
-def _stop(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    del arguments
+def _restart(boot: SwitchBoot, *, save_flows: bool) -> None:
     if systemd.has_units(boot.paths):
-        return systemd.run_systemctl("stop")
-    stop(boot)
-    return 0
+        systemd.restart(boot, save_flows=save_flows)
+    else:
+        restart(boot, save_flows=save_flows)
 
 
-def _restart(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    save_flows = arguments.save_flows == "yes"
-    if systemd.has_units(boot.paths):
-        return systemd.restart(boot, save_flows=save_flows)
-    restart(boot, save_flows=save_flows)
-    return 0
-
-
-def _force_reload_kmod(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    del arguments
+def _force_reload_kmod(boot: SwitchBoot) -> None:
     with heartbeat_stopped(boot.paths):
         if systemd.has_units(boot.paths):
-            return systemd.force_reload_kernel_module(boot)
-        force_reload_kernel_module(boot)
-    return 0
+            systemd.force_reload_kernel_module(boot)
+        else:
+            force_reload_kernel_module(boot)
 
 
-def _reload(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+def _reload(boot: SwitchBoot) -> None:
     from xsagent.cli.xapi_update import update_marks  # noqa: PLC0415 - no start has to pay for it
 
-    del arguments
     if not flush_cache(boot.host):
         update_marks(boot.paths, boot.settings)
-    return 0
 
 
-def _xapi_update(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
+def _xapi_update(boot: SwitchBoot, *, wait_s: float) -> None:
     from xsagent.cli.xapi_update import update_from_xapi  # noqa: PLC0415 - as above
 
-    get_logger().info("end_run", answer=update_from_xapi(boot.paths, boot.settings, wait_s=arguments.wait))
-    return 0
+    get_logger().info("end_run", answer=update_from_xapi(boot.paths, boot.settings, wait_s=wait_s))
 
 
-# --- one daemon, for units -------------------------------------------------------------------------------
-
-
-def _one(flow: Callable[[SwitchBoot], object], boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    del arguments
-    flow(boot)
-    return 0
-
-
-def _stop_one(daemon: Daemon, boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    del arguments
-    stop(boot, (daemon,))
-    return 0
-
-
-# --- questions -------------------------------------------------------------------------------------------
-
-
-def _status(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    del arguments
+def _status(boot: SwitchBoot) -> int:
+    """Say of each daemon whether it runs; returns the worst of their exit codes."""
     codes = []
     for daemon in _DAEMONS:
         pid = boot.host.pid(daemon)
@@ -155,30 +147,10 @@ def _status(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
     return max(codes, default=0)
 
 
-def _version(boot: SwitchBoot, arguments: argparse.Namespace) -> int:
-    del boot, arguments
+def _version(_boot: SwitchBoot) -> None:
     for daemon in _DAEMONS:
         program = find_program(daemon, f"/usr/sbin/{daemon}")
         print(run_child([program, "--version"], deadline_s=_VERSION_S).stdout, end="")
-    return 0
-
-
-_VERBS: Final[Mapping[str, Verb]] = {
-    "start": _start,
-    "stop": _stop,
-    "restart": _restart,
-    "reload": _reload,
-    "force-reload": _reload,
-    "status": _status,
-    "version": _version,
-    "force-reload-kmod": _force_reload_kmod,
-    "start-database": partial(_one, start_database),
-    "start-switch": partial(_one, start_switch),
-    "stop-database": partial(_stop_one, "ovsdb-server"),
-    "stop-switch": partial(_stop_one, "ovs-vswitchd"),
-    "check-handlers": partial(_one, check_handlers),
-    "xapi-update": _xapi_update,
-}
 
 
 def _say(sentence: str) -> None:

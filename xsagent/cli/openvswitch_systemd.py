@@ -38,17 +38,16 @@ def _is_ours(paths: Paths, unit: str) -> bool:
     return False
 
 
-def run_systemctl(job: str) -> int:
-    """Run a job of the switch's unit and wait for it; returns 0.
+def run_systemctl(job: str) -> None:
+    """Run a job of the switch's unit and wait for its end.
 
     Raises:
         CommandError: it failed; the journal of the units says why.
     """
     run_child([find_program("systemctl", "/bin/systemctl"), job, _UNIT], deadline_s=_JOB_S)
-    return 0
 
 
-def restart(boot: SwitchBoot, *, save_flows: bool) -> int:
+def restart(boot: SwitchBoot, *, save_flows: bool) -> None:
     """Restart both units, flows saved and put back where Open vSwitch brought what does that.
 
     Raises:
@@ -56,13 +55,13 @@ def restart(boot: SwitchBoot, *, save_flows: bool) -> int:
     """
     program = boot.paths.ovs_pkgdata / _RELOAD
     if not save_flows or not program.exists() or not can_save_flows(boot):
-        return run_systemctl("restart")
+        run_systemctl("restart")
+        return
     mark_booted(boot.paths)
     run_child([str(program)], deadline_s=_JOB_S)
-    return 0
 
 
-def force_reload_kernel_module(boot: SwitchBoot) -> int:
+def force_reload_kernel_module(boot: SwitchBoot) -> None:
     """Replace the kernel module by the installed one, both units restarted around that.
 
     Raises:
@@ -73,4 +72,3 @@ def force_reload_kernel_module(boot: SwitchBoot) -> int:
         raise CommandError(f"{program} is not installed and nothing else can do this; nothing was changed")
     mark_booted(boot.paths)
     run_child([str(program), "force-reload-kmod"], deadline_s=_JOB_S)
-    return 0

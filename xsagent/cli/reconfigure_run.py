@@ -97,14 +97,14 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         stuck = _finish_earlier_run(options, host)
         if stuck is not None:
             return answer(_PROGRAM, stuck)
-        word = _read_word(options, host)
-        if word.pif is None:
-            return _up_all(word, host)
-        operation = _decide(options, host, word, word.pif)
+        records = _read_records(options, host)
+        if records.pif is None:
+            return _up_all(records, host)
+        operation = _decide(options, host, records, records.pif)
         before = read_management_addresses(operation) if options.pif_uuid is not None else None
         outcome = _apply(operation, host)
-        _keep_in_step(outcome, operation, word, host)
-        _let_tunnels_in(word, host)
+        _keep_in_step(outcome, operation, records, host)
+        _let_tunnels_in(records, host)
         if before is not None and read_management_addresses(operation) != before:
             signal_networking_change(host)
         return answer(_PROGRAM, outcome, forced=options.force is not None)
@@ -140,17 +140,17 @@ def _apply(operation: Operation, host: Host) -> Outcome:
         raise ManagementLostError(f"{label(operation.configuration.pif)}: {error}") from error
 
 
-def _up_all(word: _Word, host: Host) -> int:
+def _up_all(records: _Records, host: Host) -> int:
     """Bring up the boot set, and say last what of it is not up (features.md section 23)."""
     from xsagent.up_all import up_all  # noqa: PLC0415 - only a boot needs it
 
-    boot = up_all(word.snapshot, host)
-    _let_tunnels_in(word, host)
+    boot = up_all(records.snapshot, host)
+    _let_tunnels_in(records, host)
     for sentence in host.warnings.values():
         say(_PROGRAM, f"warning: {sentence}")
     code = answer(_PROGRAM, boot.outcome, forced=True)
-    boot = replace(boot, left_out=(*word.making_way, *boot.left_out))
-    problems = "; ".join(text for text in (word.lost, boot.as_sentence()) if text)
+    boot = replace(boot, left_out=(*records.making_way, *boot.left_out))
+    problems = "; ".join(text for text in (records.management_gone, boot.as_sentence()) if text)
     if not problems:
         return code
     say(_PROGRAM, problems)
@@ -166,76 +166,76 @@ def _print_plan(desired: Desired, plan: Plan) -> None:
 def _plan(options: ReconfigureOptions, paths: Paths, settings: Settings) -> tuple[Desired, Plan]:
     with OvsdbConnection.open(paths.ovsdb_socket, LOOK_WAIT_S) as connection:
         host = Host(paths, settings, connection)
-        word = _read_word(options, host)
-        if word.pif is None:
+        records = _read_records(options, host)
+        if records.pif is None:
             from xsagent.up_all import plan_all  # noqa: PLC0415 - as in _up_all
 
-            return plan_all(word.snapshot, host)
-        operation = _decide(options, host, word, word.pif)
+            return plan_all(records.snapshot, host)
+        operation = _decide(options, host, records, records.pif)
         return operation.desired, make_plan(operation, host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Word:
-    """The toolstack's word: the records, and the PIF that was asked for.
+class _Records:
+    """What the toolstack says: its records, and the PIF among them that was asked for.
 
     Attributes:
         pif: None for the whole boot set.
-        cached: it came from the cache, which is then not written again.
-        lost: why management cannot come up, where its NIC is gone for good; empty otherwise.
+        cached: they came from the cache, which is then not written again.
+        management_gone: why management cannot come up, where its NIC is gone for good; empty otherwise.
         making_way: as Rescued has it.
     """
 
     snapshot: Snapshot
     pif: Pif | None
     cached: bool
-    lost: str = ""
+    management_gone: str = ""
     making_way: tuple[tuple[Pif, str], ...] = ()
 
 
-def _read_word(options: ReconfigureOptions, host: Host) -> _Word:
+def _read_records(options: ReconfigureOptions, host: Host) -> _Records:
     """The records that the command line says to use (DESIGN.md section 5), and in the log what is odd about them."""
-    word = _choose_word(options, host)
-    warn(word.snapshot.warnings)
-    return word
+    records = _choose_records(options, host)
+    warn(records.snapshot.warnings)
+    return records
 
 
-def _choose_word(options: ReconfigureOptions, host: Host) -> _Word:
+def _choose_records(options: ReconfigureOptions, host: Host) -> _Records:
     if options.force is not None:
         return _choose_forced(options.force, host, only_look=options.dry_run)
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
-        return _Word(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
+        return _Records(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
     snapshot, cached = tell_wait(
         _PROGRAM,
         "XAPI",
         host.settings.xapi_deadline_s,
         lambda: read_for_admin(host, partial(say, _PROGRAM), wait=not options.dry_run),
     )
-    return _Word(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
+    return _Records(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 
-def _choose_forced(bridge: str, host: Host, *, only_look: bool) -> _Word:
-    """The cache's word, with a NIC for management where its own is gone; none is sought for a PIF on others."""
+def _choose_forced(bridge: str, host: Host, *, only_look: bool) -> _Records:
+    """The cache's records, with a NIC for management where its own is gone; none is sought for a PIF on others."""
     from xsagent.rescue import is_managements, rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
     from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
 
     snapshot = read_boot_state(host.paths)
     pif = None if bridge == ALL_INTERFACES else snapshot.pif_for_bridge(bridge)
     if pif is not None and not is_managements(host.paths, snapshot, pif):
-        return _Word(snapshot=snapshot, pif=pif, cached=True)
+        return _Records(snapshot=snapshot, pif=pif, cached=True)
     try:
         rescued = rescue_management(host.paths, host.connection, snapshot, at_boot=pif is None, only_look=only_look)
     except DeviceAbsentError as error:
         if pif is not None:
             raise
-        return _Word(snapshot=snapshot, pif=None, cached=True, lost=error.cause)
+        return _Records(snapshot=snapshot, pif=None, cached=True, management_gone=error.cause)
     snapshot = rescued.snapshot
     pif = None if pif is None else snapshot.pif(pif.ref)
-    return _Word(snapshot=snapshot, pif=pif, cached=True, making_way=rescued.making_way)
+    return _Records(snapshot=snapshot, pif=pif, cached=True, making_way=rescued.making_way)
 
 
-def _decide(options: ReconfigureOptions, host: Host, word: _Word, pif: Pif) -> Operation:
+def _decide(options: ReconfigureOptions, host: Host, records: _Records, pif: Pif) -> Operation:
     asked = Asked(
         action="up" if options.action == "up" else "down",
         origin=_origin(options),
@@ -243,19 +243,19 @@ def _decide(options: ReconfigureOptions, host: Host, word: _Word, pif: Pif) -> O
         even_if_in_use=options.even_if_in_use,
         deadman=options.deadman,
     )
-    return build_operation(asked, word.snapshot, pif, host)
+    return build_operation(asked, records.snapshot, pif, host)
 
 
-def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Host) -> None:
+def _keep_in_step(outcome: Outcome, operation: Operation, records: _Records, host: Host) -> None:
     """Keep the cache in step with what works (features.md section 22, When saved). Never fails the operation."""
     try:
         match outcome:
             case Applied() | Unverified(path_works=True):
                 if operation.configuration is not None:
                     forget_rolled_back(host.paths, operation.configuration)
-                if not word.cached:
+                if not records.cached:
                     texts = None if host.memory is None else host.memory.texts
-                    changed = save_snapshot(host.paths, word.snapshot, texts)
+                    changed = save_snapshot(host.paths, records.snapshot, texts)
                     host.logger.info("save_cache", path=str(host.paths.dbcache), changed=changed)
             case RolledBack() | Stuck():
                 host.remember(operation.configuration)
@@ -267,14 +267,14 @@ def _keep_in_step(outcome: Outcome, operation: Operation, word: _Word, host: Hos
             say(_PROGRAM, f"warning: {error}; what was set stays until the next boot, which goes by the cache as it is")
 
 
-def _let_tunnels_in(word: _Word, host: Host) -> None:
+def _let_tunnels_in(records: _Records, host: Host) -> None:
     """After an operation on a tunnel's access PIF: the firewall as it must be now. Never fails the operation."""
-    if not word.snapshot.tunnels or (word.pif is not None and not word.pif.tunnel_access_of):
+    if not records.snapshot.tunnels or (records.pif is not None and not records.pif.tunnel_access_of):
         return
     from xsagent.firewall import reconcile_firewall  # noqa: PLC0415 - few hosts have tunnels
 
     try:
-        reconcile_firewall(host.paths, host.settings, word.snapshot)
+        reconcile_firewall(host.paths, host.settings, records.snapshot)
     except (XsagentError, OSError) as error:
         host.logger.warning("reconcile_firewall", reason=str(error))
 

@@ -14,7 +14,7 @@ from typing import Final
 from xsagent.apply.learned import forget_learned
 from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
-from xsagent.errors import HotplugPendingError, InputError, OvsdbUnavailableError, VerifyError, XsagentError
+from xsagent.errors import HotplugPendingError, InputError, VerifyError, XsagentError
 from xsagent.hotplug.decide import Observed, Verdict, decide, rely_on_pair
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_leaving
@@ -215,11 +215,8 @@ class Attempt:
 
     def _read_bridges(self, devices: Collection[str]) -> dict[str, Bridge]:
         """The bridges with the ports of these devices."""
-        try:
-            return read_vif_ports(self._peers.database, sorted(devices))
-        except OvsdbUnavailableError:
-            self._peers.drop_database()
-            raise
+        with self._peers.using_database() as database:
+            return read_vif_ports(database, sorted(devices))
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -256,17 +253,14 @@ class Attempt:
         relied = tuple(dict.fromkeys(entry for work in works for entry in work.known.relied))
         reason = f"hotplug of {', '.join(work.event.device for work in works[:20])}"
         step = OvsdbStep(operations=operations, relied=relied, reason=reason)
-        try:
+        with self._peers.using_database() as database:
             apply_ovsdb(
-                self._peers.database,
+                database,
                 step,
                 time.monotonic() + _COMMIT_S,
                 before=self._require_switch,
                 meanwhile=partial(self._go_on, works, beside),
             )
-        except OvsdbUnavailableError:
-            self._peers.drop_database()
-            raise
         for bridge in bridges_to_look_at(work.known for work in works):
             forget_learned(self._rundir, bridge)
 
@@ -299,11 +293,8 @@ class Attempt:
     def _note_unlocked(self, works: list[Work]) -> None:
         """Flows that the switch itself passes over lock nobody; what the toolstack asked for is done all the same."""
         ports = {work.event.device: (work.known.place.bridge, work.ofport) for work in works if work.known.place}
-        try:
-            found = find_unlocked(self._peers.database, self._rundir, ports)
-        except OvsdbUnavailableError:
-            self._peers.drop_database()
-            raise
+        with self._peers.using_database() as database:
+            found = find_unlocked(database, self._rundir, ports)
         for work in works:
             if text := found.get(work.event.device):
                 work.unlocked = f"{text}; {REMEDY}"

@@ -5,10 +5,13 @@ One Peers serves one thread: a one-shot handler's, or the daemon's hotplug worke
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from xsagent.config import Paths, Settings
+from xsagent.errors import OvsdbUnavailableError
 from xsagent.hotplug.cached import CachedNetworks
 from xsagent.hotplug.hook import Hooks
 from xsagent.hotplug.known_locks import KnownLocks
@@ -62,6 +65,15 @@ class Peers:
         if self._database is None:
             self._database = OvsdbConnection.open(self.paths.ovsdb_socket, 0)
         return self._database
+
+    @contextmanager
+    def using_database(self) -> Iterator[OvsdbConnection]:
+        """The connection to ovsdb-server, dropped where what is done with it finds that nobody answers."""
+        try:
+            yield self.database
+        except OvsdbUnavailableError:
+            self.drop_database()
+            raise
 
     def drop_database(self) -> None:
         """Forget the connection to ovsdb-server: it broke, or its answer can no longer be told apart."""
