@@ -1,6 +1,7 @@
-"""Links desired x links observed -> steps for MTU, IFF_UP, sysctls, offloads, link settings, VLAN netdevs. Pure.
+"""One link desired x observed -> steps for its MTU, IFF_UP, sysctls, offloads, link settings, VLAN netdev. Pure.
 
-What is equal gives no step; an offload or setting that the driver refused before gives none either.
+What is equal gives no step; an offload or setting that the driver refused before gives none either. `plan/all_links.py`
+calls it for each link.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ from xsagent.topology.desired import ManagementPath
 
 @dataclass(slots=True)
 class Phases:
-    """Steps by the time at which they must run; `plan/diff.py` fills it."""
+    """Steps by the time at which they must run; `plan/diff.py` and its parts fill it."""
 
     before: list[Step] = field(default_factory=list)
     """NICs come up: link, MTU, offloads."""

@@ -2,8 +2,8 @@
 
 A port of type internal that leaves its bridge loses its netdev, even where the same transaction puts one of its name
 on another bridge: the new one is down and bare (vswitchd/bridge.c, bridge_delete_or_reconfigure_ports()). So the plan
-configures such a device afresh, and the undo of the transaction brings back more than rows. `plan/diff.py` calls all
-of this around `plan/ovsdb.py`'s operations.
+configures such a device afresh, and the undo of the transaction brings back more than rows. Used by `plan/diff.py`
+and the parts that it calls once `plan/ovsdb.py` has the operations.
 """
 
 from __future__ import annotations
