@@ -146,7 +146,8 @@ def write_failed(store: Xenstore, paths: VifPaths, sentence: str) -> bool:
     def write(transaction: int) -> bool:
         if store.directory(paths.backend, transaction=transaction) is None:
             return False
-        _write(store, f"{paths.backend}/hotplug-error", text, transaction)
+        path = encode_path(f"{paths.backend}/hotplug-error")
+        store.request(Operation.WRITE, path, text.encode("ascii"), transaction=transaction)
         return True
 
     return store.transact(write)
@@ -179,12 +180,3 @@ def _request_all(store: Xenstore, requests: Sequence[tuple[Operation, bytes]], t
     for (operation, _), answer in zip(requests, answers, strict=True):
         if isinstance(answer, XenstoreError) and not (operation is Operation.RM and answer.code == "ENOENT"):
             raise answer
-
-
-def write_key(store: Xenstore, path: str, value: str) -> None:
-    """Write one node (sandbox and tests; the keys of a VIF go through the functions above)."""
-    _write(store, path, value, 0)
-
-
-def _write(store: Xenstore, path: str, value: str, transaction: int) -> None:
-    store.request(Operation.WRITE, encode_path(path), value.encode("utf-8"), transaction=transaction)

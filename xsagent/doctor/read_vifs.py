@@ -22,7 +22,7 @@ from xsagent.hotplug.places import PlacedPort, find_port
 from xsagent.hotplug.unlocked import find_unlocked
 from xsagent.model.vif import LockingMode
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.sources.vif_reader import parse_read_vif, read_backend_state, read_vif_keys
+from xsagent.sources.vif_reader import read_backend_state, read_vif, read_vif_keys
 from xsagent.sources.xenstore import Xenstore, open_xenstore
 from xsagent.topology.values import Bridge, Topology
 
@@ -61,7 +61,7 @@ def _described(store: Xenstore, paths: Paths, device: str, end: float) -> VifFac
     if not keys.private and not keys.backend:
         return facts
     try:
-        return replace(facts, vif=parse_read_vif(keys, paths))
+        return replace(facts, vif=read_vif(keys, paths))
     except XsagentError as error:
         return replace(facts, problem=sentence(error))
 

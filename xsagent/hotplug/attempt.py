@@ -31,7 +31,7 @@ from xsagent.observed.netdev import read_netdevs
 from xsagent.observed.vif_ports import read_vif_ports
 from xsagent.plan.steps import OvsdbStep
 from xsagent.sources.vif import VifKeys, find_pvs_helper
-from xsagent.sources.vif_reader import parse_read_vif, read_all_vif_keys
+from xsagent.sources.vif_reader import read_all_vif_keys, read_vif
 from xsagent.topology.values import Bridge
 
 SWITCH_ANSWER_S: Final = 5.0
@@ -174,7 +174,7 @@ class Attempt:
                 raise keys
             work.paths = keys.paths
             work.pvs_helper = find_pvs_helper(keys)
-            work.vif = parse_read_vif(keys, self._peers.paths, backend=event.backend, vm_uuid=event.vm_uuid)
+            work.vif = read_vif(keys, self._peers.paths, backend=event.backend, vm_uuid=event.vm_uuid)
         except (InputError, HotplugPendingError):
             if event.want is Want.ATTACHED:
                 raise

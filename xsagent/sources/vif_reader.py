@@ -53,24 +53,6 @@ class BackendState:
     online: str = ""
 
 
-def read_vif(store: Xenstore, paths: Paths, vif: VifId, *, backend: str = "", vm_uuid: str = "") -> Vif:
-    """The VIF as the toolstack describes it now.
-
-    Args:
-        store: connection.
-        paths: of this host.
-        vif: which.
-        backend, vm_uuid: where a caller says that xenopsd's file lies; by default xenstore's keys tell it.
-
-    Raises:
-        InputError: a value is wrong (`vif.parse_vif`).
-        HotplugPendingError: its locking mode cannot be read (yet).
-        XenstoreError, XenstoreUnavailableError: as `Xenstore.read`.
-    """
-    keys = read_vif_keys(store, vif)
-    return parse_read_vif(keys, paths, backend=backend, vm_uuid=vm_uuid)
-
-
 def read_vif_keys(store: Xenstore, vif: VifId) -> VifKeys:
     """The VIF's keys from one transaction, unchecked and without xenopsd's file.
 
@@ -92,8 +74,18 @@ def read_all_vif_keys(store: Xenstore, vifs: Sequence[VifId]) -> list[VifKeys | 
     return store.transact(lambda transaction: _run(store, transaction, [_read_keys(vif) for vif in vifs]))
 
 
-def parse_read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: str = "") -> Vif:
-    """The VIF that these keys and xenopsd's file, which is read here, describe. Arguments and errors as `read_vif`."""
+def read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: str = "") -> Vif:
+    """The VIF that these keys and xenopsd's file, which is read here, describe.
+
+    Args:
+        keys: as xenstore has them.
+        paths: of this host.
+        backend, vm_uuid: where a caller says that xenopsd's file lies; by default xenstore's keys tell it.
+
+    Raises:
+        InputError: a value is wrong (`vif.parse_vif`).
+        HotplugPendingError: its locking mode cannot be read (yet).
+    """
     told = {"xenopsd-backend": backend.encode("ascii", "replace")} if backend else {}
     keys = replace(keys, private={**keys.private, **told})
     return parse_vif(replace(keys, file=_read_file(paths, keys, vm_uuid)))
@@ -117,7 +109,7 @@ def read_vif_by_file(paths: Paths, vif: VifId, vm_uuid: str) -> Vif | None:
         return None
     backend = files[0].relative_to(paths.below(_XENOPSD)).parts[0]
     keys = VifKeys(id=vif, paths=build_paths(vif, Layout.UUID, uuid), vm_uuid=uuid)
-    return parse_read_vif(keys, paths, backend=backend)
+    return read_vif(keys, paths, backend=backend)
 
 
 def read_backend_state(store: Xenstore, paths: VifPaths) -> BackendState:

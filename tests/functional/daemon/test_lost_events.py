@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from served_dom0 import FLOWS, LOCKED, ServedDom0, running_dom0
+from xenstore_keys import write_key
 
-from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.guest_vif import GuestVif

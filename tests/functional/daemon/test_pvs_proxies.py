@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from served_dom0 import ServedDom0
+from xenstore_keys import write_key
 
-from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.guest_vif import GuestVif

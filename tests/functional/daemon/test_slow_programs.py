@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from served_dom0 import LOCKED, ServedDom0, burst, running_dom0
+from xenstore_keys import write_key
 
-from xsagent.apply.xenstore import write_key
 from xsagent.hotplug.chains import UNAWAITED
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for

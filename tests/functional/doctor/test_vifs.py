@@ -11,8 +11,8 @@ import pytest
 from host_records import HostRecords, static
 from patient import Patient
 from xapi_host import XapiHost
+from xenstore_keys import write_key
 
-from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
 from xsagent.sandbox.guest_vif import GuestVif, render_file
 from xsagent.sandbox.xenopsd import guest_services

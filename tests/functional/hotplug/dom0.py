@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
+from xenstore_keys import write_key
 
-from xsagent.apply.xenstore import write_key
 from xsagent.config import Paths
 from xsagent.model.vif import Layout, VifId
 from xsagent.sandbox.dom0 import Sandbox

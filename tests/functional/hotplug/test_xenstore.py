@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from xenstore_keys import write_key
 
 from xsagent.apply.xenstore import (
     Hooked,
@@ -21,11 +22,10 @@ from xsagent.apply.xenstore import (
     remove_hook_mark,
     write_attached,
     write_failed,
-    write_key,
 )
 from xsagent.config import Paths
 from xsagent.errors import HotplugPendingError, InputError, XenstoreError, XenstoreUnavailableError
-from xsagent.model.vif import DeviceType, Layout, LockingMode, VifId, VifPaths
+from xsagent.model.vif import DeviceType, Layout, LockingMode, Vif, VifId, VifPaths
 from xsagent.sandbox.xenstored import running_xenstored
 from xsagent.sources.vif import VifKeys, build_paths
 from xsagent.sources.vif_reader import read_all_vif_keys, read_backend_state, read_vif, read_vif_keys
@@ -50,6 +50,11 @@ def store(paths: Paths) -> Iterator[Xenstore]:
     """A connection to it."""
     with open_xenstore(paths) as connection:
         yield connection
+
+
+def vif_now(store: Xenstore, paths: Paths) -> Vif:
+    """VIF as the toolstack describes it now."""
+    return read_vif(read_vif_keys(store, VIF), paths)
 
 
 def plug_keys(store: Xenstore, layout: Layout = Layout.UUID, **private: str) -> None:
@@ -230,7 +235,7 @@ def test_a_vif_is_read_in_either_layout(paths: Paths, store: Xenstore, layout: L
     write_key(store, "/local/domain/5/device/vif/0/mac", "x -- del-br xenbr0")
     plug_keys(store, layout, mac="00:16:3E:00:00:01", trunks="20,10", other_config__promiscuous="on")
 
-    vif = read_vif(store, paths, VIF)
+    vif = vif_now(store, paths)
 
     assert (vif.bridge, vif.mac, vif.mtu, vif.trunks) == ("xenbr0", "00:16:3e:00:00:01", 1400, (10, 20))
     assert (vif.vif_uuid, vif.vm_uuid, vif.paths.layout) == (VIF_UUID, VM, layout)
@@ -242,22 +247,22 @@ def test_a_migrating_vm_gets_its_final_uuid(paths: Paths, store: Xenstore) -> No
     plug_keys(store)
     write_key(store, f"/vm/{VM}/final-uuid", NEW_VM)
 
-    assert read_vif(store, paths, VIF).vm_uuid == NEW_VM
+    assert vif_now(store, paths).vm_uuid == NEW_VM
 
 
 def test_the_locking_mode_comes_from_xenopsds_file(paths: Paths, store: Xenstore) -> None:
     """The file wins over the private keys; without it the keys count; without both nobody said "unlocked"."""
     plug_keys(store, xenopsd_backend="xenlight", mac="00:16:3e:00:00:01")
     with pytest.raises(HotplugPendingError, match="locking mode"):
-        read_vif(store, paths, VIF)
+        vif_now(store, paths)
 
     write_key(store, f"/xapi/{VM}/private/vif/0/locking-mode", "disabled")
-    assert read_vif(store, paths, VIF).locking.mode is LockingMode.DISABLED
+    assert vif_now(store, paths).locking.mode is LockingMode.DISABLED
 
     file = paths.root / f"var/run/nonpersistent/xenopsd/xenlight/VM/{VM}/vif.0"
     file.parent.mkdir(parents=True)
     file.write_text('{"locking_mode": ["Locked", {"ipv4": ["192.0.2.7"], "ipv6": []}]}')
-    locking = read_vif(store, paths, VIF).locking
+    locking = vif_now(store, paths).locking
 
     assert (locking.mode, [str(address) for address in locking.ipv4]) == (LockingMode.LOCKED, ["192.0.2.7"])
 
@@ -269,7 +274,7 @@ def test_a_vm_key_with_path_tricks_is_refused(paths: Paths, store: Xenstore, vm:
     write_key(store, "/local/domain/5/vm", vm)
 
     with pytest.raises(InputError, match="VIF 5/0"):
-        read_vif(store, paths, VIF)
+        vif_now(store, paths)
 
 
 def report(directories: VifPaths, facts: dict[str, str], kind: DeviceType = DeviceType.VIF) -> Report:
