@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from xsagent.apply.deadman import Deadman, answers, arm_deadman, compute_window, late_updelay, silent_gateways
+from xsagent.apply.deadman import Deadman, arm_deadman, compute_window, late_updelay
 from xsagent.apply.executor import Executed, Failed, execute, joined, roll_back, subject_of
+from xsagent.apply.gateways import answers, silent_gateways
 from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import Journal, JournalEntries, remove_journal
 from xsagent.apply.locked_ports import LockedPorts

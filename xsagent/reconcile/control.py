@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from xsagent.apply.deadman import Deadman, arm_deadman, compute_window, default_gateways
+from xsagent.apply.deadman import Deadman, arm_deadman, compute_window
 from xsagent.apply.executor import Executed, Failed, execute, roll_back
 from xsagent.apply.files import remove_file
+from xsagent.apply.gateways import default_gateways
 from xsagent.apply.interruption import going_back
 from xsagent.apply.journal import Journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
