@@ -195,9 +195,7 @@ class Attempt:
         others = frozenset(kind for kind in DeviceType if self._will_be_there(work, kind, observed))
         decision = decide(work.event, work.vif, observed, others=others, placed=work.placed)
         allowed = self._peers.settings.promiscuous == "mirror"
-        decision = decide_mirror(decision, observed.bridges, allowed=allowed)
-        # of many, the daemon's, the thread handles both; ovsdb-server would go through all ports for each
-        work.decision = rely_on_pair(decision, observed) if self.is_small else decision
+        work.decision = rely_on_pair(decide_mirror(decision, observed.bridges, allowed=allowed), observed)
         for warning in work.decision.warnings:
             _warn(work, warning)
         if work.decision.verdict is Verdict.WAIT:

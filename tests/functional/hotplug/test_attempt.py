@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import run_attempt
+from database_relay import Relay
 from dom0 import NETWORK, VIF_UUID, Dom0
 from guest_traffic import IPV4, IPV6, MAC, arrived, own_frames, spoofed_frames
 
@@ -184,6 +185,28 @@ def start_handlers(dom0: Dom0, action: str, devices: list[str]) -> list[subproce
         )
         for name in devices
     ]
+
+
+def test_a_tap_that_another_process_puts_in_meanwhile_makes_a_pair_with_a_vif_of_many(dom0: Dom0) -> None:
+    """A daemon that starts does what is left in batches, while handlers of before its time are still at work."""
+    devices = plug_many(dom0, range(100, 100 + COUNT))
+    dom0.sandbox.run(["ip", "tuntap", "add", "tap1.0", "mode", "tap"])
+    database = dom0.rundir / "db.sock"
+    served = database.rename(database.with_name("served.sock"))
+    relay = Relay(database, served)
+
+    def plug_tap() -> None:
+        served.rename(database)
+        dom0.vif("tap", "1", "0", "add", XSAGENT_HOTPLUG_S="20")
+
+    relay.before_write.append(plug_tap)
+
+    results = run(dom0, "online", "vif1.0", *devices)
+    assert {name for name, result in results.items() if result[0] != "done"} == {"vif1.0"}
+    assert run(dom0, "online", "vif1.0")["vif1.0"][0] == "done"
+
+    assert (dom0.ids()["iface-status"], dom0.ids("tap1.0")["iface-status"]) == ("inactive", "active")
+    relay.close()
 
 
 def test_handlers_that_run_at_once_do_not_disturb_each_other(dom0: Dom0) -> None:
