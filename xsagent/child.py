@@ -43,7 +43,8 @@ def find_program(name: str, default: str) -> str:
         name: for example ``dhclient``.
         default: absolute path, for example ``/sbin/dhclient``.
 
-    Raises CommandError when the program is nowhere.
+    Raises:
+        CommandError: the program is nowhere.
     """
     found = look_for_program(name, default)
     if found is None:
@@ -110,8 +111,9 @@ def run_child(
         accepted: exit statuses that are no error; an empty sequence accepts all.
         output_limit: bytes kept of each output.
 
-    Raises CommandLateError when the program passes its deadline, or one of its own (SIGALRM); CommandError when it
-    cannot be started or ends with another status.
+    Raises:
+        CommandLateError: the program passes its deadline, or one of its own (SIGALRM).
+        CommandError: it cannot be started or ends with another status.
     """
     with contextlib.ExitStack() as stack:
         outputs = [stack.enter_context(_scratch(name)) for name in ("stdout", "stderr")]

@@ -33,8 +33,11 @@ _PAUSE_S: Final = 0.02
 def announce(device: str, addresses: Iterable[IpAddress]) -> None:
     """Send gratuitous ARP and unsolicited neighbour advertisements for addresses of a device.
 
-    The first of each is out on return; repetitions follow aside, so that devices do not wait for one another's. Raises
-    DeviceAbsentError without such a device, NetlinkError when it takes no packets (it is down, for example).
+    The first of each is out on return; repetitions follow aside, so that devices do not wait for one another's.
+
+    Raises:
+        DeviceAbsentError: there is no such device.
+        NetlinkError: it takes no packets (it is down, for example).
     """
     require_device(device)
     frames = list(_frames(device, addresses))

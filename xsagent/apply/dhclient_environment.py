@@ -47,7 +47,8 @@ def parse_lease4(environment: Mapping[str, str], requested: frozenset[str], whic
     Args:
         which: ``new`` or ``old``, as dhclient's variables begin (dhclient-script(8)).
 
-    Raises InputError when the lease names no usable address.
+    Raises:
+        InputError: the lease names no usable address.
     """
     values = {key.removeprefix(f"{which}_"): value for key, value in environment.items()}
     address, mask = values.get("ip_address", ""), values.get("subnet_mask", "")

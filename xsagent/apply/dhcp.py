@@ -69,8 +69,12 @@ def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResul
     Args:
         wait_s: seconds to wait for a lease; 0 looks once.
 
-    Returns what the lease gave. Raises DhcpSilentError when no server answered in time (the client keeps asking),
-    CommandError when dhclient cannot be started or ended, or when its lease could not be set.
+    Returns:
+        What the lease gave.
+
+    Raises:
+        DhcpSilentError: no server answered in time; the client keeps asking.
+        CommandError: dhclient cannot be started or ended, or its lease could not be set.
     """
     family, device = step.client.family, step.device
     files = client_files(paths.state_dir, paths.run_dir, device, family)
@@ -88,7 +92,9 @@ def start_client(step: StartDhcpStep, paths: Paths, wait_s: float) -> LeaseResul
 def stop_client(step: StopDhcpStep, paths: Paths) -> None:
     """Stop our client and remove its configuration; idempotent. Its lease stays, and what that gave unless flushed.
 
-    Raises CommandError when it does not end even when killed, NetlinkError when the kernel keeps what is flushed.
+    Raises:
+        CommandError: it does not end even when killed.
+        NetlinkError: the kernel keeps what is flushed.
     """
     files = client_files(paths.state_dir, paths.run_dir, step.device, step.family)
     _end(lambda: find_all(files, step.device, paths.proc), step.device)
@@ -135,7 +141,10 @@ def stop_processes(files: ClientFiles, device: str, proc: Path) -> None:
 def _end(find: Callable[[], list[int]], device: str) -> None:
     """End processes and wait until none is found: SIGTERM first, SIGKILL after five seconds.
 
-    dhclient sends no release on either. Raises CommandError when one stays all the same.
+    dhclient sends no release on either.
+
+    Raises:
+        CommandError: one stays all the same.
     """
     begin = time.monotonic()
     while pids := find():

@@ -45,8 +45,12 @@ _SWITCH: Final = {"off": 0, "on": 1}
 def apply_features(step: FeaturesStep, paths: Paths) -> tuple[str, ...]:
     """Set offloads one by one and read them back.
 
-    Returns a sentence for each that the driver refused; those are remembered, the others are in force. Raises
-    DeviceAbsentError without the device, FileError when the refusals cannot be written.
+    Returns:
+        A sentence for each that the driver refused; those are remembered, the others are in force.
+
+    Raises:
+        DeviceAbsentError: there is no such device.
+        FileError: the refusals cannot be written.
     """
     require_device(step.device)
     reasons: dict[str, str] = {}
@@ -154,7 +158,9 @@ def build_link_request(present: LinkSettings, wanted: Mapping[str, str]) -> byte
     """Return struct ethtool_link_settings with the wanted values in place of the present ones. Pure.
 
     With autonegotiation a speed or duplex limits what is advertised, as ethtool(8) does; without it they are forced.
-    Raises ValueError for values that are none.
+
+    Raises:
+        ValueError: a value is not one of its setting.
     """
     autoneg = _number(wanted["autoneg"], _SWITCH) if "autoneg" in wanted else present.autoneg
     speed = int(wanted["speed"]) if "speed" in wanted else None

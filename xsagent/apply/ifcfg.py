@@ -32,7 +32,10 @@ def run_ifup(step: IfupStep, paths: Paths, dhcp_wait_s: float) -> None:
 
     Blocking, 45 s and `dhcp_wait_s`, for which ifup may wait for a lease, but at least as long as dhclient makes it
     wait. Its exit status 0 ends that wait: with PERSISTENT_DHCLIENT it succeeds though no server answered, and the
-    client keeps asking. Raises CommandError with what ifup said when it failed or passed its deadline.
+    client keeps asking.
+
+    Raises:
+        CommandError: it failed or passed its deadline; the sentence has what ifup said.
     """
     program = find_program("ifup", str(paths.below("/sbin/ifup")))
     deadline_s = _IFUP_S + max(dhcp_wait_s, _DHCLIENT_S)
@@ -42,7 +45,8 @@ def run_ifup(step: IfupStep, paths: Paths, dhcp_wait_s: float) -> None:
 def run_ifdown(step: IfdownStep, paths: Paths) -> None:
     """Run ifdown for a device; one that is not there needs none.
 
-    Raises CommandError with what ifdown said when it failed while the device is there, or passed its deadline.
+    Raises:
+        CommandError: it failed while the device is there, or passed its deadline; the sentence has what ifdown said.
     """
     program = find_program("ifdown", str(paths.below("/sbin/ifdown")))
     try:

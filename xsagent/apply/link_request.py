@@ -47,8 +47,10 @@ def set_link_mtu(index: int, mtu: int) -> None:
 def repeat_link(index: int) -> None:
     """Have the kernel tell all who listen about this netdev, which stays as it is.
 
-    Its alias is set to what it is: of all attributes the one whose setting is always told. Raises OSError with the
-    kernel's error.
+    Its alias is set to what it is: of all attributes the one whose setting is always told.
+
+    Raises:
+        OSError: with the kernel's error.
     """
     alias = Path(f"/sys/class/net/{socket.if_indextoname(index)}/ifalias").read_bytes().removesuffix(b"\n")
     _request(_header(index) + attribute(_IFLA_IFALIAS, alias))

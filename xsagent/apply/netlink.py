@@ -54,7 +54,9 @@ def prepare_for_addresses() -> None:
 def apply_link(step: LinkStep) -> None:
     """Set MTU, MAC and IFF_UP of a netdev, up last and down first.
 
-    Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses (a MTU above the hardware's).
+    Raises:
+        DeviceAbsentError: there is no such device.
+        NetlinkError: the kernel refuses (an MTU above the hardware's).
     """
     index = require_device(step.device)
     try:
@@ -73,9 +75,15 @@ def apply_link(step: LinkStep) -> None:
 def try_mtu(step: LinkStep, paths: Paths) -> tuple[str, ...]:
     """Set the MTU of a best-effort step that has nothing else (features.md section 8).
 
-    Returns a sentence when the kernel refuses it. A value beyond the driver's range (EINVAL) is remembered, so that no
-    later run tries it again; any other refusal may pass, as a VLAN's over a parent that is to be widened yet. Raises
-    DeviceAbsentError without the device, FileError when the refusal cannot be written.
+    A value beyond the driver's range (EINVAL) is remembered, so that no later run tries it again. Any other refusal may
+    pass, as that of a VLAN whose parent is yet to be widened.
+
+    Returns:
+        A sentence when the kernel refuses it, else None.
+
+    Raises:
+        DeviceAbsentError: there is no such device.
+        FileError: the refusal cannot be written.
     """
     value = {MTU_SETTING: str(step.mtu)}
     try:
@@ -91,8 +99,10 @@ def try_mtu(step: LinkStep, paths: Paths) -> tuple[str, ...]:
 def create_vlan_link(step: CreateVlanLinkStep) -> None:
     """Make an 8021q netdev; one with this name, parent and tag may be there already.
 
-    Raises DeviceAbsentError without the parent, ForeignObjectError when another netdev has the name, NetlinkError
-    when the kernel refuses (no 8021q module).
+    Raises:
+        DeviceAbsentError: there is no such parent.
+        ForeignObjectError: another netdev has the name.
+        NetlinkError: the kernel refuses (no 8021q module).
     """
     parent = require_device(step.parent)
     present = next((row for row in dump_kernel().links if row.name == step.device), None)
@@ -107,7 +117,11 @@ def create_vlan_link(step: CreateVlanLinkStep) -> None:
 
 
 def delete_link(step: DeleteLinkStep) -> None:
-    """Delete an 8021q netdev; it may be gone already. Raises ForeignObjectError for a device of another kind."""
+    """Delete an 8021q netdev; it may be gone already.
+
+    Raises:
+        ForeignObjectError: the device is of another kind.
+    """
     present = next((row for row in dump_kernel().links if row.name == step.device), None)
     if present is None:
         return
@@ -130,7 +144,8 @@ def apply_sysctls(step: SysctlStep, proc: Path) -> None:
     Args:
         proc: /proc below the root prefix.
 
-    Raises NetlinkError, naming the first that the kernel refused, after the others were written.
+    Raises:
+        NetlinkError: names those that the kernel refused, after the others were written.
     """
     refused: list[str] = []
     for path, value in step.values.items():
@@ -163,7 +178,9 @@ def apply_addresses(step: AddressStep, proc: Path) -> None:
     Args:
         proc: /proc below the root prefix.
 
-    Raises DeviceAbsentError without the device, NetlinkError when the kernel refuses one (IPv6 is off, for example).
+    Raises:
+        DeviceAbsentError: there is no such device.
+        NetlinkError: the kernel refuses one (IPv6 is off, for example).
     """
     index = require_device(step.device)
     for address in step.add:

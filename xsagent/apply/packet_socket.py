@@ -33,7 +33,9 @@ _POLL_S: Final = 0.05
 def packet_socket(device: str, protocol: int) -> Iterator[socket.socket]:
     """Open a raw packet socket on a device for one ethertype.
 
-    Raises DeviceAbsentError when there is no such device, NetlinkError when the kernel refuses the socket.
+    Raises:
+        DeviceAbsentError: there is no such device.
+        NetlinkError: the kernel refuses the socket.
     """
     require_device(device)
     try:

@@ -50,7 +50,9 @@ def probe_gateway(device: str, gateway: IpAddress, *, deadline_s: float, source:
     Args:
         source: the address to ask from; by default the device's own (for IPv6 the one nearest to the gateway).
 
-    Raises DeviceAbsentError without the device, NetlinkError when it takes no packets (it is down).
+    Raises:
+        DeviceAbsentError: there is no such device.
+        NetlinkError: it takes no packets (it is down).
     """
     require_device(device)
     mac = device_mac(device)
@@ -76,7 +78,8 @@ def find_other_holder(device: str, address: IpAddress, *, deadline_s: float, our
     Args:
         ours: MACs of this host, lower case: Linux answers for an address on each of its devices.
 
-    Raises DeviceAbsentError, NetlinkError as `probe_gateway`.
+    Raises:
+        DeviceAbsentError, NetlinkError: as `probe_gateway`.
     """
     mac = device_mac(device)
     heard: list[str] = []

@@ -60,9 +60,15 @@ def forget_routers(desired: Desired, paths: Paths) -> None:
 def learn_servers(device: str, paths: Paths, deadline_s: float) -> Resolver | None:
     """Ask routers, remember the servers that the first one with servers names, and merge them into resolv.conf.
 
-    Blocking until an advertisement with servers comes, at most `deadline_s`. Returns them, or None when none came;
-    what was remembered before then stays. Raises DeviceAbsentError without the device, NetlinkError when it takes no
-    packets, FileError when resolv.conf cannot be written.
+    Blocking until an advertisement with servers comes, at most `deadline_s`.
+
+    Returns:
+        They, or None when none came: what was remembered before then stays.
+
+    Raises:
+        DeviceAbsentError: there is no such device.
+        NetlinkError: it takes no packets.
+        FileError: resolv.conf cannot be written.
     """
     resolver = _listen(device, deadline_s)
     if resolver is None:

@@ -49,12 +49,14 @@ def remember_refusals(
 ) -> None:
     """Remember which of the values tried were refused, and forget older refusals of those that were taken.
 
-    Devices that are gone are forgotten as well: each start of a guest brings some of another name.
+    Devices that are gone are forgotten as well: each start of a guest brings some of another name. An equal file is not
+    written.
 
     Args:
         kind: ``features`` or ``settings``.
 
-    An equal file is not written. Raises FileError when it cannot be; then it is as it was.
+    Raises:
+        FileError: the file cannot be written; it is as it was.
     """
     entries = _read(paths)
     entry = entries.get(device)

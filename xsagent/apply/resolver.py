@@ -39,8 +39,12 @@ def apply_resolver(resolver: Resolver, paths: Paths) -> bool:
     Idempotent; foreign lines, mode and SELinux label stay, a symlink is followed, an equal text is not written, a
     working list is never emptied. Blocks while the DHCP hook does the same, five seconds at most.
 
-    Returns whether the file was written. Raises FileError when it cannot be, LockHeldError when another process does
-    not end; then it is as it was.
+    Returns:
+        Whether the file was written.
+
+    Raises:
+        FileError: it cannot be written; it is as it was.
+        LockHeldError: another process does not end; the file is as it was.
     """
     return _merge(resolver, paths)
 

@@ -35,9 +35,12 @@ def apply_routes(step: RouteStep) -> None:
 
     The kernel's own route to a subnet is never replaced: one of ours is refused then, one that restores comes after it.
     A route without a protocol number gets ROUTE_PROTOCOL. Routes through a gateway come after those without one,
-    which they may need; one that is refused keeps no other from being set. Raises DeviceAbsentError without the device
-    (RouteLostError for a step that restores), NetlinkError when the kernel refuses routes (a gateway cannot be reached
-    through the device).
+    which they may need; one that is refused keeps no other from being set.
+
+    Raises:
+        DeviceAbsentError: there is no such device.
+        RouteLostError: the same, or something else that a route needs, for a step that restores.
+        NetlinkError: the kernel refuses routes (a gateway cannot be reached through the device).
     """
     try:
         index = require_device(step.device)

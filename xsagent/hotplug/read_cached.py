@@ -33,6 +33,10 @@ class CachedFacts:
 
 
 def read_cached(dbcache: Path) -> CachedFacts:
-    """What the cache says. Raises CacheError: it is missing, broken or too large."""
+    """What the cache says.
+
+    Raises:
+        CacheError: it is missing, broken or too large.
+    """
     snapshot = read_dbcache(dbcache, replace(DEFAULT_LIMITS, total_bytes=_MOST_BYTES))
     return CachedFacts(aliases=build_aliases(snapshot), mtus=build_network_mtus(snapshot))

@@ -131,7 +131,8 @@ class LinkSettings:
 def ethtool_ioctl(device: str, request: bytes) -> bytes:
     """Send one ethtool structure for a device and return it as the kernel filled it in.
 
-    Raises OSError as the driver answers: EOPNOTSUPP for what it cannot do, ENODEV without such a device.
+    Raises:
+        OSError: as the driver answers: EOPNOTSUPP for what it cannot do, ENODEV without such a device.
     """
     memory = array.array("B", request)
     address, _length = memory.buffer_info()

@@ -137,7 +137,8 @@ def dump_kernel(
             is not the kernel's own; what else there is, is left out with its addresses.
         destinations: netdevs with the kernel's own route to one of these are read, too.
 
-    Raises NetlinkError when the kernel does not answer.
+    Raises:
+        NetlinkError: the kernel does not answer.
     """
     table = attribute(_RTA_TABLE, struct.pack("=I", _MAIN_TABLE))
     try:
@@ -168,7 +169,8 @@ def _is_set(row: RouteRow) -> bool:
 def read_holders(addresses: Collection[IpAddress], devices: Collection[str]) -> frozenset[str]:
     """Read which netdevs have one of these addresses, or one that one of these devices has.
 
-    Raises NetlinkError when the kernel does not answer.
+    Raises:
+        NetlinkError: the kernel does not answer.
     """
     rows = _read_all_addresses()
     indexes = {_index_of(name) for name in devices}
@@ -204,7 +206,8 @@ def _read_all_addresses() -> list[AddressRow]:
 def read_device_towards(address: IpAddress) -> str:
     """Read which netdev the kernel would send to an address through; empty where it knows no way.
 
-    Raises NetlinkError when the kernel does not answer.
+    Raises:
+        NetlinkError: the kernel does not answer.
     """
     family = socket.AF_INET if address.version == IPV4 else socket.AF_INET6
     header = _RTMSG.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
@@ -231,7 +234,10 @@ def read_addresses_of(device: str) -> tuple[AddressRow, ...]:
 def read_addresses(ifindex: int) -> tuple[AddressRow, ...]:
     """Read the addresses of one device; beside hundreds of others this costs a fraction of `dump_kernel`.
 
-    Raises NetlinkError when the kernel does not answer; a device that is gone has no addresses.
+    A device that is gone has none.
+
+    Raises:
+        NetlinkError: the kernel does not answer.
     """
     try:
         with open_rtnetlink() as kernel:

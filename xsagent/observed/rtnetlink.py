@@ -71,7 +71,8 @@ def dump(
         attributes: in wire form (`attribute`).
         wanted: numbers of the answers' attributes to keep; a link has forty, of which few matter.
 
-    Raises OSError: the kernel's error, or TimeoutError when it does not answer within ten seconds.
+    Raises:
+        OSError: the kernel's error, or TimeoutError when it does not answer within ten seconds.
     """
     for _ in range(_TRIES):
         messages = _dump_once(kernel, kind, header, attributes, wanted)
@@ -85,9 +86,7 @@ def get(
 ) -> Message | None:
     """Return the message about one object; None where there is no such device.
 
-    Arguments: as `dump`.
-
-    Raises OSError: the kernel's error, or TimeoutError when it does not answer within ten seconds.
+    Arguments and errors as `dump`.
     """
     body = header + attributes
     kernel.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST, 0, 0) + body)
