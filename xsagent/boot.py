@@ -71,7 +71,7 @@ class SwitchBoot:
     warnings: list[str] = field(default_factory=list)
 
     def warn(self, event: str, sentence: str) -> None:
-        """Log a sentence and keep it for who called."""
+        """Log a sentence and keep it for the caller."""
         _log.warning(event, reason=sentence)
         self.warnings.append(sentence)
 
@@ -163,7 +163,7 @@ def start_switch(boot: SwitchBoot) -> None:
 
 
 def _let_management_through(boot: SwitchBoot) -> None:
-    """On secure bridges, where the switch came up anew in this boot; what hinders it hinders no other guest."""
+    """Put management's flows back on secure bridges; a failure is a warning, since other bridges work without them."""
     try:
         with OvsdbConnection.open(boot.paths.ovsdb_socket, boot.settings.ovsdb_wait_s) as connection:
             put_back_safety_flows(boot.paths, connection)

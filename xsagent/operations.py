@@ -176,11 +176,11 @@ def read_from_xapi(
 
 
 def read_for_admin(host: Host, say: Callable[[str], None], *, wait: bool = True) -> tuple[Snapshot, bool]:
-    """This host's records for who is no XAPI: XAPI's, or else the cache's, with a warning (DESIGN.md section 5).
+    """This host's records for an admin: from XAPI, or else from the cache, with a warning (DESIGN.md section 5).
 
     Args:
         say: tells the user.
-        wait: for an XAPI that is away; False for who only looks.
+        wait: for an XAPI that is away; False for a dry run.
 
     Returns:
         The records, and whether they came from the cache.

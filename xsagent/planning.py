@@ -78,7 +78,7 @@ class Host:
     Attributes:
         memory: of XAPI's records, in a worker of the daemon.
         start_guardian: for the deadman; None: a guardian is a program of its own.
-        warnings: sentences for who called, the first of each event.
+        warnings: sentences for the caller, the first of each event.
     """
 
     paths: Paths
@@ -90,7 +90,7 @@ class Host:
     warnings: dict[str, str] = field(default_factory=dict)
 
     def warn(self, event: str, sentence: str) -> None:
-        """Log a sentence and keep it for who called."""
+        """Log a sentence and keep it for the caller."""
         self.logger.warning(event, reason=sentence)
         self.warnings.setdefault(event, sentence)
 

@@ -67,7 +67,7 @@ def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
 
 
 def give_up(stuck: Stuck, host: Host) -> None:
-    """Drop what is left of a way back: at boot, and for who forces it, a host with a network counts for more."""
+    """Drop what is left of a way back: at boot, and under ``--force``, a host with a network counts for more."""
     for step in stuck.left:
         host.logger.error("leave_undo", step=type(step).__name__, subject=getattr(step, "device", ""))
     host.logger.error("give_up_earlier_run", reason=stuck.cause, left=len(stuck.left))

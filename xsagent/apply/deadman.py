@@ -170,7 +170,7 @@ class Deadman:
         """Whether management had DHCP before, by a client of ours or, under ifup, by what another one put there.
 
         Args:
-            families: each of these it must have had; with none either will do.
+            families: it must have had each of these; where there are none, either family will do.
         """
         management = self.desired.management
         device = self.observed.ip_devices.get(management.device) if management is not None else None

@@ -109,7 +109,7 @@ def execute(plan: Plan, run_step: RunStep, begin: Callable[[Step], None], report
 
 
 def subject_of(steps: Iterable[Step]) -> Subject:
-    """What steps are about; a transaction is about everything, which says nothing."""
+    """What steps are about; a transaction names nothing here, since it is about everything."""
     things: set[str] = set()
     ip_devices: set[str] = set()
     for step in steps:
@@ -140,7 +140,7 @@ def roll_back(failed: Failed, run_step: RunStep, report: Report, settle: Settle 
 
 
 def run_undo(undo: Sequence[Step], cause: str, run_step: RunStep, report: Report) -> RolledBack | Stuck:
-    """Run undo steps in order, DHCP clients last, told to end or not; one that fails does not stop the others."""
+    """Run undo steps in order, DHCP clients last; neither a signal nor a step that fails stops the others."""
     with going_back():
         return _run_undo(clients_last(undo), cause, run_step, report)
 

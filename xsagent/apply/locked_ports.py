@@ -40,7 +40,7 @@ class LockedPorts:
 
     @property
     def is_back(self) -> bool:
-        """Whether no guest's flows are missing, as far as one knows."""
+        """Whether no guest's flows are missing, as far as is known."""
         return not (self.flows or self.silent)
 
     def add(self, other: LockedPorts) -> None:

@@ -2,7 +2,7 @@
 
 Run right after the OVSDB transaction that made a management bridge secure; what a controller installed stays.
 ovs-vswitchd forgets flows when it dies, and a secure bridge then cuts off management, and with it the way to the
-controller. So what was wanted last is kept below /run, for who starts the switch again or sees that it came back.
+controller. So what was wanted last is kept below /run, for whoever starts the switch again or sees that it came back.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def put_back_safety_flows(paths: Paths, connection: OvsdbConnection) -> None:
     """Install what was wanted last on secure bridges that have none of it; idempotent.
 
     A bridge whose controller is connected is left alone: what is there is the controller's word. Whatever goes wrong
-    is logged: who calls this has more to do.
+    is logged: the caller has more to do.
 
     Raises:
         OvsdbUnavailableError, OvsdbError: the database does not say which bridges there are.

@@ -147,7 +147,7 @@ def load_kernel_module(paths: Paths, name: str = "openvswitch") -> None:
 
 
 def _ask(host: SwitchHost, daemon: Daemon, pid: int, command: str, arguments: list[Json]) -> None:
-    """Send a command to a daemon's control socket; no answer is as good as one here."""
+    """Send a command to a daemon's control socket; whether it answers does not matter to the caller."""
     _call(Path(host.files.rundir) / f"{daemon}.{pid}.ctl", command, arguments)
 
 

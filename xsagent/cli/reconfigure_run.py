@@ -141,7 +141,7 @@ def _apply(operation: Operation, host: Host) -> Outcome:
 
 
 def _up_all(records: _Records, host: Host) -> int:
-    """Bring up the boot set, and say last what of it is not up (features.md section 23)."""
+    """Bring up the boot set, and say at the end what is not up (features.md section 23)."""
     from xsagent.up_all import up_all  # noqa: PLC0415 - only a boot needs it
 
     boot = up_all(records.snapshot, host)

@@ -16,9 +16,9 @@ from xsagent.errors import ApplyError
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 
 LOOK_WAIT_S: Final = 1.0
-"""For ovsdb-server, by who only looks: it is there, or its absence is the answer."""
+"""How long a dry run waits for ovsdb-server: its absence is an answer too."""
 _PATIENCE_S: Final = 2.0
-"""Whoever looks at a terminal that says nothing for longer begins to wonder."""
+"""How long a terminal may say nothing before its user begins to wonder."""
 _T = TypeVar("_T")
 
 

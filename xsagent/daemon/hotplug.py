@@ -34,7 +34,7 @@ from xsagent.reconcile.queue import KeyedQueue, Pending, Status
 from xsagent.reconcile.resync_clock import ResyncClock
 
 _MANY: Final = 100
-"""Devices after which it is worth to give memory back, which takes some milliseconds."""
+"""Devices after which it is worth giving memory back, which takes some milliseconds."""
 MOST_AT_ONCE: Final = 250
 """Devices of one batch: each batch costs a reconfiguration, but the first of a burst are not to wait for the last."""
 _QUIET_S: Final = 0.005
@@ -113,7 +113,7 @@ class HotplugThread:
             self._changed.notify_all()
 
     def hear_numbers(self, numbers: Mapping[str, int]) -> None:
-        """The switch gave these devices these numbers, 0 for none: flows are for those that were verified."""
+        """The switch gave these devices these port numbers, 0 for none; flows match only those verified before."""
         with self._changed:
             if self._queue.hear_numbers(numbers):
                 self._changed.notify_all()
@@ -204,7 +204,7 @@ class HotplugThread:
                 return
 
     def _do(self, batch: list[Pending]) -> None:
-        """Have a batch done, and what becomes due meanwhile."""
+        """Attempt a batch, and whatever becomes due meanwhile."""
         began, kinds = time.thread_time(), set[bool]()
         self._guard(
             lambda: self._settle_parts(attempt_parts(self._peers, self._parts(batch, kinds))),
@@ -263,7 +263,7 @@ class HotplugThread:
             self._settle_all(outcomes)
 
     def _settle_all(self, outcomes: Iterable[Outcome]) -> None:
-        """Settle each event with its outcome; a fault in settling one is the others' none."""
+        """Settle each event with its outcome; a fault in settling one does not touch the others."""
         for outcome in outcomes:
             self._guard(partial(self._settle, outcome), partial(self._fail_inside, [outcome.event]))
 

@@ -75,5 +75,5 @@ def _release(scene: Scene, draft: Draft, pif: Pif) -> None:
         if bridge:
             drop_bridge(scene, draft, bridge)
         is_bond = kind_of(scene.snapshot, pif) is PifKind.BOND
-        # what of the record cannot be used is no reason to keep the bond: bond.py refuses it to who raises one
+        # an unusable part of the record is no reason to keep the bond up: bond.py refuses it when a bond is raised
         release_nics(scene, draft, scene.snapshot.members_of(bond_record(scene, pif)) if is_bond else (pif,))

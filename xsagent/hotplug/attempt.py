@@ -47,7 +47,7 @@ def attempt(
 ) -> list[Outcome]:
     """Try to have each event done, once; one Outcome for each, in their order. Idempotent.
 
-    A failure is written to xenstore by nobody here: `handle` knows when it is final.
+    No failure is written to xenstore here: `handle` knows when it is final.
 
     Args:
         peers: connections; one that broke is dropped and opened anew by the next attempt.
@@ -100,14 +100,14 @@ class Attempt:
         return len(self._works) <= AT_ONCE
 
     def read(self) -> None:
-        """What the toolstack wants; changes nothing."""
+        """Read what the toolstack wants; changes nothing."""
         if self._open():
             self._peers.switch.ask()
         for group in batched(self._open(), AT_ONCE):
             for_all(group, self._read)
 
     def change(self, beside: Callable[[], None] | None = None) -> None:
-        """The switch and the netdevs, until all is as it is to be and was read back.
+        """Change the switch and the netdevs until everything is as wanted and was read back.
 
         Args:
             beside: run while the switch takes over the ports; not at all when nothing is committed, and again when
@@ -131,7 +131,7 @@ class Attempt:
         self._peers.locks.learn(self._works)
 
     def report(self) -> None:
-        """What those who wait in xenstore are told; once."""
+        """Tell those who wait in xenstore; does so once."""
         if self._is_reported:
             return
         self._is_reported = True
@@ -162,7 +162,7 @@ class Attempt:
     # -- reading ---------------------------------------------------------------------------------------------
 
     def _read(self, works: list[Work]) -> None:
-        """The toolstack's word, in one transaction. What leaves needs no keys: they may be gone, or wrong."""
+        """Read the toolstack's keys in one transaction. A device that leaves needs none: they may be gone, or wrong."""
         found = read_all_vif_keys(self._peers.store, [work.event.vif for work in works])
         keys = {work.event.device: one for work, one in zip(works, found, strict=True)}
         for_each(works, lambda work: self._parse(work, keys[work.event.device]))
@@ -219,13 +219,13 @@ class Attempt:
     # -- changing --------------------------------------------------------------------------------------------
 
     def _require_switch(self, _works: Sequence[Work] = ()) -> None:
-        """Before any effect it is known that vswitchd lives; a burst's reconfiguration may keep it busy."""
+        """Make sure before any effect that vswitchd lives; a burst's reconfiguration may keep it busy."""
         if not self._switch_lives:
             self._peers.switch.wait(SWITCH_ANSWER_S)
             self._switch_lives = True
 
     def _quiet(self, works: list[Work]) -> None:
-        """A port that leaves its bridge is silent first, so that no frame passes between flows and port."""
+        """Silence ports that leave their bridge, so that no frame passes once their flows are gone."""
         _note(works, set_netdevs_up([work.event.device for work in works], up=False))
 
     def _prepare(self, works: list[Work]) -> None:
@@ -268,7 +268,7 @@ class Attempt:
             beside()
 
     def _check_switch(self, works: list[Work]) -> None:
-        """Read again: each port is where it belongs and the switch has numbered it; `disabled` is on no bridge."""
+        """Read again and check: each port is where it belongs and has its number; a `disabled` one is on no bridge."""
         bridges = self._read_bridges({work.event.device for work in works})
         for_each(works, lambda work: self._check_port(work, bridges))
 
@@ -299,7 +299,7 @@ class Attempt:
                 _warn(work, work.unlocked)
 
     def _raise(self, works: list[Work]) -> None:
-        """IFF_UP, and look whether it holds."""
+        """Set IFF_UP and check that it holds."""
         down = {
             work.event.device: work
             for work in works
@@ -313,7 +313,7 @@ class Attempt:
         for_each((work for work in works if work.error is None), _check_link)
 
     def _prune(self, works: list[Work]) -> None:
-        """Flows of ports that went without our doing: their numbers cannot be asked for any more."""
+        """Take out flows of ports that others removed: their numbers cannot be asked for any more."""
         bridges = {w.before.place.bridge for w in works if w.before and is_leaving(w) and not w.ofport_before}
         repaired = (w for w in works if w.event.action is Action.REPAIR and w.before is None)
         bridges |= {w.known.place.bridge for w in repaired if w.known.place}
@@ -330,13 +330,13 @@ def _read_whole(peers: Peers, names: Collection[str]) -> dict[str, Bridge]:
 
 
 def _note(works: Iterable[Work], wrong: Mapping[str, XsagentError]) -> None:
-    """What was wrong with single devices ends their Works."""
+    """Give each Work what was wrong with its device, which ends it."""
     for work in works:
         work.error = wrong.get(work.event.device, work.error)
 
 
 def _warn(work: Work, text: str) -> None:
-    """What the device's status says already is no news, however often a resync finds it."""
+    """Log a warning, unless the device's status says it already: a resync finds it again and again."""
     if text not in work.told:
         _LOG.warning("note_vif", device=work.event.device, text=text)
 

@@ -294,7 +294,7 @@ class _Attach:
         return link is not None and (link.mac, link.mtu) == (self.vif.bridge_mac, self._mtu())
 
     def _mtu(self) -> int:
-        """The toolstack's word, else that of our own state, else 1500 (features.md section 8)."""
+        """The MTU that the toolstack names, else that of the cached network, else 1500 (features.md section 8)."""
         return self.vif.mtu or self.observed.mtus.get(self.vif.bridge, DEFAULT_MTU)
 
     def _prep(self) -> NetdevPrep:
@@ -314,7 +314,7 @@ class _Attach:
         )
 
     def _external_ids(self) -> dict[str, str | None]:
-        """All marks of features.md section 12, at plug time; what the toolstack does not tell is not spoken about."""
+        """All marks of features.md section 12; keys for which the toolstack names no value are left alone."""
         vif = self.vif
         keys = {
             "xs-vif-uuid": vif.vif_uuid,
@@ -329,7 +329,7 @@ class _Attach:
         return known | ({IFACE_STATUS: status[self.event.kind]} if vif.vif_uuid else {})
 
     def _diff(self, place: Place, port: Port) -> tuple[list[OvsdbOperation], list[Relied]]:
-        """Operations from the observed port to the desired one; those of a right port are none."""
+        """Operations from the observed port to the desired one, none for a right one; and what they rely on."""
         operations: list[OvsdbOperation] = []
         relied: list[Relied] = []
         if not self._is_there(place):

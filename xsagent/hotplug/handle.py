@@ -59,7 +59,7 @@ def handle_event(peers: Peers, event: Event) -> Outcome:
 
 
 def patience_s(event: Event, settings: Settings) -> int:
-    """Until a failure that may pass counts as final, seconds."""
+    """How long a failure that may pass is tried again before it counts as final, seconds."""
     return min(settings.hotplug_s, UDEVS_PATIENCE_S) if event.from_udev else settings.hotplug_s
 
 
@@ -72,14 +72,14 @@ def _try_once(peers: Peers, event: Event) -> Outcome:
     outcome = attempt(peers, [event])[0]
     if outcome.hook is None:
         return outcome
-    outcome.hook.exception()  # waits for its end; a failure of the hook is none of the event's
+    outcome.hook.exception()  # waits for its end; the event does not fail with its hook
     return end_removals(peers, [outcome])[0]
 
 
 def ignore_udevs(peers: Peers, events: Sequence[Event]) -> list[Outcome]:
-    """The ends of those events that do not count: udev's about vifs, where the toolstack itself calls for these.
+    """Outcomes for events to be ignored: udev's about vifs, where the toolstack calls for each vif itself.
 
-    That is asked once for all, and only when there are such events. Errors of xenstore.
+    xenstore is asked once for all of them, and only when there are any. Errors as `Xenstore.read`.
     """
     udevs = [event for event in events if event.from_udev and event.kind is DeviceType.VIF]
     if not udevs or peers.store.read(DISABLE_UDEV) is None:

@@ -1,7 +1,8 @@
 """Ports in the switch, and xenopsd's files about their VIFs -> locking flows, while xenstored is away. Effects.
 
 A switch that restarts then has no flows, and a look at everything waits for xenstored. The port names the VM, and the
-file has the mode: so much is put in place by `look`. All else waits, also to take out flows of who is locked no more.
+file has the mode: so much is put in place by `look`. All else waits, also taking out the flows of guests that are no
+longer locked.
 """
 
 from __future__ import annotations

@@ -26,11 +26,11 @@ from xsagent.topology.values import Bridge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a look at everything came to.
+    """What a look at all devices found.
 
     Attributes:
         events: what is to be done.
-        devices: names of all that there is something of.
+        devices: names of all that exist for any peer.
         vifs: how many have a backend.
     """
 

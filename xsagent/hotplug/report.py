@@ -67,7 +67,7 @@ def _start_removal_hooks(peers: Peers, works: Sequence[Work]) -> None:
 
 
 def _take_back(peers: Peers, works: list[Work]) -> None:
-    """What xenopsd waits for, where no hook is to run before it."""
+    """Take back the report of devices whose removal no hook delays; xenopsd waits for that."""
     remove_attached(peers.store, [(work.paths, work.event.kind) for work in works if work.paths])
 
 
@@ -108,12 +108,12 @@ def _facts(work: Work) -> dict[str, str | None]:
 
 
 def _ofport(work: Work) -> dict[str, str | None]:
-    """The number of its port, which must not outlive the port."""
+    """Its port's number, None where it has no port: the key must not outlive the port."""
     return {} if _is_old(work) else {f"{work.event.kind}-ofport": str(work.ofport) if work.ofport else None}
 
 
 def _is_old(work: Work) -> bool:
-    """The old layout knows the device's name alone."""
+    """Whether its keys are in the old layout, which has the device's name alone."""
     return work.paths is not None and work.paths.layout is Layout.DOMID
 
 

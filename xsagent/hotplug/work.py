@@ -75,7 +75,7 @@ class Outcome:
 
 
 def failed_outcome(event: Event, error: XsagentError, paths: VifPaths | None = None) -> Outcome:
-    """How an event ended that met this error."""
+    """The outcome of an event that met this error."""
     return Outcome(
         event=event,
         result=Result.FAILED if isinstance(error, _CERTAIN) else Result.WAITING,
@@ -148,9 +148,9 @@ def for_each(works: Iterable[Work], action: Callable[[Work], None]) -> None:
 
 
 def for_all(works: list[Work], action: Callable[[list[Work]], None]) -> None:
-    """Run an action on all of them at once; when it fails, on each alone, so that only the guilty one ends.
+    """Run an action on all of them at once; when it fails, on each alone, so that only the one at fault ends.
 
-    A peer that is away is nobody's guilt, and asking it for each again would take as many deadlines.
+    A peer that is away is no device's fault, and asking it again for each would take as many deadlines.
     """
     if not works:
         return

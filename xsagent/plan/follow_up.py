@@ -1,4 +1,4 @@
-"""A plan that was made anew once its steps had run -> what of it only running them could tell. Pure.
+"""A plan made anew once the steps of the first have run -> those of its steps that only this could tell. Pure.
 
 A lease tells its address and subnet, and a driver that it refuses an MTU. `carry_out.py` runs these steps before it
 verifies. All are best effort, so none of them is a reason to take anything back, but for those that leave the address

@@ -70,7 +70,7 @@ def model_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) ->
         case RemoveInterface(port=port_name, name=interface_name):
             _put_port(after, _without_interface(find_port(after, port_name)[1], interface_name))
         case SetColumns(table="Open_vSwitch") | SetKeys(table="Open_vSwitch") | SetMirror():
-            pass  # the switch's own record is none of the bridges, and a guest's mirror nothing that a plan goes by
+            pass  # the switch's own record is not a bridge, and no plan depends on a guest's mirror
         case SetColumns() | SetKeys():
             _set_values(operation, after)
         case _:

@@ -17,7 +17,7 @@ from xsagent.topology.values import Bridge, DhcpClient, Interface, IpDevice, Lin
 
 
 def lost_devices(before: Mapping[str, Bridge], after: Mapping[str, Bridge]) -> frozenset[str]:
-    """Devices of the switch that are no more, or no longer the same, once `before` has become `after`."""
+    """Devices of the switch that are gone, or made anew, once `before` has become `after`."""
     old, new = _switch_devices(before), _switch_devices(after)
     return frozenset(name for name, bridge in old.items() if new.get(name) != bridge)
 

@@ -43,7 +43,7 @@ _CONTROL_S: Final = 3.0
 _RESYNC_S: Final = 300.0
 """Between two comparisons for which nobody asked."""
 _REPORT_S: Final = 3.0
-"""Until ovsdb-server says how it stands with a manager that is new."""
+"""How long ovsdb-server takes to report the state of a new manager."""
 _REREAD_S: Final = 3600.0
 """Between two bulk reads for which nobody asked: events do not get lost, so this finds nothing."""
 _RECONNECT_S: Final = 1.0

@@ -92,7 +92,7 @@ def read_vif(keys: VifKeys, paths: Paths, *, backend: str = "", vm_uuid: str = "
 
 
 def read_vif_by_file(paths: Paths, vif: VifId, vm_uuid: str) -> Vif | None:
-    """The VIF as xenopsd's file alone describes it, for while xenstored does not answer; None where it has not one.
+    """The VIF as xenopsd's file alone describes it, for while xenstored is away; None unless there is one such file.
 
     Args:
         paths: of this host.

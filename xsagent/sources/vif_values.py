@@ -83,7 +83,7 @@ def parse_locking_mode(text: str) -> LockingMode:
     """A locking mode, in any case of letters (wire.md section 3).
 
     Raises:
-        InputError: the word is none of the three. The peers take it for unlocked; ours refuses it.
+        InputError: the word is none of the three. The peers take it for unlocked; we refuse it.
     """
     try:
         return LockingMode(text.lower())

@@ -220,8 +220,8 @@ def open_session(
         wait: whether to wait for an XAPI that is away, until the deadline; False raises at once.
         local: log in with this host alone, which works though the coordinator is away, for the few calls that XAPI
             then takes; records cannot be read (wire.md section 4).
-        lasting: leave one of our own open, for who keeps its reference; `session_ref` is one that was left open so, and
-            is replaced where it is no good any more.
+        lasting: leave our own session open for a caller that keeps its reference. `session_ref` is then one that was
+            left open before, and is replaced where it is no longer valid.
 
     Raises:
         XapiUnavailableError: XAPI is away or hangs.
