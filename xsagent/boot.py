@@ -50,7 +50,7 @@ _CORE_DIR: Final = "/var/xen/openvswitch"
 _LOG_DIR: Final = "/var/log/openvswitch"
 _USERSPACE: Final = "netdev"
 
-_log = get_logger()
+_LOG = get_logger()
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class SwitchBoot:
 
     def warn(self, event: str, sentence: str) -> None:
         """Log a sentence and keep it for the caller."""
-        _log.warning(event, reason=sentence)
+        _LOG.warning(event, reason=sentence)
         self.warnings.append(sentence)
 
 
@@ -131,12 +131,12 @@ def start_database(boot: SwitchBoot) -> None:
     if boot.host.pid("ovsdb-server") is None:
         _prepare_database(boot)
         _start_daemon(boot, "ovsdb-server", through_ctl=boot.host.has_ctl)
-        _log.info("start_daemon", daemon="ovsdb-server", database=str(boot.host.files.database))
+        _LOG.info("start_daemon", daemon="ovsdb-server", database=str(boot.host.files.database))
     with OvsdbConnection.open(boot.paths.ovsdb_socket, boot.settings.ovsdb_wait_s) as connection:
         if write_identity(connection, boot.identity):
-            _log.info("write_identity", system_id=boot.identity.system_id, system_type=boot.identity.system_type)
+            _LOG.info("write_identity", system_id=boot.identity.system_id, system_type=boot.identity.system_type)
         if boot.settings.max_idle_ms and write_max_idle(connection, boot.settings.max_idle_ms):
-            _log.info("write_max_idle", milliseconds=boot.settings.max_idle_ms)
+            _LOG.info("write_max_idle", milliseconds=boot.settings.max_idle_ms)
         if not is_booted(boot.paths):
             _first_start(boot, connection)
 
@@ -154,7 +154,7 @@ def start_switch(boot: SwitchBoot) -> None:
             load_kernel_module(boot.paths)
         _wait_until_old_enough(boot)
         _start_daemon(boot, "ovs-vswitchd", through_ctl=in_kernel and boot.host.has_ctl)
-        _log.info("start_daemon", daemon="ovs-vswitchd")
+        _LOG.info("start_daemon", daemon="ovs-vswitchd")
     connect_managers(boot.host)
     wait_for_switch(boot.paths.ovs_rundir, boot.settings.vswitchd_wait_s)
     check_handlers(boot)
@@ -204,7 +204,7 @@ def _wait_until_old_enough(boot: SwitchBoot) -> None:
     """Let the host be up for 10 s, at most that long (udev-xen.md). May go with Open vSwitch 3.1."""
     uptime = read_uptime(boot.paths.proc)
     if uptime is not None and uptime < _YOUNG_S:
-        _log.info("wait_before_start", uptime_s=round(uptime, 1))
+        _LOG.info("wait_before_start", uptime_s=round(uptime, 1))
         time.sleep(_YOUNG_S - uptime)
 
 
@@ -241,7 +241,7 @@ def _delete_stale(boot: SwitchBoot, connection: OvsdbConnection) -> None:
     which = boot.settings.boot_delete_bridges
     stale, kept = choose_stale_bridges(bridges, which, _pif_devices(boot) if which == "marked" else ())
     delete_bridges(connection, stale)
-    _log.info("delete_stale_bridges", which=which, deleted=",".join(sorted(stale)), kept=",".join(sorted(kept)))
+    _LOG.info("delete_stale_bridges", which=which, deleted=",".join(sorted(stale)), kept=",".join(sorted(kept)))
 
 
 def _pif_devices(boot: SwitchBoot) -> frozenset[str]:
@@ -313,7 +313,7 @@ def stop(boot: SwitchBoot, daemons: tuple[Daemon, ...] = _DAEMONS) -> None:
         if boot.host.has_ctl:
             _stop_through_ctl(boot, daemon)
         stop_daemon(boot.host, daemon)
-        _log.info("stop_daemon", daemon=daemon)
+        _LOG.info("stop_daemon", daemon=daemon)
 
 
 def _stop_through_ctl(boot: SwitchBoot, daemon: Daemon) -> None:

@@ -1,8 +1,8 @@
 """The error tree: each kind carries its exit code and whether a retry can help.
 
 An error's text is one sentence for a person: which object, what was wrong, what was left as it was.
-Everything raised on purpose by xsagent derives from XsagentError; the five process edges (command line,
-plugin, daemon work item, hook, loop top) turn it into an exit code, a protocol answer or a status.
+Everything raised on purpose by xsagent derives from XsagentError. Process edges (commands, the plugin, loops and work
+items of the daemon) turn it into an exit code, a protocol answer or a status.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from xsagent.topology.firewall import FirewallChange, FirewallRule
 _READ_S: Final = 10.0
 _LOCK_S: Final = 30.0
 _LOCK_NAME: Final = "firewall.lock"
-_log = get_logger()
+_LOG = get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def reconcile_firewall(paths: Paths, settings: Settings, snapshot: Snapshot | No
         failures = tuple(filter(None, map(_apply, planned.changes)))
     warnings = planned.warnings + failures
     for sentence in warnings:
-        _log.warning("reconcile_firewall", reason=sentence)
+        _LOG.warning("reconcile_firewall", reason=sentence)
     return FirewallResult(changes=planned.changes, warnings=warnings)
 
 
@@ -83,7 +83,7 @@ def _wanted(paths: Paths, settings: Settings, snapshot: Snapshot | None) -> froz
     try:
         attached = attached_tunnels(snapshot or read_boot_state(paths), bridges)
     except (CacheError, InputError) as error:
-        _log.debug("read_boot_state", reason=str(error))
+        _LOG.debug("read_boot_state", reason=str(error))
     return build_firewall_rules(ports, attached, vxlan_port=settings.vxlan_port)
 
 
@@ -94,5 +94,5 @@ def _apply(change: FirewallChange) -> str:
     except CommandError as error:
         return str(error)
     for line in render_change(change):
-        _log.info("change_firewall", what=line)
+        _LOG.info("change_firewall", what=line)
     return ""

@@ -19,8 +19,8 @@ from xsagent.ofctl import run_ofctl
 FLOWS_DEADLINE_S: Final = 10.0
 _ANY_COOKIE: Final = "-1"
 """Mask: the whole cookie counts."""
-_IN_PORT = re.compile(r"\bin_port=([0-9]+)\b", re.ASCII)
-_NO_BUNDLE = "version negotiation failed"
+_IN_PORT: Final = re.compile(r"\bin_port=([0-9]+)\b", re.ASCII)
+_NO_BUNDLE: Final = "version negotiation failed"
 """How ovs-ofctl ends on a bridge whose `protocols` stop below OpenFlow 1.4, as some SDN controllers set them."""
 
 Flow = frozenset[str]

@@ -23,19 +23,19 @@ from xsagent.observed.rtnetlink import Message, attribute, dump, open_rtnetlink
 DEADLINE_S: Final = 5.0
 """The kernel answers at once unless it holds the RTNL lock for somebody else."""
 
-_HEADER = struct.Struct("=IHHII")
-_IFINFO = struct.Struct("=BxHiII")
-_IFADDR = struct.Struct("=BBBBI")
+_HEADER: Final = struct.Struct("=IHHII")
+_IFINFO: Final = struct.Struct("=BxHiII")
+_IFADDR: Final = struct.Struct("=BBBBI")
 # linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if.h
-_ERROR = 2
+_ERROR: Final = 2
 _RTM_NEWLINK, _RTM_DELADDR, _RTM_GETADDR = 16, 21, 22
 _REQUEST, _ACK = 0x1, 0x4
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFLA_ADDRESS, _IFLA_MTU, _IFLA_AF_SPEC, _ADDR_GEN_MODE, _NESTED = 1, 4, 26, 8, 0x8000
-_GEN_NONE = 1
+_GEN_NONE: Final = 1
 _UP, _NOARP, _MULTICAST = 0x1, 0x80, 0x1000
-_BUFFER = 1 << 18
-_AT_ONCE = 64
+_BUFFER: Final = 1 << 18
+_AT_ONCE: Final = 64
 """Requests sent together: the kernel drops answers that the socket has no room for."""
 
 

@@ -28,7 +28,7 @@ from xsagent.plan.steps import SafetyFlowsStep
 from xsagent.topology.values import SAFETY_COOKIE
 
 _LOCK_WAIT_S: Final = FLOWS_DEADLINE_S + 5.0
-_log = get_logger()
+_LOG = get_logger()
 
 
 def replace_safety_flows(paths: Paths, step: SafetyFlowsStep) -> None:
@@ -60,7 +60,7 @@ def put_back_safety_flows(paths: Paths, connection: OvsdbConnection) -> None:
             with _alone(paths):
                 _put_back(paths, connection, name)
         except (XsagentError, OSError) as error:
-            _log.error("lose_safety_flows", bridge=name, reason=str(error))
+            _LOG.error("lose_safety_flows", bridge=name, reason=str(error))
 
 
 def _put_back(paths: Paths, connection: OvsdbConnection, name: str) -> None:
@@ -71,7 +71,7 @@ def _put_back(paths: Paths, connection: OvsdbConnection, name: str) -> None:
     lines = lines_that_work((_directory(paths) / name).read_text(encoding="utf-8").splitlines(), bridge)
     if lines:
         _install(paths.ovs_rundir, name, lines)
-        _log.warning("put_back_safety_flows", bridge=name, flows=len(lines))
+        _LOG.warning("put_back_safety_flows", bridge=name, flows=len(lines))
 
 
 def _install(rundir: Path, bridge: str, lines: tuple[str, ...]) -> None:
@@ -88,7 +88,7 @@ def _keep(paths: Paths, step: SafetyFlowsStep) -> None:
         else:
             remove_run_file(path)
     except OSError as error:
-        _log.warning("keep_no_safety_flows", bridge=step.bridge, reason=str(error))
+        _LOG.warning("keep_no_safety_flows", bridge=step.bridge, reason=str(error))
 
 
 def _directory(paths: Paths) -> Path:

@@ -19,7 +19,7 @@ from xml.parsers import expat
 from xsagent.cli.edge import open_closed_streams
 from xsagent.errors import XsagentError
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold; one such character would make the whole answer unreadable."""
 _DEPTH: Final = 16
 

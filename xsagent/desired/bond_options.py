@@ -18,7 +18,7 @@ from xsagent.topology.values import Keys
 
 BOND_PREFIX: Final = "bond-"
 """What the records' bond options begin with, in PIF.other_config and, where they become a key, on the Port."""
-_DEFAULT_MODE = "balance-slb"
+_DEFAULT_MODE: Final = "balance-slb"
 _OTHER_MODES: Final = {
     "balance-rr": "Open vSwitch cannot send the frames of one flow over several links in turn",
     "broadcast": "Open vSwitch cannot send each frame over all links",

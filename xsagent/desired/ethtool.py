@@ -14,12 +14,12 @@ from xsagent.desired.notes import Notes
 from xsagent.errors import InputError
 from xsagent.model.values import parse_integer, shown
 
-_PREFIX = "ethtool-"
+_PREFIX: Final = "ethtool-"
 OFFLOADS: Final = ("rx", "tx", "sg", "tso", "ufo", "gso", "gro", "lro")
 """ethtool -K's short names, in the order in which a file lists them."""
 _SWITCH: Final = {"on": True, "true": True, "off": False, "false": False}
-_HEX = re.compile(r"0x[0-9a-f]{1,32}", re.IGNORECASE | re.ASCII)
-_WOL = re.compile(r"d|[pumbagsf]{1,8}", re.ASCII)
+_HEX: Final = re.compile(r"0x[0-9a-f]{1,32}", re.IGNORECASE | re.ASCII)
+_WOL: Final = re.compile(r"d|[pumbagsf]{1,8}", re.ASCII)
 _MAX_NUMBER: Final = 0x7FFFFFFF
 
 

@@ -33,10 +33,10 @@ _RECORD_PORT: Final = 6632
 """For a record of protocol ssl whose port is 0."""
 _MAX_PORT: Final = 65535
 _IN_BAND: Final = "disable-in-band"
-_HOST_NAME = re.compile(
+_HOST_NAME: Final = re.compile(
     r"(?=.{1,253}\Z)(?=.*[a-z])(?:(?!-)[a-z0-9-]{1,63}(?<!-)\.)*(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE | re.ASCII
 )
-_WITH_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[^:]*)")
+_WITH_PORT: Final = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*):(?P<port>[^:]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

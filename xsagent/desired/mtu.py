@@ -20,7 +20,7 @@ DEFAULT_MTU: Final = 1500
 _MIN_MTU: Final = 68
 """RFC 791: every IPv4 host takes datagrams of this size."""
 _MAX_MTU: Final = 65535
-_KEY = "mtu"
+_KEY: Final = "mtu"
 
 
 def wanted_mtu(scene: Scene, pif: Pif, notes: Notes) -> int:

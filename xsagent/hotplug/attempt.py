@@ -35,7 +35,7 @@ from xsagent.sources.vif_reader import read_all_vif_keys, read_vif
 from xsagent.topology.values import Bridge
 
 SWITCH_ANSWER_S: Final = 5.0
-_COMMIT_S = 20.0
+_COMMIT_S: Final = 20.0
 _LOG = get_logger()
 
 

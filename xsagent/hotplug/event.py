@@ -25,8 +25,8 @@ _BACKEND_PATHS: Final = {
     # a tap has no backend: udev and old callers name its VIF's, xenopsd one that it makes up (run_hotplug_script)
     DeviceType.TAP: re.compile(r"(?:/local/domain/0/)?backend/(?:vif|tap)/([0-9]{1,5})/([0-9]{1,5})", re.ASCII),
 }
-_DEVICE = re.compile(r"(vif|tap)([0-9]{1,5})\.([0-9]{1,5})", re.ASCII)
-_KERNEL_NAME = re.compile(r"(?:.*/)?vif-([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
+_DEVICE: Final = re.compile(r"(vif|tap)([0-9]{1,5})\.([0-9]{1,5})", re.ASCII)
+_KERNEL_NAME: Final = re.compile(r"(?:.*/)?vif-([0-9]{1,5})-([0-9]{1,5})", re.ASCII)
 
 
 class Action(enum.StrEnum):

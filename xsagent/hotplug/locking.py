@@ -26,7 +26,7 @@ _DROPPED_ICMPV6: Final = (134, 137, 146, 147, 151, 152, 153)
 _MLD: Final = (131, 132, 143)
 """Multicast listener report, done, report version 2 (RFC 2710, RFC 3810)."""
 _NORMAL, _DROP = "NORMAL", "drop"
-_UNSPECIFIED = ipaddress.IPv6Address(0)
+_UNSPECIFIED: Final = ipaddress.IPv6Address(0)
 
 
 def render_flows(locking: Locking, mac: str, in_port: int, *, autoconf: bool = False) -> tuple[str, ...]:

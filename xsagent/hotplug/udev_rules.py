@@ -18,8 +18,8 @@ MARK: Final = "# xsagent: "
 _KEPT: Final = "# xsagent, what is left of the next rule:\n"
 """Stands before a rule that goes on for other devices alone; putting the file back drops both."""
 
-_MATCH = re.compile(r'\b(SUBSYSTEM|KERNEL|RUN)\s*(==|!=|\+=|:=|=)\s*"([^"]*)"', re.ASCII)
-_KERNEL = re.compile(r'\bKERNEL\s*==\s*"[^"]*"', re.ASCII)
+_MATCH: Final = re.compile(r'\b(SUBSYSTEM|KERNEL|RUN)\s*(==|!=|\+=|:=|=)\s*"([^"]*)"', re.ASCII)
+_KERNEL: Final = re.compile(r'\bKERNEL\s*==\s*"[^"]*"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
-_PEERS_AWAY = (CommandLateError, OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
+_PEERS_AWAY: Final = (CommandLateError, OvsdbUnavailableError, SwitchDeadError, XenstoreUnavailableError)
 """The first is ovs-ofctl's: a bridge on which the switch does not answer."""
 AT_ONCE: Final = 16
 """Devices in one xenstore transaction: xenstored looks through all that a transaction touched at each access."""
-_CERTAIN = (InputError, BackendError)
+_CERTAIN: Final = (InputError, BackendError)
 """Errors that no repetition mends, beside which everything may pass: a device, bridge or peer may come back."""
 
 

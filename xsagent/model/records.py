@@ -18,7 +18,7 @@ Ref = NewType("Ref", str)
 NULL_REF: Final = "OpaqueRef:NULL"
 """XAPI's reference to nothing."""
 
-UNTAGGED = -1
+UNTAGGED: Final = -1
 """PIF.VLAN of a PIF that is no VLAN."""
 
 NO_MAC: Final = "fe:ff:ff:ff:ff:ff"

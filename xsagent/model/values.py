@@ -19,16 +19,16 @@ MAX_VLAN_TAG: Final = 4094
 _SHORTEST_WITHOUT_BROADCAST: Final = 31
 """RFC 3021."""
 
-_DECIMAL = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
-_PREFIX = re.compile(r"[0-9]{1,3}", re.ASCII)
-_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
-_DOMAIN = re.compile(
+_DECIMAL: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
+_PREFIX: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}", re.ASCII)
+_DOMAIN: Final = re.compile(
     r"(?=.{1,253}\.?\Z)(?:(?!-)[a-z0-9_-]{1,63}(?<!-)\.)*(?!-)[a-z0-9_-]{1,63}(?<!-)\.?", re.IGNORECASE | re.ASCII
 )
-_SEPARATORS = re.compile(r"[\s,]+")
-_CONTROLLER_ID = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?", re.ASCII)
-_SHOWN = 60
-_MAX_DIGITS = 20
+_SEPARATORS: Final = re.compile(r"[\s,]+")
+_CONTROLLER_ID: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?", re.ASCII)
+_SHOWN: Final = 60
+_MAX_DIGITS: Final = 20
 
 
 def shown(text: str) -> str:

@@ -20,7 +20,7 @@ from xsagent.observed.ovsdb_json import Row, members, uuid_of, uuids_of
 from xsagent.observed.switch_alive import open_switch_control
 
 _DEADLINE_S: Final = 10.0
-_FLOW = re.compile(r"\bpriority 15790320$", re.ASCII | re.MULTILINE)
+_FLOW: Final = re.compile(r"\bpriority 15790320$", re.ASCII | re.MULTILINE)
 """FAIL_OPEN_PRIORITY, as ofproto/trace shows it; OpenFlow's own priorities end at 65535."""
 _PASSIVE: Final = ("ptcp:", "pssl:", "punix:", "none")
 _PROBE_S: Final = 5

@@ -28,7 +28,7 @@ _NO_ROW: Final = {"Manager": "00000000-0000-0000-0000-000000000001", "SSL": "000
 _CA_KEY: Final = "xsagent-ca-of"
 """Key of Open_vSwitch.external_ids: the manager that an emergency reset took away while its CA stayed."""
 _DEFAULT_PORT: Final = 6640
-_WITHOUT_PORT = re.compile(r"(?:(?:ssl|tcp):(?:\[[^\]]*\]|[^:\[\]]+)|p(?:ssl|tcp)):?")
+_WITHOUT_PORT: Final = re.compile(r"(?:(?:ssl|tcp):(?:\[[^\]]*\]|[^:\[\]]+)|p(?:ssl|tcp)):?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from xsagent.sandbox.spec import Service
 
 START_DEADLINE_S: Final = 20.0
 _COMPILE_DEADLINE_S: Final = 60.0
-_SHIM = Path(__file__).with_name("xenstored_shim.c")
-_PAGE = 4096
+_SHIM: Final = Path(__file__).with_name("xenstored_shim.c")
+_PAGE: Final = 4096
 
 Daemon = Literal["xenstored", "oxenstored"]
 """Names of the programs."""

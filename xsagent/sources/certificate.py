@@ -19,7 +19,7 @@ from xsagent.errors import InputError
 from xsagent.topology.control import TlsFiles
 
 _MAX_BYTES: Final = 1 << 20
-_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_CERTIFICATE: Final = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _ANY_STRENGTH: Final = "ALL:@SECLEVEL=0"
 _MISMATCH: Final = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"})
 

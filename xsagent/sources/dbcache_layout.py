@@ -52,16 +52,16 @@ class Element:
     keys: frozenset[str] = frozenset()
 
 
-_ETHTOOL = frozenset(
+_ETHTOOL: Final = frozenset(
     f"ethtool-{name}" for name in ("autoneg", "speed", "duplex", "rx", "tx", "sg", "tso", "ufo", "gso", "gro", "lro")
 )
-_BOND = frozenset(f"bond-{name}" for name in ("mode", "miimon", "downdelay", "updelay", "use_carrier"))
-_PIF_KEYS = frozenset(
+_BOND: Final = frozenset(f"bond-{name}" for name in ("mode", "miimon", "downdelay", "updelay", "use_carrier"))
+_PIF_KEYS: Final = frozenset(
     {"domain", "peerdns", "defaultroute", "mtu", "static-routes", "bond-hashing-algorithm", "vlan-bug-workaround"}
 )
-_NETWORK_KEYS = frozenset({"mtu", "static-routes", "vswitch-controller-fail-mode", "vswitch-disable-in-band"})
+_NETWORK_KEYS: Final = frozenset({"mtu", "static-routes", "vswitch-controller-fail-mode", "vswitch-disable-in-band"})
 
-_PIF = (
+_PIF: Final = (
     Element("uuid", "uuid"),
     Element("management", "management", Form.BOOLEAN),
     Element("network", "network", Form.REF),
@@ -82,29 +82,29 @@ _PIF = (
     Element("other_config", "other_config", Form.MAP, keys=_PIF_KEYS | _BOND | _ETHTOOL),
     Element("currently_attached", "currently_attached", Form.BOOLEAN),
 )
-_BOND_RECORD = (
+_BOND_RECORD: Final = (
     Element("uuid", "uuid"),
     Element("master", "pif", Form.REF),
     Element("slaves", "members", Form.REFS, item="slave"),
 )
-_VLAN = (
+_VLAN: Final = (
     Element("uuid", "uuid"),
     Element("tagged_PIF", "carrier", Form.REF),
     Element("untagged_PIF", "pif", Form.REF),
 )
-_TUNNEL = (
+_TUNNEL: Final = (
     Element("uuid", "uuid"),
     Element("access_PIF", "access_pif", Form.REF),
     Element("transport_PIF", "transport_pif", Form.REF),
 )
-_NETWORK = (
+_NETWORK: Final = (
     Element("uuid", "uuid"),
     Element("bridge", "bridge"),
     Element("MTU", "mtu"),
     Element("PIFs", "pifs", Form.REFS, item="PIF"),
     Element("other_config", "other_config", Form.MAP, keys=_NETWORK_KEYS | _ETHTOOL),
 )
-_POOL = (Element("other_config", "other_config", Form.MAP, keys=frozenset({"vswitch-controller-fail-mode"})),)
+_POOL: Final = (Element("other_config", "other_config", Form.MAP, keys=frozenset({"vswitch-controller-fail-mode"})),)
 
 Record = Pif | Bond | Vlan | Tunnel | Network | Pool
 

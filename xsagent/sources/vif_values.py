@@ -20,8 +20,8 @@ MAX_ADDRESSES: Final = 1024
 _MAX_VALUE: Final = 4096
 """XENSTORE_PAYLOAD_MAX: xenstored cannot hold a longer value, so a longer one is none of the toolstack's."""
 _MIN_MTU, _MAX_MTU = 68, 65535
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
-_LIST_SEPARATORS = re.compile(r"[,; ]+")
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
+_LIST_SEPARATORS: Final = re.compile(r"[,; ]+")
 _TRUE, _FALSE = frozenset({"on", "true"}), frozenset({"off", "false"})
 
 

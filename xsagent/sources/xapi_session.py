@@ -40,7 +40,7 @@ UNKNOWN_METHOD: Final = frozenset({"MESSAGE_METHOD_UNKNOWN", "MESSAGE_DEPRECATED
 RawRecord = Mapping[str, object]
 Answer = TypeVar("Answer")
 
-_log = get_logger()
+_LOG = get_logger()
 
 
 class XapiSession:
@@ -136,7 +136,7 @@ class XapiSession:
                 self.renew_deadline(_LOGOUT_S)
                 self._connection.logout()
         except (ApiAnswerError, BrokenAnswerError, TimeoutError) as error:
-            _log.debug("leave_session_open", error=str(error))
+            _LOG.debug("leave_session_open", error=str(error))
         finally:
             self._is_open = False
             self._connection.close()

@@ -32,8 +32,8 @@ REQUEST_DEADLINE_S: Final = 5.0
 """For one request. xenstored is one thread and answers within a millisecond; a busy dom0 may take more."""
 TRANSACTION_DEADLINE_S: Final = 10.0
 """For one transaction with its repetitions after EAGAIN."""
-_CHUNK = 65536
-_AT_ONCE = 64
+_CHUNK: Final = 65536
+_AT_ONCE: Final = 64
 """Requests under way together: their answers have to fit into the socket while we still write. The kernel's device
 takes one: it passes a request on later, from the buffer into which the next is written (xenbus_dev_frontend.c)."""
 

@@ -14,7 +14,7 @@ from typing import Final
 from xsagent.errors import XenstoreError
 from xsagent.model.values import shown
 
-_HEADER = struct.Struct("=IIII")
+_HEADER: Final = struct.Struct("=IIII")
 HEADER_BYTES: Final = _HEADER.size
 MAX_PAYLOAD: Final = 4096
 """XENSTORE_PAYLOAD_MAX of xen/include/public/io/xs_wire.h; xenstored drops a client that sends more."""
