@@ -17,8 +17,8 @@ from xsagent.apply.netlink import kernel_request
 from xsagent.apply.packet_socket import require_device
 from xsagent.errors import DeviceAbsentError, NetlinkError, RouteLostError
 from xsagent.observed.netlink import IFF_UP, dump_kernel
-from xsagent.plan.ip import metric_of
 from xsagent.plan.learnt_routes import is_learnt
+from xsagent.plan.routes import metric_of
 from xsagent.plan.steps import RouteStep
 from xsagent.topology.text import describe_route
 from xsagent.topology.values import IPV4, ROUTE_PROTOCOL, IpNetwork, Route

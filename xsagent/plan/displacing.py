@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from xsagent.plan.ip import metric_of
 from xsagent.plan.learnt_routes import is_learnt
+from xsagent.plan.routes import metric_of
 from xsagent.plan.steps import RouteStep, Step
 from xsagent.topology.desired import Desired
 from xsagent.topology.network_scripts import ifcfg_paths

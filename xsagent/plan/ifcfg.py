@@ -10,8 +10,9 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from xsagent.plan.ip import mend_routes, metric_of, remove_ip_device
+from xsagent.plan.ip import remove_ip_device
 from xsagent.plan.remade import restore_ip, restore_riders
+from xsagent.plan.routes import mend_routes, metric_of
 from xsagent.plan.steps import FileStep, IfdownStep, IfupStep, LinkStep, Step
 from xsagent.topology.network_scripts import ifcfg_path, ifcfg_paths
 from xsagent.topology.values import IPV4, IPV6, IpDevice, Origin, Topology

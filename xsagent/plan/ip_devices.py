@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from xsagent.plan.elsewhere import bring_back_displaced
 from xsagent.plan.ifcfg import diff_ifcfg_device, missing_leases, move_ifcfg_client, remove_ifcfg_device
-from xsagent.plan.ip import bring_back_displaced, diff_ip_device, remove_ip_device, stop_clients
+from xsagent.plan.ip import diff_ip_device, remove_ip_device, stop_clients
 from xsagent.plan.order import Phases
 from xsagent.plan.remade import without_devices
 from xsagent.plan.steps import IfupStep, ResolverStep, Step

@@ -1,6 +1,6 @@
 """Routes that the kernel or a router set: which ones come and go by themselves, and which ones only stay. Pure.
 
-Used by ip.py and by whoever puts routes back: what is learnt is learnt again.
+Used by routes.py and by whatever puts routes back: what is learnt is learnt again.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from xsagent.plan.elsewhere import bring_back_displaced
 from xsagent.plan.ifcfg import move_ifcfg_client
-from xsagent.plan.ip import bring_back_displaced, metric_of, stop_clients
+from xsagent.plan.ip import stop_clients
 from xsagent.plan.order import Phases
 from xsagent.plan.remade import restore_ip, restore_link
+from xsagent.plan.routes import metric_of
 from xsagent.plan.steps import RouteStep, Step
 from xsagent.topology.text import describe_route
 from xsagent.topology.values import ObjectKind, Topology

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from xsagent.plan.ip import put_back_elsewhere
+from xsagent.plan.elsewhere import put_back_elsewhere
 from xsagent.plan.ovsdb_model import find_interface, invert_operations
 from xsagent.plan.remade import lost_devices, restore_ip, restore_link, restore_widths
 from xsagent.plan.secure_bridge import restore_safety_flows, safety_steps

@@ -262,6 +262,14 @@ class IpDevice:
     configured_by_ifcfg: bool = False
     routes_only: bool = False
 
+    def mode_of(self, family: int) -> str | Keep:
+        """`ipv4_mode` or `ipv6_mode`, by the family's number (4, 6)."""
+        return self.ipv4_mode if family == IPV4 else self.ipv6_mode
+
+    def client_of(self, family: int) -> DhcpClient | None:
+        """`dhcp4` or `dhcp6`, by the family's number (4, 6)."""
+        return self.dhcp4 if family == IPV4 else self.dhcp6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolver:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from xsagent.plan.ip import bring_back_displaced, diff_ip_device
+from xsagent.plan.elsewhere import bring_back_displaced
+from xsagent.plan.ip import diff_ip_device
 from xsagent.plan.steps import AddressStep, IfdownStep, IfupStep, RouteStep, StartDhcpStep, Step, StopDhcpStep
 from xsagent.topology.values import Address, DhcpClient, IpDevice, Origin, Route
 
