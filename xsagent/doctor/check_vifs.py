@@ -37,11 +37,23 @@ def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
     if one.vif is not None and one.vif.offloaded:
         return
     if one.vif is not None and one.vif.locking.mode is LockingMode.DISABLED:
-        if port is not None:
-            problem = f"its locking mode is disabled and it is on bridge {port.place.name}"
-            reason = "the guest sends although it must not"
-            yield _finding(one, "vif-disabled-on-bridge", problem, reason, _again(facts, one))
+        yield from _disabled(facts, one, port)
         return
+    yield from _port(facts, one, port)
+    link = facts.topology.links.get(one.device)
+    if link is not None and link.up is False and port is not None:
+        yield link_down(link, Severity.ERROR, "the guest is cut off")
+    yield from _locking(facts, one)
+
+
+def _disabled(facts: Facts, one: VifFacts, port: PlacedPort | None) -> Iterator[Finding]:
+    if port is not None:
+        problem = f"its locking mode is disabled and it is on bridge {port.place.name}"
+        reason = "the guest sends although it must not"
+        yield _finding(one, "vif-disabled-on-bridge", problem, reason, _again(facts, one))
+
+
+def _port(facts: Facts, one: VifFacts, port: PlacedPort | None) -> Iterator[Finding]:
     if one.vif is not None and find_place(facts.topology.bridges, one.vif.bridge, bond_aliases(facts)) is None:
         yield _without_bridge(facts, one, one.vif)
     elif port is None:
@@ -49,9 +61,9 @@ def _vif(facts: Facts, one: VifFacts) -> Iterator[Finding]:
         yield _finding(one, "vif-off-bridge", f"it is on no bridge{wanted}", "the guest is cut off", _again(facts, one))
     elif one.vif is not None:
         yield from _placed(facts, one, one.vif, port)
-    link = facts.topology.links.get(one.device)
-    if link is not None and link.up is False and port is not None:
-        yield link_down(link, Severity.ERROR, "the guest is cut off")
+
+
+def _locking(facts: Facts, one: VifFacts) -> Iterator[Finding]:
     if one.flows_missing:
         problem = f"{one.flows_missing} of its locking flows are missing or wrong"
         reason = "the guest can send with addresses that are not its own, or not send at all"

@@ -1,7 +1,7 @@
 """rtnetlink requests -> messages as header and attributes. Reads only, standard library alone.
 
 A dump by pyroute2 costs 115 ms to import it and a quarter of a millisecond a link, which is a third of what a re-up
-may take; dumps are the simple half of netlink, so they are read here. Changes go through pyroute2 (apply/netlink.py).
+may take; dumps are the simple half of netlink, so they are read here. Changes are made by apply/netlink.py.
 After it observed/netlink.py makes typed rows. Formats: netlink(7), rtnetlink(7), linux/netlink.h.
 """
 

@@ -113,12 +113,11 @@ class _Change:
         self.runner = self.host.runner(0.0)
 
     def run(self) -> Outcome:
-        path = self._management_path()
-        present = self._observe() if path else Topology()
-        deadman_desired = self._with_gateways(path, present)
-        deadman = arm_deadman(deadman_desired, present, self.host.paths, self._window(present))
-        step = self._with_flows_back(path)
-        plan = Plan(steps=(*_ca_steps(self.host.paths, self.change), step, *self._safety_steps(path)))
+        bridge = self._management_bridge()
+        present = self._observe() if bridge else Topology()
+        deadman = arm_deadman(self._with_gateways(bridge, present), present, self.host.paths, self._window(present))
+        transaction = self._with_flows_back(bridge)
+        plan = Plan(steps=(*_ca_steps(self.host.paths, self.change), transaction, *self._safety_steps(bridge)))
         journal = Journal(
             directory=self.host.paths.state_dir,
             boot=read_boot_id(self.host.paths),
@@ -129,23 +128,27 @@ class _Change:
             room=room_for(plan, self.host.paths),
         )
         with deadman:
-            done = execute(plan, self._run_step, journal.begin, self.host.report)
-            if isinstance(done, Executed):
-                cause = deadman.verify(None, lambda: present)
-                done = done if cause is None else Failed(begun=done.begun, cause=cause)
-            if isinstance(done, Executed):
-                ended: Executed | RolledBack | Stuck = done
-            else:
-                ended = self._roll_back(done, journal, deadman)
-            if not isinstance(ended, Stuck):
-                journal.commit()
-            journal.close()
+            ended = self._keep_or_take_back(plan, journal, deadman, present)
         if self.refused_flows is not None and isinstance(ended, RolledBack):
             raise self._flows_refused(self.refused_flows, ended)
         if not isinstance(ended, Executed):
             return ended
         unverified = "; ".join(self._relock()) or deadman.unverified
         return Applied() if unverified is None else Unverified(reason=unverified)
+
+    def _keep_or_take_back(
+        self, plan: Plan, journal: Journal, deadman: Deadman, present: Topology
+    ) -> Executed | RolledBack | Stuck:
+        """Run the plan, and take it back where a step fails or the gateway falls silent."""
+        done = execute(plan, self._run_step, journal.begin, self.host.report)
+        if isinstance(done, Executed):
+            cause = deadman.verify(None, lambda: present)
+            done = done if cause is None else Failed(begun=done.begun, cause=cause)
+        ended = done if isinstance(done, Executed) else self._roll_back(done, journal, deadman)
+        if not isinstance(ended, Stuck):
+            journal.commit()
+        journal.close()
+        return ended
 
     def _roll_back(self, failed: Failed, journal: Journal, deadman: Deadman) -> RolledBack | Stuck:
         """Take back what was begun, lock the guests that this leaves unlocked, and see whether the gateway answers."""
@@ -175,7 +178,7 @@ class _Change:
 
     # -- management ------------------------------------------------------------------------------------------
 
-    def _management_path(self) -> Bridge | None:
+    def _management_bridge(self) -> Bridge | None:
         """The bridge below management, when this change flushes its flows."""
         bridge = find_bridge_of(self.observed.bridges, self.desired.management)
         return bridge if bridge is not None and bridge.name in self.change.flushed else None
