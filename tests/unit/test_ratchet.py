@@ -42,6 +42,9 @@ LONGEST_FUNCTION = 60
 MOST_POSITIONAL = 5
 LONGEST_FILE = 400
 
+_OTHER_SECTIONS = {"Arguments:", "Parameters:", "Return:", "Raise:", "Yield:"}
+"""Sections of a docstring are named one way: Args, Returns, Raises, Yields, Attributes."""
+
 _EXEMPTION = re.compile(r"#\s*(noqa|type:\s*ignore)\b")
 _REASON = {
     "noqa": re.compile(r"#\s*noqa:\s*[A-Z]+[0-9]+(\s*,\s*[A-Z]+[0-9]+)*\s*[-#:,]?\s*\w.{4,}"),
@@ -98,6 +101,9 @@ def never_allowed(text: str) -> Iterator[str]:
                 yield f"{node.lineno}: function {node.name} of {lines} lines"
             if (count := _positional(node)) > MOST_POSITIONAL:
                 yield f"{node.lineno}: function {node.name} with {count} arguments by position"
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() in _OTHER_SECTIONS:
+            yield f"{number}: docstring section {line.strip()}"
     if (lines := len(text.splitlines())) > LONGEST_FILE:
         yield f"1: file of {lines} lines"
 
@@ -163,6 +169,7 @@ def test_broad_excepts_stand_at_process_edges_alone() -> None:
         ("x = 1\n" * 401, ["1: file of 401 lines"]),
         ("def f(self, a, b, c, d, e, g): ...", ["1: function f with 6 arguments by position"]),
         ("def f(self, a, b, c, d, e, *, g): ...", []),
+        ('def f(a):\n    """F.\n\n    Arguments:\n        a: x.\n    """', ["4: docstring section Arguments:"]),
         ("def f():\n" + "    x = 1\n" * 59, []),
         ("try:\n    f()\nexcept OSError:\n    pass\nsubprocess.run(['x'], shell=False)", []),
     ],
