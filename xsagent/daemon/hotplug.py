@@ -22,6 +22,7 @@ from xsagent.hotplug.attempt import SWITCH_ANSWER_S
 from xsagent.hotplug.burst import attempt_parts
 from xsagent.hotplug.event import Event, Want, build_repair_event
 from xsagent.hotplug.handle import check_hotplug_backend, ignore_udevs, is_still_there, report_failure
+from xsagent.hotplug.leaving import Leaving
 from xsagent.hotplug.look import look_at, look_at_all
 from xsagent.hotplug.peers import Peers
 from xsagent.hotplug.report import end_removals
@@ -64,7 +65,7 @@ class HotplugThread:
         self._done_since_trim = 0
         self._openable: Mapping[str, OpenableBridge] = {}
         self._changed = threading.Condition()
-        self._leaving: dict[str, Outcome] = {}
+        self._leaving = Leaving()
         self._waiters: dict[int, Done] = {}
         self._next_ticket = 0
         self._stopping = False
@@ -171,7 +172,7 @@ class HotplugThread:
         while not self._stopping:
             now = time.monotonic()
             self._repair_renumbered()
-            if left := self._left():
+            if left := self._leaving.ready(now):
                 return partial(self._end_removals, left)
             if self._queue.count_due(now) > 1 and now - self._last_end < _CLOSE_S:
                 self._gather()
@@ -184,7 +185,8 @@ class HotplugThread:
             if self._done_since_trim >= _MANY:
                 self._done_since_trim = 0
                 return give_back_memory
-            times = [due for due in (self._queue.next_due(), self._clock.next_due()) if due is not None]
+            dues = (self._queue.next_due(), self._clock.next_due(), self._leaving.next_due())
+            times = [due for due in dues if due is not None]
             self._changed.wait(max(0.0, min(times) - now) if times else None)
         return self._resync
 
@@ -227,7 +229,8 @@ class HotplugThread:
             yield self._works([pending.event for pending in batch])
             with self._changed:
                 self._repair_renumbered()
-                batch = [] if self._stopping or self._left() else self._queue.take(time.monotonic(), MOST_AT_ONCE)
+                now = time.monotonic()
+                batch = [] if self._stopping or self._leaving.ready(now) else self._queue.take(now, MOST_AT_ONCE)
 
     def _works(self, events: list[Event]) -> list[Work]:
         """What is to be attempted; events that are not to be, or cannot, are settled."""
@@ -247,14 +250,10 @@ class HotplugThread:
             if event.device not in settled
         ]
 
-    def _left(self) -> list[Outcome]:
-        """Devices that are off the switch and whose hook has ended."""
-        return [outcome for outcome in self._leaving.values() if outcome.hook and outcome.hook.done()]
-
     def _end_removals(self, leaving: Sequence[Outcome]) -> None:
-        """Their hooks have ended."""
+        """They need not wait for their hooks any more."""
         for outcome in leaving:
-            del self._leaving[outcome.event.device]
+            self._leaving.remove(outcome.event.device)
         events = [outcome.event for outcome in leaving]
         self._guard(lambda: self._settle_all(end_removals(self._peers, leaving)), partial(self._fail_inside, events))
 
@@ -281,7 +280,7 @@ class HotplugThread:
     def _settle(self, outcome: Outcome) -> None:
         device = outcome.event.device
         if outcome.hook is not None:
-            self._leaving[device] = outcome
+            self._leaving.add(outcome, time.monotonic())
             outcome.hook.add_done_callback(self._wake)
             return
         if outcome.result in {Result.FAILED, Result.WAITING}:

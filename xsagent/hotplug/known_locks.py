@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xsagent.apply.flows import read_flows, replace_flows
+from xsagent.apply.flows import read_numbers, replace_flows
 from xsagent.errors import CommandError
 from xsagent.hotplug.decide import Verdict
 from xsagent.hotplug.locking import render_flows
 from xsagent.hotplug.work import Work
 from xsagent.log import get_logger
 from xsagent.model.vif import Locking, LockingMode
-from xsagent.topology.values import Bridge, Interface
+from xsagent.topology.values import Bridge
 
 _LOG = get_logger()
 _READ_S = 2.0
@@ -63,29 +63,30 @@ class KnownLocks:
         """
         found: set[str] = set()
         for bridge in bridges:
-            interfaces = {name: port.interfaces.get(name) for name, port in bridge.ports.items() if name in self._locks}
-            found |= interfaces.keys()
-            wanted = self._render(interfaces)
-            if not wanted:
-                continue
+            found |= bridge.ports.keys() & self._locks.keys()
             try:
-                self._put_missing(bridge.name, wanted)
+                self._put_missing(bridge.name, self._numbers(bridge))
             except CommandError as error:
                 _LOG.warning("pass_over_flows", bridge=bridge.name, text=str(error))
         self._locks = {name: lock for name, lock in self._locks.items() if name in found}
 
-    def _render(self, interfaces: Mapping[str, Interface | None]) -> dict[int, tuple[str, ...]]:
-        wanted: dict[int, tuple[str, ...]] = {}
-        for name, interface in interfaces.items():
-            lock, ofport = self._locks[name], interface.ofport if interface else None
-            if interface is None or ofport is None or ofport <= 0:
+    def _numbers(self, bridge: Bridge) -> dict[int, str]:
+        """The devices that are still whose they were, by their ports' numbers."""
+        numbers: dict[int, str] = {}
+        for name in bridge.ports.keys() & self._locks.keys():
+            interface = bridge.ports[name].interfaces.get(name)
+            if interface is None or not interface.ofport or interface.ofport < 0:
                 continue
-            if (interface.external_ids.get("xs-vif-uuid") or "") == lock.vif_uuid:
-                wanted[ofport] = render_flows(lock.locking, lock.mac, ofport, autoconf=self.autoconf)
-        return wanted
+            if (interface.external_ids.get("xs-vif-uuid") or "") == self._locks[name].vif_uuid:
+                numbers[interface.ofport] = name
+        return numbers
 
-    def _put_missing(self, bridge: str, wanted: Mapping[int, tuple[str, ...]]) -> None:
-        missing = wanted.keys() - read_flows(self.rundir, bridge, _READ_S).keys()
+    def _put_missing(self, bridge: str, numbers: Mapping[int, str]) -> None:
+        missing = numbers.keys() - read_numbers(self.rundir, bridge, _READ_S) if numbers else ()
         if missing:
-            replace_flows(self.rundir, bridge, {ofport: wanted[ofport] for ofport in missing})
-            _LOG.info("lock_again", bridge=bridge, ofports=sorted(missing))
+            replace_flows(self.rundir, bridge, {number: self._render(numbers[number], number) for number in missing})
+            _LOG.info("lock_again", bridge=bridge, devices=sorted(numbers[number] for number in missing))
+
+    def _render(self, device: str, ofport: int) -> tuple[str, ...]:
+        lock = self._locks[device]
+        return render_flows(lock.locking, lock.mac, ofport, autoconf=self.autoconf)

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
-from xsagent.apply.flows import delete_flows, is_same, read_flows, replace_flows
+from xsagent.apply.flows import delete_flows, is_same, read_flows, read_numbers, replace_flows
 from xsagent.errors import CommandError, VerifyError
 from xsagent.hotplug.decide import Verdict
 from xsagent.hotplug.locking import render_flows
@@ -117,7 +117,7 @@ def prune_flows(rundir: Path, bridges: Mapping[str, Bridge], read_again: Callabl
 
 def _read_stale(rundir: Path, bridge: Bridge) -> AbstractSet[int]:
     try:
-        return read_flows(rundir, bridge.name, _READ_S).keys() - ofports_of(bridge)
+        return read_numbers(rundir, bridge.name, _READ_S) - ofports_of(bridge)
     except CommandError as error:
         _LOG.warning("pass_over_flows", bridge=bridge.name, text=str(error))
         return frozenset()

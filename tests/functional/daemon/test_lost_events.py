@@ -160,7 +160,7 @@ def test_what_a_resync_finds_right_or_has_told_before_fills_no_log() -> None:
         assert "is to be promiscuous, and is not" in served.status()["devices"][asked.device]["text"]
         served.sandbox.run(["ovs-ofctl", "del-flows", "xenbr0", "cookie=1/-1"])
         served.xsagent("resync")
-        wait_for(lambda: "replace_flows bridge=xenbr0" in served.log[before:], 30, "the new flows are not told")
+        wait_for(lambda: "lock_again bridge=xenbr0" in served.log[before:], 30, "the new flows are not told")
         served.vsctl("del-port", LOCKED.device)
         served.xsagent("resync")
         wait_for(lambda: f"finish_hotplug device={LOCKED.device}" in served.log[before:], 30, "the repair is not told")

@@ -9,7 +9,7 @@ from pathlib import Path
 from served_dom0 import LOCKED, ServedDom0, burst, running_dom0
 from xenstore_keys import write_key
 
-from xsagent.hotplug.chains import UNAWAITED
+from xsagent.hotplug.chains import AWAITED, UNAWAITED
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.guest_vif import GuestVif
@@ -45,10 +45,10 @@ def await_first_look(served: ServedDom0) -> None:
     served.await_status(lambda one: one["resync"] is not None, "the first look was not made")
 
 
-def plug_many(served: ServedDom0) -> list[GuestVif]:
-    """Plug MANY VIFs in."""
+def plug_many(served: ServedDom0, count: int = MANY) -> list[GuestVif]:
+    """Plug so many VIFs in."""
     await_first_look(served)
-    vifs = burst(MANY)
+    vifs = burst(count)
     served.prepare(*vifs)
     served.online(*vifs)
     assert served.await_reports(*vifs) == []
@@ -113,11 +113,35 @@ def test_hooks_that_hang_at_remove_hold_no_other_removal(served: ServedDom0) -> 
     await_gone(served, *hanging)
 
 
+def test_more_hooks_that_hang_at_remove_than_may_run_hold_no_other_vif(served: ServedDom0) -> None:
+    """Who has no place does not wait for one: it is gone, and its hook is called later. Others come meanwhile."""
+    vifs = plug_many(served, AWAITED + 3)
+    slow = "case $* in *remove*) while [ ! -e $(dirname $0)/released ]; do sleep 1; done;; esac"
+    record = put_program(served, "etc/xapi.d/vif-hotplug", slow)
+    *hanging, last = vifs
+
+    unplug(served, *hanging)
+    wait_for(lambda: record.exists() and record.read_text().count("remove") == AWAITED, 20, "not all hooks began")
+    unplug(served, last)
+    coming = GuestVif(id=VifId(900, 0))
+    served.plug(coming)
+
+    await_gone(served, last)
+    assert served.ports() == {coming.device}
+    called = record.read_text()
+    assert called.count("remove") == AWAITED, "hooks were killed before, which shows nothing"
+    assert last.uuid not in called
+    assert all(served.read(f"{vif.hotplug}/hotplug") == "online" for vif in hanging if vif.uuid in called)
+    (served.root / "etc/xapi.d/released").touch()
+    await_gone(served, *hanging)
+    wait_for(lambda: record.read_text().count("remove") == len(vifs), 20, "not each hook was called")
+
+
 def test_hooks_that_hang_at_online_hold_no_removal(served: ServedDom0) -> None:
     """A VIF that leaves before the turn of its first hook has both, one after the other, and is gone."""
     record = put_program(served, "etc/xapi.d/vif-hotplug", "case $* in *online*) hang;; esac")
     vifs = plug_many(served)
-    wait_for(lambda: len(record.read_text().splitlines()) == UNAWAITED, 30, "the hooks were not called")
+    wait_for(lambda: record.exists() and record.read_text().count("online") == UNAWAITED, 30, "they were not called")
     queued = next(vif for vif in vifs if vif.uuid not in record.read_text())
     hook = served.root / "etc/xapi.d/vif-hotplug"
     hook.with_name("quick").write_text(hook.read_text().replace("*online*", f"*{queued.uuid}*) ;; *online*"))

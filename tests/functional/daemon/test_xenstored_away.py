@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from served_dom0 import FLOWS, LOCKED, ServedDom0
+from xenstore_keys import write_key
 
-from xsagent.apply.xenstore import write_key
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.guest_vif import GuestVif
