@@ -5,6 +5,7 @@ For ``--force-interface all``; called by `xsagent/up_all.py`, which finds out wh
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from xsagent.desired.management import with_management
 from xsagent.desired.notes import Notes
 from xsagent.desired.raise_pif import raise_pif
 from xsagent.desired.request import BuildOptions, HostFacts
-from xsagent.desired.scene import Scene, ambiguous_bridges
+from xsagent.desired.scene import Scene, ambiguous_networks
 from xsagent.errors import InputError, InUseError
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
@@ -110,6 +111,15 @@ def _boot_scene(
         raised=frozenset(pif.ref for pif in members),
         lowered=frozenset(refused),
         origin="force",
-        ambiguous_bridges=ambiguous_bridges(snapshot),
     )
-    return with_management(scene, None)
+    scene = with_management(scene, None)
+    return dataclasses.replace(scene, ambiguous_networks=ambiguous_networks(snapshot, _below_management(scene)))
+
+
+def _below_management(scene: Scene) -> tuple[Ref | None, ...]:
+    """Networks whose bridges management needs: one that others have too is management's (DESIGN.md rule 1)."""
+    management = scene.management
+    if management is None:
+        return ()
+    carrier = scene.snapshot.carrier_of(management)
+    return (management.network, carrier.network if carrier is not None else None)

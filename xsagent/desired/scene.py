@@ -5,15 +5,14 @@ Made once by `build.py`, passed to every builder of `desired/`.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from xsagent.desired.kind import refusal
 from xsagent.desired.request import BuildOptions, HostFacts, Origin
 from xsagent.errors import InputError
 from xsagent.model.records import Bond, IpMode, Ipv6Mode, Network, Pif, Ref
-from xsagent.model.snapshot import XAPI_SOURCE, Snapshot
+from xsagent.model.snapshot import XAPI_SOURCE, Snapshot, networks_by_bridge
 from xsagent.model.values import parse_device_name, parse_vlan_tag, shown
 
 
@@ -25,7 +24,7 @@ class Scene:
         raised: PIFs that this operation brings up.
         lowered: PIFs that it takes down.
         management: the management PIF as it is to be afterwards.
-        ambiguous_bridges: bridge names that several networks have.
+        ambiguous_networks: networks that cannot have their bridge name, since others have it too.
     """
 
     snapshot: Snapshot
@@ -36,7 +35,7 @@ class Scene:
     management: Pif | None = None
     origin: Origin = "session"
     even_if_in_use: bool = False
-    ambiguous_bridges: frozenset[str] = frozenset()
+    ambiguous_networks: frozenset[Ref] = frozenset()
 
     def was_up(self, pif: Pif) -> bool:
         """Whether the PIF is up now: as XAPI says, else as the switch shows, else as the cache says.
@@ -92,14 +91,15 @@ class Scene:
         Raises:
             InputError: no name that a device can have, or one that several networks share (legacy-faults F04).
         """
-        name = self.network_of(pif).bridge
+        network = self.network_of(pif)
+        name = network.bridge
         if not name:
             return ""
         try:
             parse_device_name(name)
         except InputError as error:
             raise refusal(pif, f"its bridge: {error}") from error
-        if name in self.ambiguous_bridges:
+        if network.ref in self.ambiguous_networks:
             raise refusal(pif, f"several networks have its bridge name {name}")
         return name
 
@@ -130,7 +130,14 @@ def has_ip(pif: Pif) -> bool:
     return pif.ip_mode != IpMode.NONE or pif.ipv6_mode != Ipv6Mode.NONE
 
 
-def ambiguous_bridges(snapshot: Snapshot) -> frozenset[str]:
-    """Bridge names that more than one network has."""
-    counted = Counter(network.bridge for network in snapshot.networks.values() if network.bridge)
-    return frozenset(name for name, count in counted.items() if count > 1)
+def ambiguous_networks(snapshot: Snapshot, preferred: Collection[Ref | None] = ()) -> frozenset[Ref]:
+    """Networks that cannot have their bridge name, since others have it too.
+
+    One of them can: the preferred one, or the only one that a PIF of this host is on.
+    """
+    found: set[Ref] = set()
+    for networks in networks_by_bridge(snapshot.networks).values():
+        if len(networks) > 1:
+            first = [network for network in networks if network.ref in preferred] or snapshot.used_here(networks)
+            found |= {network.ref for network in networks if [network] != first}
+    return frozenset(found)

@@ -6,7 +6,8 @@ A lookup that must succeed raises NotFoundError with the sentence for people; on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -91,8 +92,12 @@ class Snapshot:
         return self._network_with_bridge(name, "uuid or bridge")
 
     def _network_with_bridge(self, bridge: str, what: str = "bridge") -> Network:
-        """The one network with this bridge name; NotFoundError without one, InputError when several share it."""
+        """The one network with this bridge name; NotFoundError without one, InputError when several share it.
+
+        Those that no PIF of this host is on stand back for others.
+        """
         networks = [network for network in self.networks.values() if network.bridge == bridge]
+        networks = self.used_here(networks) or networks
         if not networks:
             raise NotFoundError(
                 f"no network has {what} {bridge} ({self.source}){self._hint(bridge)}; nothing was changed"
@@ -101,6 +106,11 @@ class Snapshot:
             uuids = ", ".join(sorted(network.uuid for network in networks))
             raise InputError(f"networks {uuids} share the bridge name {bridge}; nothing was changed")
         return networks[0]
+
+    def used_here(self, networks: Iterable[Network]) -> list[Network]:
+        """Those of the networks that a PIF of this host is on."""
+        used = {pif.network for pif in self.pifs.values()}
+        return [network for network in networks if network.ref in used]
 
     def _hint(self, name: str) -> str:
         """Where the NIC of this name is, or else which bridges there are."""
@@ -171,3 +181,12 @@ class Snapshot:
     def is_sriov_logical(self, pif: Pif) -> bool:
         """Whether this PIF is an SR-IOV logical PIF."""
         return bool(pif.sriov_logical_of)
+
+
+def networks_by_bridge(networks: Mapping[Ref, Network]) -> dict[str, tuple[Network, ...]]:
+    """Networks that have a bridge, by its name."""
+    found: defaultdict[str, list[Network]] = defaultdict(list)
+    for network in networks.values():
+        if network.bridge:
+            found[network.bridge].append(network)
+    return {name: tuple(several) for name, several in found.items()}

@@ -17,6 +17,7 @@ from xsagent.hotplug.event import find_device
 from xsagent.hotplug.iface_status import KEY as IFACE_STATUS
 from xsagent.hotplug.iface_status import decide_iface_status
 from xsagent.model.records import Network, Ref
+from xsagent.model.snapshot import networks_by_bridge
 from xsagent.model.values import parse_controller_id
 from xsagent.model.vif import DeviceType, VifId
 from xsagent.model.xapi_ids import GuestVif, GuestVm
@@ -91,15 +92,6 @@ def find_network(bridge: str, marks: str, networks: Mapping[str, tuple[Network, 
         return candidates[0]
     marked = [network for network in candidates if network.uuid in _split(marks)]
     return marked[0] if len(marked) == 1 else None
-
-
-def networks_by_bridge(networks: Mapping[Ref, Network]) -> dict[str, tuple[Network, ...]]:
-    """Networks that have a bridge, by its name."""
-    found: defaultdict[str, list[Network]] = defaultdict(list)
-    for network in networks.values():
-        if network.bridge:
-            found[network.bridge].append(network)
-    return {name: tuple(several) for name, several in found.items()}
 
 
 def is_internal(network: Network) -> bool:

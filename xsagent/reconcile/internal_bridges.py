@@ -15,12 +15,13 @@ from xsagent.config import Paths, Settings
 from xsagent.desired.fail_mode import choose_disable_in_band, choose_fail_mode
 from xsagent.desired.notes import Notes
 from xsagent.model.records import Network, Pool, Ref
+from xsagent.model.snapshot import networks_by_bridge
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.ovsdb_ids import SwitchIds
 from xsagent.plan.manager import diff_bridges
 from xsagent.planning import Host
 from xsagent.reconcile.control import apply_control
-from xsagent.reconcile.external_ids import find_network, is_internal, networks_by_bridge
+from xsagent.reconcile.external_ids import find_network, is_internal
 from xsagent.topology.control import BridgeControl, DesiredControl
 from xsagent.topology.ownership import NETWORK_MARK
 

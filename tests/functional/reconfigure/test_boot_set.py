@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from host_records import DHCP, HostRecords, Record, static
-from host_state import addresses, bridges, our_transactions, ports_of, reconfigure, refuse, spec_for, vsctl
-from xapi_host import write_our_cache
+from host_state import addresses, bridges, our_transactions, ports_of, reconfigure, refuse, spec_for, succeed, vsctl
+from xapi_host import XapiHost, write_our_cache
 
 from initscripts import install_initscripts
 from xsagent.sandbox.dom0 import Sandbox
@@ -85,7 +85,21 @@ def bad_record(host: Host) -> str:
     return "(eth1) could not be brought up: '198.18.0.300' is no IPv4 address"
 
 
-CASES = (absent_nic, absent_nic_with_a_vlan, absent_bond, foreign_vlan_bridge, linux_bridge, bad_record)
+def managements_bridge_name(host: Host) -> str:
+    """The guests' network has the bridge name of management's: an address twice is management's too."""
+    host.guests["network"] = host.records.network("xenbr0", name="another")
+    return "(eth1) could not be brought up: several networks have its bridge name xenbr0"
+
+
+CASES = (
+    absent_nic,
+    absent_nic_with_a_vlan,
+    absent_bond,
+    foreign_vlan_bridge,
+    linux_bridge,
+    bad_record,
+    managements_bridge_name,
+)
 
 
 def answers(sandbox: Sandbox, address: str) -> bool:
@@ -114,6 +128,33 @@ def test_one_pif_that_cannot_be_up_costs_no_other_its_network(case: Callable[[Ho
         before = our_transactions(sandbox)
         assert refuse(sandbox, *BOOT) == said
         assert our_transactions(sandbox) - before == (2 if case is linux_bridge else 0)
+
+
+@pytest.mark.parametrize("device", ["xenbr0", "xapi20"])
+def test_a_network_without_a_pif_costs_management_no_bridge_name(device: str) -> None:
+    """Whatever the records say of it: by XAPI's word, in the cache that is written of it, and at the boot after it."""
+    records = HostRecords()
+    management = records.nic("eth0", management=True, **static("192.0.2.10"))
+    if device == "xapi20":
+        records.nic("eth1")
+        records.bond("bond0", ["eth0", "eth1"], "xapi0")
+        management |= {"management": False, "ip_configuration_mode": "None"}
+        management = records.vlan("bond0", 20, device, management=True, **static("192.0.2.10"))
+        records.network("xapi0", name="another below")
+    records.network(device, name="another")
+    with XapiHost(records, segments=SEGMENTS) as host:
+        host.up(management, "--no-deadman")
+        assert addresses(host.sandbox, device) == ["192.0.2.10/24"]
+        write_our_cache(host.sandbox, records)
+        vsctl(host.sandbox, "emer-reset", "--", "del-br", vsctl(host.sandbox, "br-to-parent", device))
+        assert bridges(host.sandbox) == []
+
+        succeed(host.sandbox, *BOOT)
+
+        assert addresses(host.sandbox, device) == ["192.0.2.10/24"]
+        before = our_transactions(host.sandbox)
+        succeed(host.sandbox, "--force", device, "up")
+        assert our_transactions(host.sandbox) == before
 
 
 def test_the_carrier_of_a_vlan_that_cannot_be_up_is() -> None:

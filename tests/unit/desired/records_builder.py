@@ -77,6 +77,12 @@ class Records:
         self.change(physical, sriov_physical_of=(record,))
         return ref
 
+    def network(self, name: str, bridge: str, **fields: object) -> Ref:
+        """A network that no PIF is on."""
+        ref = Ref(f"net-{name}")
+        self.networks[ref] = Network(ref=ref, uuid=f"uuid-net-{name}", bridge=bridge, **{"mtu": "1500", **fields})
+        return ref
+
     def change(self, pif: Ref, **fields: object) -> None:
         """Change fields of a PIF."""
         self.pifs[pif] = dataclasses.replace(self.pifs[pif], **fields)

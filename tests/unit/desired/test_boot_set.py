@@ -93,6 +93,28 @@ def test_a_member_that_cannot_come_up_is_reported_and_left_out() -> None:
     assert bad in records.pifs
 
 
+def test_a_bridge_name_of_several_networks_is_managements_at_boot() -> None:
+    """As its address is; whoever else has the name is named and left out, and so is what rides on it."""
+    records = _cache()
+    bond = records.bond(records.nic(0, bridge="a"), records.nic(1, bridge="b"))
+    records.vlan(bond, 20, management=True, **static())
+    records.nic(2, bridge="xapi0")
+    records.vlan(records.nic(3, bridge="xapi20"), 7, **static("198.18.0.10", ""))
+    desired = _boot(records)
+    assert desired.topology.bridges["xapi0"].ports.keys() == {"xapi0", "bond0", "xapi20"}
+    assert desired.topology.bridges.keys() == {"xapi0"}
+    assert [text.split(":")[0] for text in warnings(desired)] == [f"PIF uuid-eth{n} (eth{n})" for n in (2, 3, 3)]
+
+
+def test_a_bridge_name_that_two_other_networks_have_is_nobodys_at_boot() -> None:
+    """Either choice would be a guess; management is up."""
+    records = _cache()
+    records.nic(0, management=True, **static())
+    records.nic(1, bridge="twice")
+    records.nic(2, bridge="twice")
+    assert _boot(records).topology.bridges.keys() == {"xenbr0"}
+
+
 def test_an_address_is_not_configured_twice() -> None:
     """Management keeps it (pains.md 1)."""
     records = _cache()

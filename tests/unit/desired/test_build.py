@@ -172,6 +172,15 @@ def test_two_networks_with_one_bridge_name_are_refused() -> None:
         records.up(nic)
 
 
+def test_a_network_that_no_pif_of_this_host_is_on_takes_nobodys_bridge_name() -> None:
+    """The PIF's reference says which of the two it is on, and the bridge's name too."""
+    records = Records()
+    nic = records.nic(0, **management(**static()))
+    records.network("another", "xenbr0")
+    assert "xenbr0" in records.up(nic).topology.bridges
+    assert records.snapshot().pif_for_bridge("xenbr0").ref == nic
+
+
 def test_a_missing_network_is_refused() -> None:
     """The sentence names the PIF and the network."""
     records = Records()

@@ -54,6 +54,12 @@ def test_the_guest_installer_network_gives_its_bridge_an_address() -> None:
     assert any("'16' is no netmask" in text for text in warnings(desired))
 
 
+def test_the_bridge_name_of_a_pifs_network_is_not_an_internal_ones() -> None:
+    """It would take the PIF's bridge away."""
+    with pytest.raises(InputError, match="several networks have its bridge name xenbr0"):
+        _desire("down", bridge="xenbr0")
+
+
 def test_what_is_no_internal_network_is_refused() -> None:
     """Bridgeless, unmanaged, with a PIF here, unknown."""
     for fields in ({"bridge": ""}, {"managed": False}, {"bridge": "much-too-long-a-name"}):

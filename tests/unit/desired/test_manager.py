@@ -182,13 +182,16 @@ def test_what_an_emer_reset_must_leave_of_bridges_and_bonds() -> None:
 
 
 def test_a_bridge_name_of_two_networks_is_passed_over() -> None:
-    """Which of the two counts would be a guess."""
+    """Which of the two counts would be a guess, unless a PIF of this host is on one alone."""
     made = records()
-    made.networks[Ref("n")] = Network(ref=Ref("n"), uuid="n", bridge="xenbr0")
+    made.network("other", "xenbr0", other_config={"vswitch-controller-fail-mode": "secure"})
+    made.network("first", "twice")
+    made.network("second", "twice")
 
     found = control(made)
 
-    assert "xenbr0" not in found.bridges
+    assert found.bridges["xenbr0"].fail_mode == "standalone"
+    assert "twice" not in found.bridges
     assert any(reason.event == "pass_over_bridge" for reason in found.reasons)
 
 
