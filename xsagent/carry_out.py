@@ -68,7 +68,7 @@ def carry_out(operation: Operation, host: Host, observed: Topology, plan: Plan, 
         desired=operation.desired,
         answered=deadman.answered,
         configuration=operation.configuration,
-        room=room_for(plan, host.paths),
+        room=room_for(plan, host.paths, saves_cache=operation.saves_cache),
         go_on=partial(_go_on, host) if operation.at_boot else None,
     )
     with deadman:

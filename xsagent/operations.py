@@ -80,6 +80,7 @@ def build_operation(asked: Asked, snapshot: Snapshot, pif: Pif, host: Host) -> O
         keep_ports=asked.origin != "session" and not asked.even_if_in_use,
         dhcp_wait_s=settings.dhcp_first_boot_s if facts.first_boot else settings.dhcp_wait_s,
         deadman=asked.deadman and asked.origin != "force",
+        saves_cache=asked.origin != "force",
         high_availability=facts.high_availability,
         configuration=configuration_of(snapshot, pif) if asked.action == "up" else None,
         probe=asked.deadman and settings.deadman_s != 0,

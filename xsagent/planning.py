@@ -49,6 +49,7 @@ class Operation:
         configuration: of the PIF that is brought up: kept out of the cache when it was taken back.
         at_boot: a host without a network is worse than one that could not be brought back: the run goes on without a
             journal where that cannot be written.
+        saves_cache: the caller writes network.dbcache when it has ended well.
         probe: look for the gateway afterwards, and say so when it does not answer.
         retirement: what the former management interface gives up once the new path was seen to work (pains.md 1).
     """
@@ -61,6 +62,7 @@ class Operation:
     high_availability: bool = False
     configuration: PifConfiguration | None = None
     at_boot: bool = False
+    saves_cache: bool = False
     probe: bool = True
     retirement: Desired | None = None
 

@@ -1,8 +1,8 @@
 """Room on disk for the way back: kept before the first effect, given up when the way back begins. Effects.
 
 A disk that fills up in the middle of a run must not keep the run from taking back what it did: files are restored by
-writing them, and ovsdb-server logs each transaction. Used by the journal; a killed run's room is given up by whoever
-finishes it.
+writing them, and ovsdb-server logs each transaction. Nor is a run to end well whose cache, which the next boot follows,
+cannot be written then. Used by the journal; a killed run's room is given up by whoever finishes it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Room:
     """What is kept free while a run may have to go back.
 
     Attributes:
-        directories: one on each file system that the way back writes to.
+        directories: one on each file system that the run writes to.
         size: bytes on each.
     """
 
@@ -54,8 +54,8 @@ class Room:
                     continue
                 self.release()
                 raise ApplyError(
-                    f"{directory} has no room of {self.size // 1024} KiB for the way back: {error.strerror}; "
-                    "nothing was changed"
+                    f"{directory} has no room of {self.size // 1024} KiB for what the run may have to write: "
+                    f"{error.strerror}; nothing was changed"
                 ) from error
 
     def release(self) -> None:
@@ -65,25 +65,36 @@ class Room:
                 (directory / NAME).unlink(missing_ok=True)
 
 
-def room_for(plan: Plan, paths: Paths) -> Room:
-    """The room that taking this plan back may need."""
+def room_for(plan: Plan, paths: Paths, *, saves_cache: bool = False) -> Room:
+    """The room that taking this plan back may need, and writing the cache where that is to follow its success."""
     needed = sum(map(_needs, _undo_steps(plan)))
-    return Room(_directories(paths), _SPARE + needed if needed else 0)
+    cache = _cache_size(paths) if saves_cache else 0
+    if not needed and saves_cache:
+        return Room((paths.dbcache.parent,), cache)
+    return Room(_directories(paths, saves_cache=saves_cache), _SPARE + needed + cache if needed else 0)
 
 
 def release_room(paths: Paths) -> None:
     """Give up what a killed run kept."""
-    Room(_directories(paths), 0).release()
+    Room(_directories(paths, saves_cache=True), 0).release()
 
 
-def _directories(paths: Paths) -> tuple[Path, ...]:
-    """Where the journal lies, and the configuration where that is on another file system."""
+def _directories(paths: Paths, *, saves_cache: bool = False) -> tuple[Path, ...]:
+    """Where the journal lies; the configuration, and the cache, where they are on other file systems."""
     found: dict[int, Path] = {}
-    for directory in (paths.state_dir, paths.below("/etc")):
+    for directory in (paths.state_dir, paths.below("/etc"), *([paths.dbcache.parent] if saves_cache else [])):
         # the journal makes its own directory, so that of a first run is yet to come
         there = next(place for place in (directory, *directory.parents) if place.exists())
         found.setdefault(there.stat().st_dev, directory)
     return tuple(found.values())
+
+
+def _cache_size(paths: Paths) -> int:
+    """Bytes for the successor of the cache, which is written whole beside it."""
+    try:
+        return paths.dbcache.stat().st_size + _BLOCK
+    except OSError:
+        return _SPARE
 
 
 def _undo_steps(plan: Plan) -> Iterator[Step]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from disks import full_disk
 from host_records import DHCP, HostRecords, Record, static
 from host_state import addresses, bridges, ip, reconfigure, refuse, settle, succeed, transactions, vsctl, watched
 from xapi_host import XapiHost
@@ -258,6 +259,23 @@ def test_a_silent_gateway_at_first_configuration_leaves_the_cache_as_it_was(host
     assert "192.0.2.1 does not answer" in said
     assert addresses(host.sandbox, "xenbr0") == ["192.0.2.12/24"]
     assert identity(cache(host)) == before
+
+
+def test_a_cache_without_room_on_its_own_disk_stops_the_run_before_any_effect(host: XapiHost) -> None:
+    """The next boot would not follow what XAPI was told is done. A boot, which writes none, goes on."""
+    succeed(host.sandbox, "--pif-uuid", nic(host)["uuid"], "up")
+    full_disk(host.sandbox, "var/xapi")
+    before = cache(host).read_bytes()
+    nic(host)["IP"] = "192.0.2.12"
+    host.restart_xapi()
+
+    said = refuse(host.sandbox, "--pif-uuid", nic(host)["uuid"], "up", env=WINDOW)
+
+    assert f"{cache(host).parent} has no room" in said
+    assert "nothing was changed" in said
+    assert (addresses(host.sandbox, "xenbr0"), cache(host).read_bytes()) == (["192.0.2.10/24"], before)
+    succeed(host.sandbox, "--force", "xenbr1", "up")
+    assert bridges(host.sandbox) == ["xenbr0", "xenbr1"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a folder that cannot be written is one for ordinary users only")

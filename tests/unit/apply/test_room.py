@@ -31,6 +31,20 @@ def test_the_room_is_as_large_as_what_the_way_back_writes(tmp_path: Path) -> Non
     assert with_rows.size > 50 * 4096
 
 
+def test_room_for_the_cache_is_as_large_as_the_present_one(tmp_path: Path) -> None:
+    """Its successor is written whole beside it; a plan that writes nothing on its way back needs that alone."""
+    paths = paths_below(tmp_path)
+    paths.dbcache.parent.mkdir(parents=True)
+    paths.dbcache.write_bytes(bytes(1_000_000))
+    with_file = Plan(steps=(FileStep(path="/etc/x", text="new", undo=(BACK,)),))
+
+    both, alone = room_for(with_file, paths, saves_cache=True), room_for(Plan(), paths, saves_cache=True)
+
+    assert both.size > room_for(with_file, paths).size + 1_000_000
+    assert 1_000_000 < alone.size < both.size
+    assert alone.directories == (paths.dbcache.parent,)
+
+
 def test_a_plan_that_writes_nothing_on_its_way_back_needs_no_room(tmp_path: Path) -> None:
     """A full disk does not keep a link down."""
     step = LinkStep(device="eth0", up=True, undo=(LinkStep(device="eth0", up=False),))
