@@ -47,7 +47,7 @@ class Paths:
             InputError: the root is no directory: a host of which nothing is there must not pass for one.
         """
         if root and not Path(root).is_dir():
-            raise InputError(f"the root {root} is no directory; nothing was read or changed")
+            raise InputError(f"the root {root} is not a directory; nothing was read or changed")
         ovs, xenstored = environ.get("OVS_RUNDIR"), environ.get("XENSTORED_PATH")
         pkgdata = Path(environ.get("OVS_PKGDATADIR") or "/usr/share/openvswitch")
         return cls(Path(root or "/"), Path(ovs) if ovs else None, Path(xenstored) if xenstored else None, pkgdata)
@@ -328,7 +328,7 @@ def _read_file(path: Path) -> Mapping[str, object]:
     try:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(f"the settings file {path} is no flat TOML: {error}") from error
+        raise InputError(f"the settings file {path} is not flat TOML: {error}") from error
 
 
 def _parse_setting(key: str, value: object, where: str) -> str | int | None:
@@ -336,7 +336,7 @@ def _parse_setting(key: str, value: object, where: str) -> str | int | None:
         raise InputError(f"{shown(key)} in {where} is neither a text nor a whole number")
     parser = _PARSERS.get(key)
     if parser is None:
-        raise InputError(f"{shown(key)} in {where} is no setting of xsagent")
+        raise InputError(f"{shown(key)} in {where} is not a setting of xsagent")
     try:
         return parser(str(value))
     except InputError as error:
@@ -369,7 +369,7 @@ def _parse_deadman(text: str) -> int | None:
 def _parse_vendor_class(text: str) -> str:
     """The text ends between quotes in dhclient's configuration."""
     if len(text) > _MAX_VENDOR_CLASS or any(not " " <= character <= "~" or character in '"\\' for character in text):
-        raise InputError(f"{shown(text)} is no vendor class (printable ASCII without quotes and backslashes)")
+        raise InputError(f"{shown(text)} is not a vendor class (printable ASCII without quotes and backslashes)")
     return text
 
 

@@ -58,15 +58,15 @@ def test_the_computed_deadman_can_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("deadmans_s = 5\n", "'deadmans_s' in .* is no setting"),
+        ("deadmans_s = 5\n", "'deadmans_s' in .* is not a setting"),
         ("deadman_s = 1_0_0_0_0\n", "deadman_s in .*: '10000' is not between"),
         ("deadman_s = 1.5\n", "neither a text nor a whole number"),
         ("deadman_s = true\n", "neither a text nor a whole number"),
         ('ip_backend = "magic"\n', "ip_backend in .*: 'magic' is none of auto, ifcfg, netlink"),
         ('dhcp_vendor_class = "a\\"b"\n', "dhcp_vendor_class"),
         ("[section]\nkey = 1\n", "'section' in"),
-        ("deadman_s\n", "no flat TOML"),
-        ("a = " + "[" * 5000, "no flat TOML"),
+        ("deadman_s\n", "not flat TOML"),
+        ("a = " + "[" * 5000, "not flat TOML"),
         ("#" * 70000, "larger than"),
     ],
 )
@@ -158,5 +158,5 @@ def test_toml_is_imported_only_for_a_file(tmp_path: Path) -> None:
 
 def test_a_root_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     """Else a misspelt one would pass for a host without anything, or for the live one."""
-    with pytest.raises(InputError, match="/nowhere is no directory; nothing was read or changed"):
+    with pytest.raises(InputError, match="/nowhere is not a directory; nothing was read or changed"):
         Paths.from_environ(tmp_path / "nowhere", {})

@@ -55,7 +55,7 @@ def parse_lease4(environment: Mapping[str, str], requested: frozenset[str], whic
     try:
         interface = ipaddress.IPv4Interface(f"{address}/{mask}" if mask else address)
     except ValueError as error:
-        raise InputError(f"the DHCP server leased {address!r} with mask {mask!r}, which is no address") from error
+        raise InputError(f"the DHCP server leased {address!r} with mask {mask!r}, which is not an address") from error
     if interface.ip.is_multicast or interface.ip.is_unspecified or interface.ip.is_loopback:
         raise InputError(f"the DHCP server leased {address!r}, which no host can have")
     return LeaseResult(
@@ -73,7 +73,7 @@ def parse_lease6(environment: Mapping[str, str], requested: frozenset[str], whic
     try:
         interface = ipaddress.IPv6Interface(f"{address}/{length}")
     except ValueError as error:
-        raise InputError(f"the DHCP server leased {address!r} of {length!r} bits, which is no address") from error
+        raise InputError(f"the DHCP server leased {address!r} of {length!r} bits, which is not an address") from error
     values |= {key.removeprefix("dhcp6_"): value for key, value in values.items()}
     return LeaseResult(interface=interface, resolver=_resolver(values, requested, "name-servers", ("domain-search",)))
 

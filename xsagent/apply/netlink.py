@@ -126,7 +126,7 @@ def delete_link(step: DeleteLinkStep) -> None:
     if present is None:
         return
     if present.kind != "vlan":
-        raise ForeignObjectError(f"{step.device} is no VLAN device of ours; it was not deleted")
+        raise ForeignObjectError(f"{step.device} is not a VLAN device of ours; it was not deleted")
     with kernel_request(f"cannot delete {step.device}", errno.ENODEV) as kernel:
         kernel.link("del", index=present.ifindex)
 

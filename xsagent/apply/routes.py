@@ -118,7 +118,7 @@ def _what_it_lacks(route: Route, index: int) -> str:
         return f"{down} is down"
     if route.source in {None, *(row.interface.ip for row in present.addresses)}:
         return ""
-    return f"{route.source} is no address of this host"
+    return f"{route.source} is not an address of this host"
 
 
 def _with_one_destination(routes: Sequence[Route]) -> list[tuple[Route, ...]]:

@@ -212,7 +212,7 @@ def _parse(line: bytes) -> tuple[int, str, str] | None:
     status, stdout, stderr = (members.get(name) for name in ("status", "stdout", "stderr"))
     if isinstance(status, int) and isinstance(stdout, str) and isinstance(stderr, str):
         return status, stdout, stderr
-    raise ValueError("it sent something that is no answer")
+    raise ValueError("it sent something that is not an answer")
 
 
 def _root(words: Sequence[str]) -> str:

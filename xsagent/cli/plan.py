@@ -112,7 +112,7 @@ def read_observed(path: Path) -> Topology:
     try:
         form = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"the file {path} is no JSON: {error}") from error
+        raise InputError(f"the file {path} is not JSON: {error}") from error
     if not isinstance(form, dict) or "is" not in form:
         raise InputError(f"the file {path} is nothing that `xsagent show --json` wrote: it does not say what it is")
     try:

@@ -36,7 +36,7 @@ def run_vif(arguments: argparse.Namespace) -> int:
         return _run_inside(arguments.sandbox)
     root = Path(os.environ.get("SANDBOX_ROOT", ""))
     if not os.environ.get("SANDBOX_ROOT") or not (root / "run").is_dir():
-        raise UsageError(f"this is no shell of a sandbox; say which one with --in NAME. {_list_sandboxes()}")
+        raise UsageError(f"this is not a shell of a sandbox; say which one with --in NAME. {_list_sandboxes()}")
 
     def run_here(
         argv: list[str], *, check: bool = True, input_text: str | None = None
@@ -91,7 +91,7 @@ def _parse_trunks(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in text.split(",") if word)
     except ValueError as error:
-        raise UsageError(f"--trunks: {text!r} is no list of VLAN tags; nothing was plugged in") from error
+        raise UsageError(f"--trunks: {text!r} is not a list of VLAN tags; nothing was plugged in") from error
 
 
 def _run_inside(name: str) -> int:

@@ -147,7 +147,7 @@ def parse_call(text: bytes) -> PluginCall:
     """
     root = _parse_xml(text)
     if root.name != "methodCall" or [child.name for child in root.children] != ["methodName", "params"]:
-        raise MalformedCallError("the argument is no methodCall with a name and parameters")
+        raise MalformedCallError("the argument is not a methodCall with a name and parameters")
     name, params = root.children
     match [_only_child(param, "param", "value") for param in params.children]:
         case [session, arguments] if name.text.strip():
@@ -182,7 +182,7 @@ def _parse_xml(text: bytes) -> _Element:
     except (expat.ExpatError, ValueError, LookupError) as error:
         if isinstance(error, MalformedCallError):
             raise
-        raise MalformedCallError(f"the argument is no XML ({error})") from error
+        raise MalformedCallError(f"the argument is not XML ({error})") from error
     return top.children[0]
 
 

@@ -54,9 +54,9 @@ def parse_request(line: bytes) -> Request:
     try:
         form = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InputError("the request is no line of JSON; nothing was done") from error
+        raise InputError("the request is not a line of JSON; nothing was done") from error
     if not isinstance(form, dict):
-        raise InputError("the request is no JSON object; nothing was done")
+        raise InputError("the request is not a JSON object; nothing was done")
     if form.get("version") != VERSION:
         raise InputError(
             f"the request is of version {shown(str(form.get('version')))}, not {VERSION}; nothing was done"
@@ -65,9 +65,9 @@ def parse_request(line: bytes) -> Request:
     if not isinstance(command, str):
         raise InputError("the request names no command; nothing was done")
     if not isinstance(arguments, list) or not all(map(_is_text, arguments)) or len(arguments) > _MOST_ARGUMENTS:
-        raise InputError("the request's arguments are no list of texts; nothing was done")
+        raise InputError("the request's arguments are not a list of texts; nothing was done")
     if not isinstance(environment, dict) or not all(map(_is_variable, environment, environment.values())):
-        raise InputError("the request's environment is no table of texts; nothing was done")
+        raise InputError("the request's environment is not a table of texts; nothing was done")
     return Request(command=command, arguments=tuple(arguments), environment=environment)
 
 

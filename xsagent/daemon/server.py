@@ -95,7 +95,7 @@ class Server:
             self.served += 1
             return render_answer(answer)
         if request.command not in CLIENTS_COMMANDS & self._nursery.commands:
-            raise DeclinedError("it is no command of xsagentd")
+            raise DeclinedError("it is not a command of xsagentd")
         if not self._nursery.start(request, client.fileno()):
             raise DeclinedError("xsagentd starts no workers any more")
         self.served += 1

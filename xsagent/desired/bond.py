@@ -29,7 +29,7 @@ def bond_members(scene: Scene, pif: Pif) -> tuple[Pif, ...]:
         raise refusal(pif, f"bond {bond.uuid} has no members")
     for member in members:
         if kind_of(scene.snapshot, member) is not PifKind.NIC:
-            raise refusal(pif, f"{label(member)}, a member of bond {bond.uuid}, is no NIC")
+            raise refusal(pif, f"{label(member)}, a member of bond {bond.uuid}, is not a NIC")
     names = [nic_name(member) for member in members]
     if len(set(names)) < len(names):
         raise refusal(pif, f"bond {bond.uuid} has several members with one device name")

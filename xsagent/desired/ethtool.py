@@ -82,13 +82,13 @@ def _number_from(low: int) -> Callable[[str], str]:
 
 def _advertise(text: str) -> str:
     if not _HEX.fullmatch(text) or int(text, 16) == 0:
-        raise InputError(f"{shown(text)} is no hexadecimal number of link modes")
+        raise InputError(f"{shown(text)} is not a hexadecimal number of link modes")
     return hex(int(text, 16))
 
 
 def _wol(text: str) -> str:
     if not _WOL.fullmatch(text) or len(set(text)) != len(text):
-        raise InputError(f"{shown(text)} are no letters of ethtool's wake-on-LAN")
+        raise InputError(f"{shown(text)} are not letters of ethtool's wake-on-LAN")
     return text if text == "d" else "".join(letter for letter in "pumbagsf" if letter in text)
 
 

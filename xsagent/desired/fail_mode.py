@@ -30,7 +30,9 @@ def choose_fail_mode(bridge: str, pif: Pif | None, network: Network, pool: Pool 
                 notes.decide("choose_fail_mode", bridge, f"the {level} says {word}")
             return word
         if word is not None:
-            notes.warn("pass_over_fail_mode", bridge, f"{_FAIL_MODE_KEY} of the {level}: {shown(word)} is no fail mode")
+            notes.warn(
+                "pass_over_fail_mode", bridge, f"{_FAIL_MODE_KEY} of the {level}: {shown(word)} is not a fail mode"
+            )
     return _DEFAULT
 
 

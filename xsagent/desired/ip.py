@@ -161,7 +161,7 @@ def _parse_ip_mode(pif: Pif) -> IpMode:
     try:
         return IpMode(pif.ip_mode)
     except ValueError as error:
-        raise refusal(pif, f"{shown(pif.ip_mode)} is no IP configuration mode") from error
+        raise refusal(pif, f"{shown(pif.ip_mode)} is not an IP configuration mode") from error
 
 
 def _static_ipv4(pif: Pif, mode: IpMode) -> tuple[ipaddress.IPv4Interface, ...]:
@@ -212,7 +212,9 @@ def _default_routes(scene: Scene, pif: Pif, device: str, notes: Notes, *, is_gat
     gateways = _gateways(scene, pif, notes)
     if not is_gateway:
         for gateway in gateways:
-            notes.decide("leave_out_gateway", device, f"{gateway} is no default route: another interface has that role")
+            notes.decide(
+                "leave_out_gateway", device, f"{gateway} is not a default route: another interface has that role"
+            )
         return []
     return [
         Route(

@@ -22,7 +22,7 @@ def parse_ipv6_mode(pif: Pif) -> Ipv6Mode:
     try:
         return Ipv6Mode(pif.ipv6_mode)
     except ValueError as error:
-        raise refusal(pif, f"{shown(pif.ipv6_mode)} is no IPv6 configuration mode") from error
+        raise refusal(pif, f"{shown(pif.ipv6_mode)} is not an IPv6 configuration mode") from error
 
 
 def static_ipv6(pif: Pif) -> tuple[ipaddress.IPv6Interface, ...]:

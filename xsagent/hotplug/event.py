@@ -194,7 +194,7 @@ def parse_device(name: str) -> tuple[DeviceType, VifId]:
     """Kind and identity of a netdev named ``vifD.V`` or ``tapD.V``; UsageError for any other name."""
     match = _DEVICE.fullmatch(name)
     if match is None:
-        raise UsageError(f"{shown(name)} is no vif's or tap's name; nothing was changed")
+        raise UsageError(f"{shown(name)} is not a vif's or tap's name; nothing was changed")
     return DeviceType(match[1]), _parse_ids(match[2], match[3])
 
 
@@ -220,7 +220,7 @@ def is_from_udev(environ: Mapping[str, str]) -> bool:
 def _parse_action(word: str, known: frozenset[Action]) -> Action:
     """UsageError for a word that is no action: the peers take it for success (F16)."""
     if word not in known:
-        raise UsageError(f"{shown(word)} is no action; nothing was changed")
+        raise UsageError(f"{shown(word)} is not an action; nothing was changed")
     return Action(word)
 
 

@@ -43,7 +43,7 @@ def render_flows(locking: Locking, mac: str, in_port: int, *, autoconf: bool = F
         InputError: the MAC or the port number is none (no text from outside may shape a flow).
     """
     if not 0 < in_port <= MAX_OFPORT:
-        raise InputError(f"'{in_port}' is no number of a port in a switch; its flows were left as they were")
+        raise InputError(f"'{in_port}' is not a number of a port in a switch; its flows were left as they were")
     if locking.mode is not LockingMode.LOCKED:
         return ()
     mac = parse_mac(mac)

@@ -133,8 +133,8 @@ def _find(paths: Paths, helper: str) -> Path:
         InputError: that is no absolute path of one.
     """
     if not helper.startswith("/"):
-        raise InputError(f"setup-pvs-proxy-rules names '{helper:.80}', which is no absolute path; it was not run")
+        raise InputError(f"setup-pvs-proxy-rules names '{helper:.80}', which is not an absolute path; it was not run")
     program = paths.below(helper)
     if not (program.is_file() and os.access(program, os.X_OK)):
-        raise InputError(f"setup-pvs-proxy-rules names {helper:.80}, which is no program; it was not run")
+        raise InputError(f"setup-pvs-proxy-rules names {helper:.80}, which is not a program; it was not run")
     return program

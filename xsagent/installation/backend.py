@@ -54,7 +54,7 @@ def parse_backend_word(word: str) -> str:
             "the backend bridge is not switched to: xsagent drives Open vSwitch alone, and on the kernel's bridge this "
             "host would boot without a network; nothing was changed"
         )
-    raise InputError(f"{shown(word)} is no network backend: openvswitch (or vswitch) is; nothing was changed")
+    raise InputError(f"{shown(word)} is not a network backend: openvswitch (or vswitch) is; nothing was changed")
 
 
 def plan_switch(paths: Paths) -> tuple[Change, ...]:

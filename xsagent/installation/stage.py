@@ -130,7 +130,7 @@ def read_scripts(tree: Path) -> dict[str, str]:
         table = tomllib.loads((tree / "pyproject.toml").read_text("utf-8"))
         return dict(table["project"]["scripts"])
     except (OSError, KeyError, ValueError) as error:
-        raise NotFoundError(f"{tree} is no source tree of xsagent: {error}; nothing was installed") from error
+        raise NotFoundError(f"{tree} is not a source tree of xsagent: {error}; nothing was installed") from error
 
 
 def _checked_wheels(folder: Path) -> list[Path]:

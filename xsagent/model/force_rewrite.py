@@ -126,7 +126,7 @@ def _macs(given: Mapping[str, str], device: str, members: tuple[str, ...], mac_o
         own = macs[members[0]] if members else mac_of(device)
     if own is None:
         raise InputError(
-            f"--mac: {shown(given.get('mac', ''))} is no MAC address, and this host has no NIC {device} "
+            f"--mac: {shown(given.get('mac', ''))} is not a MAC address, and this host has no NIC {device} "
             "to take one from; nothing was changed"
         )
     return {**macs, device: own}

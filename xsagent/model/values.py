@@ -1,7 +1,7 @@
 """Strict readers of values that people and records write as text. Pure.
 
 Text in, a checked value out; what is no such value raises InputError. The error's text is a sentence fragment
-that begins with the offending text in quotes, for example ``'300' is no VLAN tag ...``: callers put the object
+that begins with the offending text in quotes, for example ``'300' is not a VLAN tag ...``: callers put the object
 in front of it (``f"PIF {uuid}: {error}"``). Used by `sources/`, `desired/`, `config` and the command line.
 """
 
@@ -48,7 +48,7 @@ def parse_integer(text: str, low: int, high: int) -> int:
         InputError: the text is no such number or is out of range (legacy-faults.md F04).
     """
     if len(text) > _MAX_DIGITS or not _DECIMAL.fullmatch(text):
-        raise InputError(f"{shown(text)} is no decimal number")
+        raise InputError(f"{shown(text)} is not a decimal number")
     value = int(text)
     if not low <= value <= high:
         raise InputError(f"{shown(text)} is not between {low} and {high}")
@@ -64,7 +64,7 @@ def parse_vlan_tag(text: str) -> int:
     try:
         return parse_integer(text, 0, MAX_VLAN_TAG)
     except InputError as error:
-        raise InputError(f"{shown(text)} is no VLAN tag (0 to {MAX_VLAN_TAG})") from error
+        raise InputError(f"{shown(text)} is not a VLAN tag (0 to {MAX_VLAN_TAG})") from error
 
 
 def parse_ipv4(text: str) -> ipaddress.IPv4Address:
@@ -76,7 +76,7 @@ def parse_ipv4(text: str) -> ipaddress.IPv4Address:
     try:
         return ipaddress.IPv4Address(text)
     except ValueError as error:
-        raise InputError(f"{shown(text)} is no IPv4 address") from error
+        raise InputError(f"{shown(text)} is not an IPv4 address") from error
 
 
 def parse_ipv4_host(text: str) -> ipaddress.IPv4Address:
@@ -87,7 +87,7 @@ def parse_ipv4_host(text: str) -> ipaddress.IPv4Address:
     """
     address = parse_ipv4(text)
     if address.is_unspecified or address.is_multicast or address.is_loopback or address.is_reserved:
-        raise InputError(f"{shown(text)} is no IPv4 address that a host can have")
+        raise InputError(f"{shown(text)} is not an IPv4 address that a host can have")
     return address
 
 
@@ -100,10 +100,10 @@ def parse_ipv4_netmask(text: str) -> int:
     try:
         bits = int(ipaddress.IPv4Address(text))
     except ValueError as error:
-        raise InputError(f"{shown(text)} is no netmask") from error
+        raise InputError(f"{shown(text)} is not a netmask") from error
     inverted = bits ^ 0xFFFFFFFF
     if bits == 0 or inverted & (inverted + 1):
-        raise InputError(f"{shown(text)} is no netmask: its one-bits are not contiguous from the left")
+        raise InputError(f"{shown(text)} is not a netmask: its one-bits are not contiguous from the left")
     return bits.bit_count()
 
 
@@ -130,7 +130,7 @@ def parse_ipv6(text: str) -> ipaddress.IPv6Address:
     try:
         address = ipaddress.IPv6Address(text)
     except ValueError as error:
-        raise InputError(f"{shown(text)} is no IPv6 address") from error
+        raise InputError(f"{shown(text)} is not an IPv6 address") from error
     if address.scope_id is not None:
         raise InputError(f"{shown(text)} names a zone, which an address in a record cannot have")
     return address
@@ -147,7 +147,7 @@ def parse_ipv6_interface(text: str) -> ipaddress.IPv6Interface:
     if not slash or not _PREFIX.fullmatch(prefix_text) or not 1 <= int(prefix_text) <= address.max_prefixlen:
         raise InputError(f"{shown(text)} has no prefix length from 1 to {address.max_prefixlen}")
     if address.is_unspecified or address.is_multicast or address.is_loopback:
-        raise InputError(f"{shown(text)} is no IPv6 address that a host can have")
+        raise InputError(f"{shown(text)} is not an IPv6 address that a host can have")
     return ipaddress.IPv6Interface((int(address), int(prefix_text)))
 
 
@@ -159,9 +159,9 @@ def parse_mac(text: str) -> str:
     """
     mac = text.lower()
     if not _MAC.fullmatch(mac):
-        raise InputError(f"{shown(text)} is no MAC address")
+        raise InputError(f"{shown(text)} is not a MAC address")
     if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
-        raise InputError(f"{shown(text)} is no MAC address that a device can have")
+        raise InputError(f"{shown(text)} is not a MAC address that a device can have")
     return mac
 
 
@@ -174,12 +174,12 @@ def parse_device_name(text: str) -> str:
         InputError: the text is no such name.
     """
     if not text:
-        raise InputError("an empty text is no device name")
+        raise InputError("an empty text is not a device name")
     if len(text) > MAX_DEVICE_NAME:
         raise InputError(f"{shown(text)} is longer than the {MAX_DEVICE_NAME} characters of a device name")
     printable = all("!" <= character <= "~" for character in text)
     if not printable or text in {".", ".."} or text.startswith("-") or set(text) & set("/:%\"'\\`$;&|<>*?"):
-        raise InputError(f"{shown(text)} is no device name")
+        raise InputError(f"{shown(text)} is not a device name")
     return text
 
 
@@ -205,7 +205,7 @@ def parse_domains(text: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for item in _split(text):
         if not _DOMAIN.fullmatch(item):
-            raise InputError(f"{shown(item)} is no domain name")
+            raise InputError(f"{shown(item)} is not a domain name")
         found[item] = None
     return tuple(found)
 
@@ -221,5 +221,5 @@ def parse_controller_id(text: str) -> str:
         InputError: empty, over 255 characters, other than printable ASCII, or with a blank at an end.
     """
     if not _CONTROLLER_ID.fullmatch(text):
-        raise InputError(f"{shown(text)} is no identifier of a controller's")
+        raise InputError(f"{shown(text)} is not an identifier of a controller's")
     return text

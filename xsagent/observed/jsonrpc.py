@@ -140,7 +140,7 @@ class JsonRpcChannel:
             except json.JSONDecodeError:
                 break
             if not isinstance(message, dict):
-                raise ConnectionAbortedError("the peer sent something that is no JSON-RPC message")
+                raise ConnectionAbortedError("the peer sent something that is not a JSON-RPC message")
             messages.append(message)
             start = _skip_blanks(text, end)
         self._buffer[:] = text[start:].encode()
@@ -150,7 +150,7 @@ class JsonRpcChannel:
         try:
             return self._buffer.decode()
         except UnicodeDecodeError as error:
-            raise ConnectionAbortedError("the peer sent something that is no UTF-8") from error
+            raise ConnectionAbortedError("the peer sent something that is not UTF-8") from error
 
     def _wait(self, event: int, deadline: float) -> None:
         poll = select.poll()

@@ -118,7 +118,7 @@ def check_management_address(text: str, segments: Sequence[Segment]) -> None:
     except ValueError:
         wanted = None
     if wanted is None or wanted not in beside.network or wanted.ip == beside.ip:
-        raise UsageError(f"--static: {text!r} is no address with a length in {beside.network} beside {beside.ip}")
+        raise UsageError(f"--static: {text!r} is not an address with a length in {beside.network} beside {beside.ip}")
 
 
 def _ipv4_of(number: int) -> str:

@@ -63,7 +63,7 @@ def read_pem(path: Path) -> str:
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise InputError(f"{path} is no regular file; nothing was changed")
+            raise InputError(f"{path} is not a regular file; nothing was changed")
         with path.open("rb") as stream:
             data = stream.read(_MAX_BYTES + 1)
     except OSError as error:

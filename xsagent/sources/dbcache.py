@@ -45,7 +45,7 @@ def read_dbcache(path: Path, limits: Limits = DEFAULT_LIMITS) -> Snapshot:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise CacheError(f"the cache {path} is no regular file; nothing was changed")
+            raise CacheError(f"the cache {path} is not a regular file; nothing was changed")
         if status.st_size > limits.total_bytes:
             raise CacheError(
                 f"the cache {path} cannot be used: it is larger than {limits.total_bytes} bytes; nothing was changed"

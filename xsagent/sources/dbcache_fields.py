@@ -103,9 +103,9 @@ def parse_json_object(text: str) -> dict[str, object]:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise InputError("it is no JSON") from error
+        raise InputError("it is not JSON") from error
     if not isinstance(value, dict):
-        raise InputError("it is no JSON object")
+        raise InputError("it is not a JSON object")
     return value
 
 

@@ -96,7 +96,7 @@ class RecordStream:
                 raise CacheError("it is empty")
             self._parser.Parse(b"", True)
         except expat.ExpatError as error:
-            reason = expat.errors.messages.get(error.code, "it is no XML")
+            reason = expat.errors.messages.get(error.code, "it is not XML")
             raise CacheError(f"line {error.lineno}: {reason}") from error
         except (ValueError, LookupError) as error:  # the codec of a declared encoding
             raise CacheError(f"its encoding cannot be read: {error}") from error

@@ -185,5 +185,5 @@ def _checked_uuid(text: str, path: Path, warnings: list[str]) -> str:
             return text
     except ValueError:
         pass
-    warnings.append(f"{shown(text)} in {path} is no uuid and was passed over")
+    warnings.append(f"{shown(text)} in {path} is not a uuid and was passed over")
     return ""

@@ -77,7 +77,7 @@ def parse_networkd_db(text: str, source: str, management_bridge: str, mac_of: Ca
     try:
         database = read_pairs(json.loads(text, strict=False))
     except (ValueError, RecursionError) as error:
-        raise InputError("it is no JSON") from error
+        raise InputError("it is not JSON") from error
     reader = _Reader(database, mac_of)
     if not reader.bridges:
         raise InputError("it knows no bridge")
@@ -166,11 +166,11 @@ class _Reader:
         if len(pair) == 1:
             pair = read_list(pair[0])
         if len(pair) != _PAIR:
-            raise InputError(f"{shown(str(vlan))} is no pair of carrier and tag")
+            raise InputError(f"{shown(str(vlan))} is not a pair of carrier and tag")
         parent = read_text_value(pair[0])
         carriers = [pif for pif in self._pifs.values() if pif.network == make_ref("network", parent)]
         if not carriers:
-            raise InputError(f"its carrier {shown(parent)} is no bridge on a NIC or bond")
+            raise InputError(f"its carrier {shown(parent)} is not a bridge on a NIC or bond")
         return read_integer(pair[1]), carriers[0]
 
     def _pif(self, name: str, device: str, tag: int, interface: InterfaceValues, *, management: bool) -> Pif:

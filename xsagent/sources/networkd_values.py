@@ -55,7 +55,7 @@ def read_interface(value: object) -> InterfaceValues:
     ip_word, addresses = _variant(fields.get("ipv4_conf", "None4"), 32)
     ipv6_word, ipv6 = _variant(fields.get("ipv6_conf", "None6"), 128)
     if ip_word not in _IP_MODES or ipv6_word not in _IPV6_MODES:
-        raise InputError(f"{shown(ip_word)} or {shown(ipv6_word)} is no known way to configure an interface")
+        raise InputError(f"{shown(ip_word)} or {shown(ipv6_word)} is not a known way to configure an interface")
     dns = read_list(fields.get("dns") or [[], []])
     servers, domains = (read_list(dns[0]), read_list(dns[1])) if len(dns) > 1 else ([], [])
     return InterfaceValues(
@@ -85,28 +85,28 @@ def read_pairs(value: object) -> dict[str, object]:
             return {read_text_value(key): item for key, item in pairs}
     if isinstance(value, dict):
         return value
-    raise InputError(f"{shown(str(value))} is no object")
+    raise InputError(f"{shown(str(value))} is not an object")
 
 
 def read_list(value: object) -> list[object]:
     """An array."""
     if isinstance(value, list):
         return value
-    raise InputError(f"{shown(str(value))} is no array")
+    raise InputError(f"{shown(str(value))} is not an array")
 
 
 def read_text_value(value: object) -> str:
     """A string."""
     if isinstance(value, str):
         return value
-    raise InputError(f"{shown(str(value))} is no text")
+    raise InputError(f"{shown(str(value))} is not text")
 
 
 def read_integer(value: object) -> int:
     """A number without fraction; a boolean is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    raise InputError(f"{shown(str(value))} is no whole number")
+    raise InputError(f"{shown(str(value))} is not a whole number")
 
 
 def read_optional_text(value: object) -> str:
@@ -135,11 +135,11 @@ def _variant(value: object, longest_prefix: int) -> tuple[str, list[tuple[str, i
         return value, []
     parts = read_list(value)
     if not parts:
-        raise InputError("an empty array is no way to configure an interface")
+        raise InputError("an empty array is not a way to configure an interface")
     payload = read_list(parts[1]) if len(parts) > 1 else []
     pairs = [read_list(pair) for pair in payload]
     if any(len(pair) != _PAIR for pair in pairs):
-        raise InputError(f"{shown(str(payload))} is no list of addresses")
+        raise InputError(f"{shown(str(payload))} is not a list of addresses")
     addresses = [(read_text_value(pair[0]), read_integer(pair[1])) for pair in pairs]
     if any(not 0 < length <= longest_prefix for _, length in addresses):
         raise InputError(f"{shown(str(payload))} holds a prefix length that is none")

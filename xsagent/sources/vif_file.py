@@ -62,9 +62,9 @@ def load_vif_file(raw: bytes) -> Mapping[str, Json]:
     try:
         form: Json = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"the VIF file is no JSON: {error}") from error
+        raise InputError(f"the VIF file is not JSON: {error}") from error
     if not isinstance(form, dict):
-        raise InputError("the VIF file is no JSON object")
+        raise InputError("the VIF file is not a JSON object")
     return form
 
 
@@ -102,19 +102,19 @@ def _member(form: Mapping[str, Json], name: str, parse: Callable[[Json], _T]) ->
 
 def _text(value: Json) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{shown(repr(value))} is no text")
+        raise InputError(f"{shown(repr(value))} is not text")
     return parse_text(value.encode("utf-8", "surrogatepass"))
 
 
 def _integer(value: Json) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{shown(repr(value))} is no whole number")
+        raise InputError(f"{shown(repr(value))} is not a whole number")
     return value
 
 
 def _items(value: Json) -> list[Json]:
     if not isinstance(value, list):
-        raise InputError(f"{shown(repr(value))} is no list")
+        raise InputError(f"{shown(repr(value))} is not a list")
     return value
 
 
@@ -123,7 +123,7 @@ def _parse_backend(value: Json) -> tuple[str | None, bool]:
     items = _items(value)
     kind = _text(items[0]).lower() if items else ""
     if len(items) != _TAGGED or kind not in {"local", "remote", "sriov"}:
-        raise InputError(f"{shown(repr(value))} is no backend")
+        raise InputError(f"{shown(repr(value))} is not a backend")
     return (parse_device_name(_text(items[1])) if kind == "local" else None), kind == "sriov"
 
 
@@ -138,7 +138,7 @@ def _parse_locking(value: Json) -> Locking:
     addresses = items[1] if len(items) == _TAGGED else {}
     is_locked = mode is LockingMode.LOCKED
     if len(items) > _TAGGED or not isinstance(addresses, dict) or is_locked != (len(items) == _TAGGED):
-        raise InputError(f"{shown(repr(value))} is no locking mode with its addresses")
+        raise InputError(f"{shown(repr(value))} is not a locking mode with its addresses")
     return build_locking(mode, _addresses(addresses, "ipv4"), _addresses(addresses, "ipv6"))
 
 
@@ -149,5 +149,5 @@ def _addresses(form: Mapping[str, Json], family: str) -> list[str]:
 def _parse_text_map(value: Json) -> dict[str, str]:
     """The members of an object that are printable text; others are none of ours to read."""
     if not isinstance(value, dict):
-        raise InputError(f"{shown(repr(value))} is no object")
+        raise InputError(f"{shown(repr(value))} is not an object")
     return {key: item for key, item in value.items() if isinstance(item, str)}

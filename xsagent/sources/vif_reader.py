@@ -269,7 +269,7 @@ def _read_vm_uuid(vif: VifId) -> _Reading[str]:
     try:
         path = parse_text(raw)
         if not _VM_PATH.fullmatch(path):
-            raise InputError(f"{path!r:.80} is no VM's path")  # noqa: TRY301 - one sentence for all three
+            raise InputError(f"{path!r:.80} is not a VM's path")  # noqa: TRY301 - one sentence for all three
         [uuid] = (yield _Ask(values=[f"{path}/uuid"])).values
         return "" if uuid is None else parse_uuid(parse_text(uuid))
     except InputError as error:

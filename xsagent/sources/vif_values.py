@@ -46,7 +46,7 @@ def parse_uuid(text: str) -> str:
         InputError: the text is none.
     """
     if not _UUID.fullmatch(text):
-        raise InputError(f"{shown(text)} is no uuid")
+        raise InputError(f"{shown(text)} is not a uuid")
     return text
 
 
@@ -75,7 +75,7 @@ def check_trunks(tags: Iterable[int]) -> tuple[int, ...]:
     chosen = sorted(set(tags))
     wrong = [tag for tag in chosen if not 0 <= tag <= MAX_VLAN_TAG]
     if wrong:
-        raise InputError(f"'{wrong[0]}' is no VLAN id (0 to {MAX_VLAN_TAG})")
+        raise InputError(f"'{wrong[0]}' is not a VLAN id (0 to {MAX_VLAN_TAG})")
     return tuple(chosen)
 
 
@@ -88,7 +88,7 @@ def parse_locking_mode(text: str) -> LockingMode:
     try:
         return LockingMode(text.lower())
     except ValueError as error:
-        raise InputError(f"{shown(text)} is no locking mode (unlocked, locked or disabled)") from error
+        raise InputError(f"{shown(text)} is not a locking mode (unlocked, locked or disabled)") from error
 
 
 def build_locking(mode: LockingMode, ipv4: Iterable[str], ipv6: Iterable[str]) -> Locking:

@@ -50,7 +50,7 @@ def parse_sdn_controller(ref: Ref, raw: Mapping[str, object]) -> SdnController:
     fields = {name: raw[name] for name in _FIELDS if name in raw}
     for name, value in fields.items():
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise InputError(f"SDN_controller {ref}: {name} is {shown(str(value))}, which is no text")
+            raise InputError(f"SDN_controller {ref}: {name} is {shown(str(value))}, which is not text")
     return SdnController(ref=ref, **{"uuid": str(ref)} | {name: str(value) for name, value in fields.items()})
 
 

@@ -59,7 +59,7 @@ class _Fields:
         """A set of text without its empty members (PIF.IPv6 may be ``[""]``)."""
         value = self._raw.get(name, ())
         if not isinstance(value, list | tuple):
-            raise InputError(f"{name} is {shown(str(value))}, which is no set")
+            raise InputError(f"{name} is {shown(str(value))}, which is not a set")
         return tuple(_text(name, item) for item in value if item != "")
 
     def refs(self, name: str) -> tuple[Ref, ...]:
@@ -68,7 +68,7 @@ class _Fields:
     def mapping(self, name: str) -> Mapping[str, str]:
         value = self._raw.get(name, {})
         if not isinstance(value, Mapping):
-            raise InputError(f"{name} is {shown(str(value))}, which is no map")
+            raise InputError(f"{name} is {shown(str(value))}, which is not a map")
         return {str(key): _text(f"{name}:{key}", item) for key, item in value.items()}
 
 
@@ -78,7 +78,7 @@ def _text(name: str, value: object) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise InputError(f"{name} is {shown(str(value))}, which is no text")
+    raise InputError(f"{name} is {shown(str(value))}, which is not text")
 
 
 def parse_pif(ref: Ref, raw: Mapping[str, object]) -> Pif:

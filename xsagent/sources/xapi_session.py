@@ -256,5 +256,5 @@ def _final_error(method: str, error: ApiAnswerError) -> XapiError | XapiUnavaila
 
 def _records(kind: str, value: object) -> dict[Ref, RawRecord]:
     if not isinstance(value, dict):
-        raise XapiError(f"XAPI's records of class {kind} are no struct; nothing was changed")
+        raise XapiError(f"XAPI's records of class {kind} are not a struct; nothing was changed")
     return {Ref(str(ref)): raw for ref, raw in value.items() if isinstance(raw, dict)}

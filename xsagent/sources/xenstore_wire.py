@@ -89,7 +89,7 @@ def encode_path(path: str) -> bytes:
     special = path.startswith("@")
     wrong = not path.isascii() or not path.isprintable() or " " in path or "//" in path or ".." in path.split("/")
     if wrong or len(path) > MAX_PATH or not (special or path.startswith("/")):
-        raise XenstoreError(f"{shown(path)} is no xenstore path; nothing was sent", "EINVAL")
+        raise XenstoreError(f"{shown(path)} is not a xenstore path; nothing was sent", "EINVAL")
     return path.encode("ascii") + b"\0"
 
 

@@ -34,7 +34,7 @@ def parse_answer(body: bytes) -> tuple[Value, ...]:
             raise _fault(_value(content[0]))
         return tuple(_value(param[0]) for param in content)
     except (ParseError, IndexError, KeyError, RecursionError) as error:
-        raise ValueError(f"the answer is no XML-RPC ({error!r:.80})") from error
+        raise ValueError(f"the answer is not XML-RPC ({error!r:.80})") from error
 
 
 def _fault(value: Value) -> xmlrpc.client.Fault:

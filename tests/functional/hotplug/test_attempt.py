@@ -85,7 +85,7 @@ def test_a_burst_is_one_transaction_and_one_bad_vif_takes_none_with_it(dom0: Dom
     assert read_flows(dom0.rundir, "xenbr1").keys() == ports
     assert [results[name][1] for name in bad] == [
         f"VIF 101/0: bridge xapi7 does not exist on this host ({MAKES_BRIDGE}); it was left as it was",
-        "VIF 102/0: mac: 'nonsense' is no MAC address; it was left as it was",
+        "VIF 102/0: mac: 'nonsense' is not a MAC address; it was left as it was",
         "VIF 103/0: there is no network device vif103.0; it was left as it was",
     ]
 

@@ -116,7 +116,7 @@ def test_an_unknown_locking_mode_is_refused(dom0: Dom0) -> None:
     failed = dom0.vif("vif", "1", "0", "online", check=False, XSAGENT_HOTPLUG_S="3000")
 
     assert failed.returncode == 1
-    assert "'Quarantined' is no locking mode" in (dom0.read(f"{KEYS.backend}/hotplug-error") or "")
+    assert "'Quarantined' is not a locking mode" in (dom0.read(f"{KEYS.backend}/hotplug-error") or "")
     assert dom0.bridge_of() == ""
 
 

@@ -56,7 +56,7 @@ def test_f16_an_unknown_action_does_not_succeed(dom0: Dom0) -> None:
     failed = dom0.vif("explode", "vif", XENBUS_PATH="backend/vif/1/0", check=False)
 
     assert failed.returncode == 2
-    assert "'explode' is no action" in failed.stderr
+    assert "'explode' is not an action" in failed.stderr
 
 
 def test_f23_removing_an_absent_port_is_no_failure(dom0: Dom0) -> None:

@@ -279,7 +279,7 @@ def test_the_mode_changes_live(host: Host) -> None:
     dom0.rules("filter")
 
     assert unlocked == EVERY.keys()
-    assert (refused.returncode, "'Quarantined' is no locking mode" in refused.stderr) == (1, True)
+    assert (refused.returncode, "'Quarantined' is not a locking mode" in refused.stderr) == (1, True)
     host.check_locked()
     assert (*host.identity, dom0.configuration()) == before
 

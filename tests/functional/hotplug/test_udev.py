@@ -102,7 +102,7 @@ def test_the_hook_does_it_itself_when_the_daemon_dies_over_it(dom0: Dom0) -> Non
     thread.join()
     again = run_hook(dom0, "destroy", "vif")
 
-    assert (status, "'destroy' is no action" in errors) == (2, True)
+    assert (status, "'destroy' is not an action" in errors) == (2, True)
     assert again[0] == 2
     assert dom0.read(f"{KEYS.backend}/hotplug-status") is None
 

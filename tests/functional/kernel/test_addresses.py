@@ -180,7 +180,8 @@ def test_a_route_that_cannot_come_back_is_named_and_the_others_come_back(dom0: D
     done = dom0.run(RouteStep(device="eth0", add=(from_gone, GATEWAY), restores=True))
     assert done.error == "RouteLostError"
     assert done.text == (
-        "the route to 10.6.0.0/16 via 192.0.2.2 from 192.0.2.99 cannot come back: 192.0.2.99 is no address of this host"
+        "the route to 10.6.0.0/16 via 192.0.2.2 from 192.0.2.99 cannot come back: 192.0.2.99 is not an address of this "
+        "host"
     )
     assert [item["gateway"] for item in dom0.ip("route", "show", "default")] == ["192.0.2.1"]
 

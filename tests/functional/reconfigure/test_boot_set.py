@@ -82,7 +82,7 @@ def linux_bridge(host: Host) -> str:
 def bad_record(host: Host) -> str:
     """The records hold an address that is none."""
     host.guests |= static("198.18.0.300", gateway="")
-    return "(eth1) could not be brought up: '198.18.0.300' is no IPv4 address"
+    return "(eth1) could not be brought up: '198.18.0.300' is not an IPv4 address"
 
 
 def managements_bridge_name(host: Host) -> str:

@@ -112,7 +112,7 @@ def test_a_management_address_that_cannot_be_is_refused(static: str) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert done.returncode == 2
-    assert f"--static: '{static}' is no address with a length in 192.0.2.0/24 beside 192.0.2.1" in done.stderr
+    assert f"--static: '{static}' is not an address with a length in 192.0.2.0/24 beside 192.0.2.1" in done.stderr
 
 
 def test_a_sandbox_that_ended_is_not_said_to_run(dom0: Sandbox, tmp_path: Path) -> None:

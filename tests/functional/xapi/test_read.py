@@ -115,7 +115,7 @@ def test_an_unusable_record_is_named_and_the_others_are_read(standin: XapiStandi
     snapshot = read(opened)
 
     assert set(snapshot.unusable) == {pif_ref("eth1"), ref_for("VLAN 1 eth0.1")}
-    assert "VLAN: 'none' is no decimal number" in snapshot.unusable[pif_ref("eth1")]
+    assert "VLAN: 'none' is not a decimal number" in snapshot.unusable[pif_ref("eth1")]
     assert pif_ref("eth0") in snapshot.pifs
     assert ref_for("VLAN 1 eth1.1") in snapshot.vlans, "the VLANs of an unusable carrier are read all the same"
     assert not snapshot.complete

@@ -73,7 +73,7 @@ def test_a_runtime_error_is_one_line_and_exit_code_1(tmp_path: Path, capsys: pyt
 
     out, err = capsys.readouterr()
     assert (code, out) == (1, "")
-    assert err == f"xsagent: the cache {tmp_path} is no regular file; nothing was changed\n"
+    assert err == f"xsagent: the cache {tmp_path} is not a regular file; nothing was changed\n"
 
 
 def test_a_sentence_with_control_characters_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,5 +165,5 @@ def test_a_root_that_is_not_there_is_named(
     assert main([*words, f"--root-prefix={tmp_path}/nowhere"]) == 1
 
     told = capsys.readouterr()
-    assert f"the root {tmp_path}/nowhere is no directory" in told.err
+    assert f"the root {tmp_path}/nowhere is not a directory" in told.err
     assert told.out == ""

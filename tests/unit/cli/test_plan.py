@@ -132,9 +132,9 @@ def test_what_would_cut_management_off_is_refused_unless_insisted_on(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "is no JSON"),
-        ("{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ("[]", "is nothing that `xsagent show --json` wrote"),
         ('{"is": "Plan"}', "is nothing that `xsagent show --json` wrote"),
         ('{"bridges": {"a": {"name": 7}}}', "is nothing that `xsagent show --json` wrote"),

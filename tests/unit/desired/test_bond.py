@@ -187,7 +187,7 @@ def test_a_member_that_is_no_nic_is_refused() -> None:
     """A VLAN's device is its carrier's, which would end in two bridges."""
     records = Records()
     vlan = records.vlan(records.nic(0), 5)
-    with pytest.raises(InputError, match=r"uuid-eth0.5 .* is no NIC"):
+    with pytest.raises(InputError, match=r"uuid-eth0.5 .* is not a NIC"):
         records.up(records.bond(vlan, records.nic(1)))
 
 

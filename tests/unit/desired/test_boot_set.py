@@ -89,7 +89,7 @@ def test_a_member_that_cannot_come_up_is_reported_and_left_out() -> None:
     assert set(desired.topology.bridges) == {"xenbr0", "xenbr2"}
     assert set(desired.topology.links) == {"eth0", "eth2", "xenbr0", "xenbr2"}
     assert [str(route.gateway) for route in desired.topology.ip_devices["xenbr0"].routes] == ["192.0.2.1"]
-    assert any("'Weird' is no IP configuration mode" in text for text in warnings(desired))
+    assert any("'Weird' is not an IP configuration mode" in text for text in warnings(desired))
     assert bad in records.pifs
 
 

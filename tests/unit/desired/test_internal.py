@@ -51,7 +51,7 @@ def test_the_guest_installer_network_gives_its_bridge_an_address() -> None:
     assert [str(address.interface) for address in device.addresses] == ["169.254.0.1/16"]
     desired = _desire(other_config={**config, "netmask": "16"})
     assert desired.topology.ip_devices["xapi9"].addresses == ()
-    assert any("'16' is no netmask" in text for text in warnings(desired))
+    assert any("'16' is not a netmask" in text for text in warnings(desired))
 
 
 def test_the_bridge_name_of_a_pifs_network_is_not_an_internal_ones() -> None:

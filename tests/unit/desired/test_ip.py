@@ -66,13 +66,13 @@ def test_no_mode_wants_nothing() -> None:
 @pytest.mark.parametrize(
     ("fields", "cause"),
     [
-        ({"ip_mode": "Weird"}, "'Weird' is no IP configuration mode"),
-        ({"ipv6_mode": "static"}, "'static' is no IPv6 configuration mode"),
-        (static("192.0.2.300"), "'192.0.2.300' is no IPv4 address"),
-        (static(""), "'' is no IPv4 address"),
-        (static(netmask="255.0.255.0"), "'255.0.255.0' is no netmask"),
+        ({"ip_mode": "Weird"}, "'Weird' is not an IP configuration mode"),
+        ({"ipv6_mode": "static"}, "'static' is not an IPv6 configuration mode"),
+        (static("192.0.2.300"), "'192.0.2.300' is not an IPv4 address"),
+        (static(""), "'' is not an IPv4 address"),
+        (static(netmask="255.0.255.0"), "'255.0.255.0' is not a netmask"),
         (static("192.0.2.255"), "network or broadcast address"),
-        (static(gateway="nobody"), "its gateway: 'nobody' is no IPv4 address"),
+        (static(gateway="nobody"), "its gateway: 'nobody' is not an IPv4 address"),
         (static(gateway="198.51.100.1"), "its gateway 198.51.100.1 is not on its subnet"),
         (static(gateway="192.0.2.10"), "is its own address"),
     ],
@@ -111,7 +111,7 @@ def test_a_server_that_is_no_address_is_skipped_with_a_warning() -> None:
     records = Records()
     desired = records.up(records.nic(0, **management(**static(dns="192.0.2.2,ns1"))))
     assert desired.topology.resolver == Resolver(servers=("192.0.2.2",))
-    assert any("'ns1' is no IPv4 address" in text for text in warnings(desired))
+    assert any("'ns1' is not an IPv4 address" in text for text in warnings(desired))
 
 
 @pytest.mark.parametrize("mode", [static(dns=""), {"ip_mode": "DHCP"}])
@@ -140,7 +140,7 @@ def test_f02_domains_that_are_none_are_dropped_one_by_one() -> None:
     domain = "good.example,bad'quote,$(id),`id`,a\nb=c,fine.example"
     desired = records.up(records.nic(0, **management(other_config={"domain": domain})))
     assert desired.topology.resolver == Resolver(search=("good.example", "a", "fine.example"))
-    assert len([text for text in warnings(desired) if "is no domain name" in text]) == 4
+    assert len([text for text in warnings(desired) if "is not a domain name" in text]) == 4
 
 
 def test_the_networks_offloads_are_the_bridge_devices() -> None:

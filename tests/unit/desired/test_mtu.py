@@ -66,7 +66,7 @@ def test_f04_an_mtu_with_blanks_or_underscores_is_warned_about() -> None:
     """The legacy scripts took ` 1_500 ` for a number (F15: and left the link down for others)."""
     records = Records()
     assert any(
-        "' 1_500 ' is no decimal number" in text
+        "' 1_500 ' is not a decimal number" in text
         for text in warnings(records.up(records.nic(0, other_config={"mtu": " 1_500 "})))
     )
 

@@ -62,7 +62,7 @@ def test_tags_from_0_to_4094_are_taken(tag: int) -> None:
 def test_f04_other_tags_are_refused(tag: int) -> None:
     """The legacy scripts took 4095."""
     records = Records()
-    with pytest.raises(InputError, match="is no VLAN tag"):
+    with pytest.raises(InputError, match="is not a VLAN tag"):
         records.up(records.vlan(records.nic(0), tag))
 
 

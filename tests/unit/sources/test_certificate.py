@@ -115,7 +115,7 @@ def test_a_certificate_without_key_and_a_key_with_a_password_are_refused(tls: Tl
 
 def test_a_folder_is_no_file(tls: TlsFiles, tmp_path: Path) -> None:
     """What is no regular file is not opened: a FIFO would block."""
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="not a regular file"):
         check_tls_files(replace(tls, private_key=str(tmp_path)))
 
 

@@ -308,7 +308,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """A directory, or a FIFO that nobody writes to, does not stop us."""
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo"):
-        with pytest.raises(CacheError, match="no regular file"):
+        with pytest.raises(CacheError, match="not a regular file"):
             read_dbcache(path)
 
 

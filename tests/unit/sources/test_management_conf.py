@@ -127,9 +127,9 @@ def test_what_can_be_done_without_is_left_out_when_it_is_wrong(tmp_path: Path, l
     [
         ("", "--mode or --mode-v6|an empty text"),
         ("LABEL='eth0'\n", "--mode or --mode-v6"),
-        ("LABEL='eth0/..'\nMODE='dhcp'\n", "is no device name"),
-        ("LABEL='eth0'\nMODE='static'\nIP='192.0.2.300'\nNETMASK='255.255.255.0'\n", "is no IPv4 address"),
-        ("LABEL='eth0'\nMODE='dhcp'\nVLAN='9999'\n", "is no VLAN tag"),
+        ("LABEL='eth0/..'\nMODE='dhcp'\n", "is not a device name"),
+        ("LABEL='eth0'\nMODE='static'\nIP='192.0.2.300'\nNETMASK='255.255.255.0'\n", "is not an IPv4 address"),
+        ("LABEL='eth0'\nMODE='dhcp'\nVLAN='9999'\n", "is not a VLAN tag"),
     ],
 )
 def test_what_describes_no_interface_is_refused(tmp_path: Path, text: str, reason: str) -> None:

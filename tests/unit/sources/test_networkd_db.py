@@ -199,13 +199,13 @@ def test_macs_are_taken_from_raw_octets(tmp_path: Path) -> None:
     ("name", "config", "reason"),
     [
         ("xapi1", {"vlan": ["nothere", 10]}, "its carrier 'nothere'"),
-        ("xapi1", {"vlan": ["xenbr0", "10"]}, "is no whole number"),
-        ("xapi1", {"vlan": [["xenbr0"]]}, "is no pair of carrier and tag"),
-        ("xapi1", {"vlan": [[]]}, "is no pair of carrier and tag"),
-        ("a/b", {}, "is no device name"),
-        ("xapi1", 7, "is no object"),
-        ("xapi1", {"ports": {"x": {"interfaces": ["../x"]}}}, "is no device name"),
-        ("xapi1", {"other_config": {"a": 1}}, "is no text"),
+        ("xapi1", {"vlan": ["xenbr0", "10"]}, "is not a whole number"),
+        ("xapi1", {"vlan": [["xenbr0"]]}, "is not a pair of carrier and tag"),
+        ("xapi1", {"vlan": [[]]}, "is not a pair of carrier and tag"),
+        ("a/b", {}, "is not a device name"),
+        ("xapi1", 7, "is not an object"),
+        ("xapi1", {"ports": {"x": {"interfaces": ["../x"]}}}, "is not a device name"),
+        ("xapi1", {"other_config": {"a": 1}}, "is not text"),
     ],
 )
 def test_a_bridge_that_cannot_be_understood_is_left_out(name: str, config: object, reason: str) -> None:

@@ -113,17 +113,17 @@ def test_a_null_reference_is_no_reference(null: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"VLAN": "ten"}, "VLAN: 'ten' is no decimal number"),
-        ({"VLAN": ""}, "VLAN: '' is no decimal number"),
+        ({"VLAN": "ten"}, "VLAN: 'ten' is not a decimal number"),
+        ({"VLAN": ""}, "VLAN: '' is not a decimal number"),
         ({"VLAN": str(1 << 63)}, "VLAN: '9223372036854775808' is not between"),
-        ({"VLAN": True}, "VLAN is 'True', which is no text"),
+        ({"VLAN": True}, "VLAN is 'True', which is not text"),
         ({"management": "yes"}, "management is 'yes', which is neither true nor false"),
-        ({"IPv6": "2001:db8::1/64"}, "IPv6 is '2001:db8::1/64', which is no set"),
-        ({"other_config": "()"}, r"other_config is '\(\)', which is no map"),
-        ({"other_config": {"mtu": ["1500"]}}, r"other_config:mtu is .* which is no text"),
+        ({"IPv6": "2001:db8::1/64"}, "IPv6 is '2001:db8::1/64', which is not a set"),
+        ({"other_config": "()"}, r"other_config is '\(\)', which is not a map"),
+        ({"other_config": {"mtu": ["1500"]}}, r"other_config:mtu is .* which is not text"),
         ({"device": ""}, "the record has no device"),
         ({"uuid": ""}, "the record has no uuid"),
-        ({"MTU": None}, "MTU is 'None', which is no text"),
+        ({"MTU": None}, "MTU is 'None', which is not text"),
     ],
 )
 def test_a_field_of_the_wrong_form_is_named(changes: dict[str, object], reason: str) -> None:

@@ -63,7 +63,7 @@ def test_paths_end_with_a_nul(path: str) -> None:
 @pytest.mark.parametrize("path", ["", "a", "/a\0/b", "/a//b", "/../b", "/a b", "/a\n", "/\u00e4", "/" + "x" * 3072])
 def test_a_path_that_xenstored_could_read_otherwise_is_refused(path: str) -> None:
     """Before it is sent."""
-    with pytest.raises(XenstoreError, match="is no xenstore path"):
+    with pytest.raises(XenstoreError, match="is not a xenstore path"):
         encode_path(path)
 
 
