@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tally import TALLY
 
-from xsagent.hotplug.decide import Decision, Observed, Verdict, decide
+from xsagent.hotplug.decide import Observed, decide
+from xsagent.hotplug.decision import Decision, Verdict
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.iface_status import IfaceStatus, decide_iface_status
 from xsagent.model.vif import DeviceType, Layout, Locking, LockingMode, Vif, VifId

@@ -17,7 +17,8 @@ from test_hotplug import MAC, VM, files, raw
 from test_hotplug_decide import VLANS, Switch
 
 from xsagent.errors import HotplugPendingError, InputError
-from xsagent.hotplug.decide import Verdict, decide
+from xsagent.hotplug.decide import decide
+from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.resync import Survey, build_resync_events
 from xsagent.model.vif import DeviceType, Layout, LockingMode, Vif, VifId

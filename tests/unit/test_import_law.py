@@ -69,7 +69,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
 }
 """Layer -> the layers that it may import, itself always included."""
 
-HOTPLUG_DECIDES = frozenset({"decide", "event", "iface_status", "locking", "mirror", "places"})
+HOTPLUG_DECIDES = frozenset({"decide", "decision", "event", "iface_status", "locking", "mirror", "places"})
 """Modules of hotplug/ that only decide."""
 PURE_LAYERS = frozenset({"errors", "model", "topology", "desired", "plan", "hotplug decides", "picture"})
 _CLAIMS_PURITY = re.compile(r"\b[Pp]ure\.")

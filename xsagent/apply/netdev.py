@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from xsagent.apply.packet_socket import require_device
 from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
-from xsagent.hotplug.decide import NetdevPrep
+from xsagent.hotplug.decision import NetdevPrep
 from xsagent.observed.rtnetlink import Message, attribute, dump, open_rtnetlink
 
 DEADLINE_S: Final = 5.0

@@ -15,7 +15,8 @@ from xsagent.apply.learned import forget_learned
 from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.errors import HotplugPendingError, InputError, VerifyError, XsagentError
-from xsagent.hotplug.decide import Observed, Verdict, decide, rely_on_pair
+from xsagent.hotplug.decide import Observed, decide, rely_on_pair
+from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_leaving
 from xsagent.hotplug.mirror import bridges_to_look_at, decide_mirror

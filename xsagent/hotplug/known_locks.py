@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xsagent.apply.flows import read_numbers, replace_flows
 from xsagent.errors import CommandError
-from xsagent.hotplug.decide import Verdict
+from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.locking import render_flows
 from xsagent.hotplug.work import Work
 from xsagent.log import get_logger

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from xsagent.apply.flows import delete_flows, is_same, read_flows, read_numbers, replace_flows
 from xsagent.errors import CommandError, VerifyError
-from xsagent.hotplug.decide import Verdict
+from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.locking import render_flows
 from xsagent.hotplug.work import Work, for_all
 from xsagent.log import get_logger

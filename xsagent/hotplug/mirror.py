@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from xsagent.hotplug.decide import Decision, Verdict
+from xsagent.hotplug.decision import Decision, Verdict
 from xsagent.hotplug.places import find_port
 from xsagent.model.vif import DeviceType
 from xsagent.plan.steps import SetMirror

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from xsagent.apply.xenstore import Hooked, Report, Told, remove_attached, write_attached
 from xsagent.errors import XsagentError
-from xsagent.hotplug.decide import Verdict
+from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.event import Action
 from xsagent.hotplug.hook import HookCall
 from xsagent.hotplug.peers import Peers

@@ -20,7 +20,7 @@ from xsagent.errors import (
     XenstoreUnavailableError,
     XsagentError,
 )
-from xsagent.hotplug.decide import Decision, Verdict
+from xsagent.hotplug.decision import Decision, Verdict
 from xsagent.hotplug.event import Event
 from xsagent.hotplug.places import PlacedPort
 from xsagent.model.vif import Vif, VifPaths

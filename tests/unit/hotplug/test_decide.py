@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from xsagent.hotplug.decide import Observed, Verdict, decide, rely_on_pair
+from xsagent.hotplug.decide import Observed, decide, rely_on_pair
+from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.event import Action, Event
 from xsagent.hotplug.places import Place
 from xsagent.model.vif import DeviceType, Layout, Locking, LockingMode, Vif, VifId

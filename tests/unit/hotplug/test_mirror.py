@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from xsagent.hotplug.decide import Decision, Observed, Verdict, decide
+from xsagent.hotplug.decide import Observed, decide
+from xsagent.hotplug.decision import Decision, Verdict
 from xsagent.hotplug.event import Action, Event
 from xsagent.hotplug.mirror import bridges_to_look_at, decide_mirror, mirrored_devices
 from xsagent.model.vif import DeviceType, Layout, Locking, LockingMode, Vif, VifId
