@@ -15,7 +15,7 @@ say "vif: $ACTION $XENBUS_PATH"
 domid=$(cut -d/ -f3 <<<"$XENBUS_PATH")
 devid=$(cut -d/ -f4 <<<"$XENBUS_PATH")
 device=vif$domid.$devid
-if key /libxl/disable_udev; then exit 0; fi
+if key libxl/disable_udev; then exit 0; fi
 vm=$(key "/local/domain/$domid/vm" | cut -d/ -f3)
 uuid=$(key "/vm/$vm/uuid" | cut -d' ' -f1)
 private=/xapi/$uuid/private/vif/$devid

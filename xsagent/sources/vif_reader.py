@@ -24,8 +24,11 @@ from xsagent.sources.xenstore import Xenstore
 
 _T = TypeVar("_T")
 
-DISABLE_UDEV = "/libxl/disable_udev"
-"""While it is there the toolstack calls for each vif itself, and udev's word does not count (DESIGN.md section 6)."""
+DISABLE_UDEV = "/local/domain/0/libxl/disable_udev"
+"""While it is there the toolstack calls for each vif itself, and udev's word does not count (DESIGN.md section 6).
+
+libxl and xenopsd write it as ``libxl/disable_udev``: relative, so below dom0's own directory (wire.md section 3).
+"""
 _XENOPSD = "/var/run/nonpersistent/xenopsd"
 _VM_PATH = re.compile(r"/vm/[A-Za-z0-9-]{1,64}", re.ASCII)
 _CLOSING = frozenset({"5", "6"})

@@ -153,6 +153,11 @@ class ServedDom0:
         hook.chmod(0o755)
         return record
 
+    def let_toolstack_call(self) -> None:
+        """Write that the toolstack calls for each vif itself, as libxl does: relative to dom0's directory."""
+        socket = self.root / "run/xenstored/socket"
+        self.sandbox.run(["xenstore-write", "libxl/disable_udev", "1"], env={"XENSTORED_PATH": str(socket)})
+
     # -- guests ----------------------------------------------------------------------------------------------
 
     def plug(self, *vifs: GuestVif) -> None:

@@ -104,8 +104,7 @@ def test_a_wrong_call_is_answered_as_without_a_daemon(served: ServedDom0) -> Non
 
 def test_udevs_word_does_not_count_while_the_toolstack_calls(served: ServedDom0) -> None:
     """With libxl/disable_udev an event of udev does nothing, a call of the toolstack does."""
-    with served.sandbox.xenopsd.open_store() as store:
-        served.sandbox.xenopsd._write(store, {"/libxl/disable_udev": "1"})
+    served.let_toolstack_call()
     served.prepare(LOCKED)
     served.online(LOCKED)
     served.await_status(lambda one: "disable_udev" in one["devices"].get("vif7.0", {}).get("text", ""), "not heard")
@@ -118,8 +117,7 @@ def test_udevs_word_does_not_count_while_the_toolstack_calls(served: ServedDom0)
 
 def test_what_udev_says_while_the_toolstack_calls_is_a_hint(served: ServedDom0) -> None:
     """A device that Windows' PV drivers take away and bring again is what a resync would make of it, within seconds."""
-    with served.sandbox.xenopsd.open_store() as store:
-        served.sandbox.xenopsd._write(store, {"/libxl/disable_udev": "1"})
+    served.let_toolstack_call()
     served.prepare(LOCKED)
     served.call("vif", "vif", "7", "0", "online")
     resync = served.status()["resync"]
@@ -137,8 +135,7 @@ def test_what_udev_says_while_the_toolstack_calls_is_a_hint(served: ServedDom0) 
 def test_a_removal_that_udev_alone_tells_is_made(served: ServedDom0) -> None:
     """For xenopsd, which waits for the hotplug key to go."""
     served.plug(LOCKED)
-    with served.sandbox.xenopsd.open_store() as store:
-        served.sandbox.xenopsd._write(store, {"/libxl/disable_udev": "1"})
+    served.let_toolstack_call()
 
     served.sandbox.xenopsd.unplug(LOCKED, deadline_s=30)
 

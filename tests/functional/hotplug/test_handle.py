@@ -271,7 +271,8 @@ def test_a_vif_whose_backend_is_gone_is_not_reported_as_failed(dom0: Dom0) -> No
 
 def test_udevs_word_does_not_count_while_the_toolstack_calls_itself(dom0: Dom0) -> None:
     """With libxl/disable_udev udev's online does nothing, the toolstack's own call attaches."""
-    dom0.write("/libxl/disable_udev", "1")
+    socket = dom0.sandbox.root / "run/xenstored/socket"
+    dom0.sandbox.run(["xenstore-write", "libxl/disable_udev", "1"], env={"XENSTORED_PATH": str(socket)})
 
     dom0.vif("online", "vif", XENBUS_PATH="backend/vif/1/0", UDEV_CALL="1")
     assert dom0.bridge_of() == ""
