@@ -69,13 +69,13 @@ def _network_mtu(network: Network) -> int | None:
 
 
 def carrier_mtu(scene: Scene, carrier: Pif, notes: Notes) -> int | Keep:
-    """MTU of a NIC or bond: the largest of its own network and of the VLANs on it that are or will be up.
+    """MTU of a NIC or bond: the largest of its own network and of the VLANs that ride on it.
 
     KEEP where raising it would be a side effect on the way of the management interface: a person is told which command
     does it.
     """
     own = wanted_mtu(scene, carrier, notes)
-    largest = max([own, *(wanted_mtu(scene, vlan, notes) for vlan in scene.vlans_up_on(carrier))])
+    largest = max([own, *(wanted_mtu(scene, vlan, notes) for vlan in scene.riders_on(carrier))])
     if not is_side_effect_on_management(scene, carrier):
         return largest
     if largest > own:
@@ -89,7 +89,7 @@ def carrier_mtu(scene: Scene, carrier: Pif, notes: Notes) -> int | Keep:
 
 
 def rider_mtus(scene: Scene, carrier: Pif, notes: Notes) -> dict[str, int]:
-    """MTU by device of the VLANs that are up on a NIC or bond which is brought up itself, but for those raised with it.
+    """MTU by device of the VLANs that ride on a NIC or bond which is brought up itself, but for those raised with it.
 
     One that came up while its carrier was not to be changed is narrower than its network; one whose network was
     narrowed since is too wide for its carrier now.
@@ -97,7 +97,7 @@ def rider_mtus(scene: Scene, carrier: Pif, notes: Notes) -> dict[str, int]:
     if carrier.ref not in scene.raised:
         return {}
     found: dict[str, int] = {}
-    for vlan in scene.vlans_up_on(carrier):
+    for vlan in scene.riders_on(carrier):
         if vlan.managed and vlan.ref not in scene.raised:
             try:
                 found[scene.ip_device_name(vlan)] = wanted_mtu(scene, vlan, notes)

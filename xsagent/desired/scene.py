@@ -58,9 +58,17 @@ class Scene:
             return False
         return pif.ref in self.raised or self.is_attached(pif)
 
+    def stands(self, pif: Pif) -> bool:
+        """Whether the switch has the PIF's bridge, and this operation leaves the PIF up; XAPI need not know of it."""
+        return pif.ref not in self.lowered and self.snapshot.bridge_of(pif) in (self.host.present_bridges or ())
+
     def vlans_up_on(self, pif: Pif) -> Iterator[Pif]:
         """PIFs of VLANs on this one that are up after the operation."""
         return (upper for upper in self.snapshot.vlan_pifs_on(pif) if self.will_be_up(upper))
+
+    def riders_on(self, pif: Pif) -> Iterator[Pif]:
+        """As vlans_up_on, with those that the switch has though XAPI does not say so: guests may be on them."""
+        return (upper for upper in self.snapshot.vlan_pifs_on(pif) if self.will_be_up(upper) or self.stands(upper))
 
     def has_sriov_up(self, pif: Pif) -> bool:
         """Whether an SR-IOV network is up after the operation that has its virtual functions from this NIC."""

@@ -111,6 +111,22 @@ def test_what_a_vlan_rides_on_is_not_narrowed_below_another_on_the_way() -> None
         assert widths(host, "eth0", "xapi100", "xapi200") == all_of(1500, "eth0", "xapi100", "xapi200")
 
 
+def test_a_carriers_own_up_narrows_it_below_no_vlan_that_only_the_switch_knows_of() -> None:
+    """An admin's `up` of a VLAN is not XAPI's word: its guests' jumbo frames go on."""
+    records = HostRecords()
+    records.nic("eth0", management=True, **static("192.0.2.10"))
+    nic = records.nic("eth1")
+    vlan = records.vlan("eth1", 20, "xapi20")
+    records.network_of(vlan)["MTU"] = "9000"
+    with XapiHost(records, segments=ONE_WIRE) as host:
+        host.up(vlan)
+        vlan["currently_attached"] = False
+
+        host.up(nic)
+
+        assert widths(host, "eth1", "xenbr1", "xapi20") == {"eth1": 9000, "xenbr1": 1500, "xapi20": 9000}
+
+
 def test_with_ifcfg_a_vlan_that_its_carrier_widened_stays_so() -> None:
     """Its file says so too: its own up restarts nothing, and an ifup narrows nothing."""
     records, bond, vlan = vlan_on_bond("1500", "9000")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from records_builder import HOST, IFCFG, NETLINK, Records, management, warnings
 
@@ -78,6 +80,20 @@ def test_a_carrier_is_as_wide_as_its_widest_vlan_that_is_up() -> None:
     records.change_network(records.vlan(nic, 5, currently_attached=True), mtu="9000")
     records.change_network(records.vlan(nic, 6), mtu="9100")
     assert _mtus(records.up(nic)) == {"eth1": 9000, "xenbr1": 1500}
+
+
+def test_a_vlan_that_the_switch_has_counts_whatever_xapi_says() -> None:
+    """An admin brought it up: its guests' frames must still fit, and it is narrowed with its carrier."""
+    records = Records()
+    nic = records.nic(1)
+    vlan = records.vlan(nic, 5)
+    records.change_network(vlan, mtu="9000")
+    host = dataclasses.replace(HOST, present_bridges=frozenset({"xenbr1", "xapi5"}))
+    desired = records.up(nic, host)
+    assert (_mtus(desired), desired.riders) == ({"eth1": 9000, "xenbr1": 1500}, {"xapi5": 9000})
+    records.change_network(vlan, mtu="1400")
+    desired = records.up(nic, host)
+    assert (_mtus(desired), desired.riders) == ({"eth1": 1500, "xenbr1": 1500}, {"xapi5": 1400})
 
 
 def test_raising_a_wide_vlan_raises_its_carrier() -> None:
