@@ -16,7 +16,7 @@ from xsagent.errors import InputError, InUseError
 from xsagent.model.records import Bond, Pif
 from xsagent.model.values import parse_device_name
 from xsagent.topology.network_scripts import ifcfg_paths
-from xsagent.topology.values import ObjectKind
+from xsagent.topology.values import ObjectKey, ObjectKind
 
 
 def drop_ip_device(scene: Scene, draft: Draft, device: str) -> None:
@@ -96,13 +96,16 @@ def release_nics(scene: Scene, draft: Draft, nics: Iterable[Pif]) -> None:
     for nic in nics:
         if scene.has_sriov_up(nic):
             draft.notes.decide("keep_link", label(nic), "an SR-IOV network on it is up")
-        elif not is_tagged(nic) and not _is_in_use(scene, nic):
+        elif not is_tagged(nic) and not _is_in_use(scene, draft, nic):
             draft.drop(ObjectKind.LINK, nic_name(nic))
 
 
-def _is_in_use(scene: Scene, nic: Pif) -> bool:
+def _is_in_use(scene: Scene, draft: Draft, nic: Pif) -> bool:
     if nic.mac.lower() in scene.host.root_macs or scene.will_be_up(nic):
         return True
+    own = ObjectKey(kind=ObjectKind.BRIDGE, name=scene.snapshot.bridge_of(nic))
+    if scene.stands(nic) and own not in draft.absent:
+        return True  # guests may be on it
     return any(True for _ in scene.vlans_up_on(nic))
 
 

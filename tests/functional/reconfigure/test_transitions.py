@@ -117,6 +117,28 @@ def test_management_moves_back_from_the_bond_to_its_nic() -> None:
             assert where.run(["ping", "-c3", "-i0.3", "-W2", "192.0.2.1"], check=False).returncode == 0
 
 
+def test_members_that_come_up_one_by_one_leave_each_others_links_alone() -> None:
+    """The Bond record still stands, and XAPI does not say of either that it is attached: each has its own bridge."""
+    records = two_nics()
+    records.nic("eth2")
+    bond = records.bond("bond0", ["eth1", "eth2"], "xapi0")
+    with XapiHost(records, segments=default_segments(nics=3)) as host:
+        for each in (pif(records, "eth0"), bond):
+            host.up(each)
+        bond["currently_attached"] = False
+        members = [pif(records, name) for name in ("eth1", "eth2")]
+        for _ in range(2):
+            before = our_transactions(host.sandbox)
+            for member in members:
+                host.up(member)
+                member["currently_attached"] = False
+
+        links = {link["ifname"]: link["flags"] for link in ip(host.sandbox, "link")}
+        assert ["UP" in links[name] for name in ("eth1", "eth2")] == [True, True]
+        assert [ports_of(host.sandbox, name) for name in ("xenbr1", "xenbr2")] == [["eth1"], ["eth2"]]
+        assert our_transactions(host.sandbox) == before
+
+
 def set_members(records: HostRecords, *devices: str) -> None:
     """Change a bond's members, as older records or an admin's hand leave them: XAPI itself has no call for it."""
     bond = records.bond_of("bond0")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
-from records_builder import IFCFG, Records, management, static, warnings
+from records_builder import HOST, IFCFG, Records, management, static, warnings
 
 from xsagent.errors import InputError, InUseError
 from xsagent.topology.desired import Desired
@@ -257,6 +259,17 @@ def test_raising_a_member_takes_the_bond_down() -> None:
         ObjectKey(kind=ObjectKind.LINK, name="eth1"),
     }
     assert bond in records.pifs
+
+
+def test_a_member_with_a_bridge_of_its_own_keeps_its_link_when_another_comes_up() -> None:
+    """The bond went with the first one's `up`, of which XAPI need not know yet: guests may be on that bridge."""
+    records = Records()
+    first, second = records.nic(0), records.nic(1)
+    records.bond(first, second)
+    link = ObjectKey(kind=ObjectKind.LINK, name="eth0")
+    for present, is_kept in (("xapi0", False), ("xenbr0", True)):
+        host = dataclasses.replace(HOST, present_bridges=frozenset({present}))
+        assert (link not in records.up(second, host).topology.absent) is is_kept, present
 
 
 @pytest.mark.parametrize("on_vlan", [False, True])
