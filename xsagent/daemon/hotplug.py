@@ -113,7 +113,7 @@ class HotplugThread:
             self._queue.hurry(time.monotonic())
             self._changed.notify_all()
 
-    def hear_numbers(self, numbers: Mapping[str, int]) -> None:
+    def hear_numbers(self, numbers: Iterable[tuple[str, int]]) -> None:
         """The switch gave these devices these port numbers, 0 for none; flows match only those verified before."""
         with self._changed:
             if self._queue.hear_numbers(numbers):

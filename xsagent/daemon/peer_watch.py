@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -121,7 +121,7 @@ _MONITORED: Final[dict[str, Json]] = {
 
 
 def follow_database(
-    paths: Paths, found: Callable[[], None], tell: Tell, hear_numbers: Callable[[Mapping[str, int]], None]
+    paths: Paths, found: Callable[[], None], tell: Tell, hear_numbers: Callable[[Sequence[tuple[str, int]]], None]
 ) -> None:
     """Hold a monitor of the switch's database (ovsdb-server(7), monitor_cond).
 

@@ -8,7 +8,7 @@ monotonic clock, but for `Status.at`.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -79,6 +79,14 @@ class _Key:
     """How the last event ended that counted."""
     hint: float | None = None
     """When to look at it: an event came that did not count."""
+    lost_number: bool = False
+    """While it was busy its port left the switch, so a number that was verified may be that of before."""
+
+    def lose_number(self) -> None:
+        """Its flows are nobody's now and may go, so the same number is another when it comes again."""
+        self.status = replace(self.status, ofport=0)
+        self.settled = self.settled and replace(self.settled, ofport=0)
+        self.lost_number = self.busy is not None
 
 
 class KeyedQueue:
@@ -129,7 +137,7 @@ class KeyedQueue:
         due = [key for key in self._keys.values() if key.busy is None and key.waiting and key.due <= now]
         due.sort(key=lambda key: key.waiting[0].background)
         for key in due[:most]:
-            key.busy = key.waiting.pop(0)
+            key.busy, key.lost_number = key.waiting.pop(0), False
         return [key.busy for key in due[:most] if key.busy is not None]
 
     def count_due(self, now: float) -> int:
@@ -189,8 +197,8 @@ class KeyedQueue:
         ended, key.busy = key.busy, None
         key.due, key.pause = now, FIRST_PAUSE_S
         state = State.ERROR if error else State.DONE
-        where = key.status.placed if error else placed
-        key.status = Status(state=state, at=at, text=text, placed=where, ofport=ofport)
+        where, number = key.status.placed if error else placed, 0 if key.lost_number else ofport
+        key.status = Status(state=state, at=at, text=text, placed=where, ofport=number)
         key.settled, key.hint = key.status, None
         if not error and not ended.background:
             key.left = ended.event.want is Want.DETACHED
@@ -219,13 +227,20 @@ class KeyedQueue:
                 del self._keys[name]
         return idle
 
-    def hear_numbers(self, numbers: Mapping[str, int]) -> bool:
+    def hear_numbers(self, numbers: Iterable[tuple[str, int]]) -> bool:
         """The switch gave these devices these numbers, 0 for none; whether `take_renumbered` is to be asked.
 
         What we do to a device brings it a number that is verified then, so that of a busy one is kept until it is done.
         """
-        known = [(name, key) for name in numbers if (key := self._keys.get(name)) is not None]
-        self._numbers |= {name: numbers[name] for name, key in known if key.busy or key.status.ofport != numbers[name]}
+        for name, ofport in numbers:
+            key = self._keys.get(name)
+            if key is None:
+                continue
+            if not ofport:
+                self._numbers.pop(name, None)
+                key.lose_number()
+            elif key.busy or key.status.ofport != ofport:
+                self._numbers[name] = ofport
         return bool(self._numbers)
 
     def take_renumbered(self) -> list[str]:
@@ -236,14 +251,8 @@ class KeyedQueue:
             if key is not None and key.busy is not None:
                 continue
             ofport = self._numbers.pop(name)
-            if key is None or key.status.ofport == ofport:
-                continue
-            if ofport and not key.waiting:
+            if key is not None and key.status.ofport != ofport and not key.waiting:
                 renumbered.append(name)
-            elif not ofport:
-                # its flows are nobody's now and may go, so the same number is another when it comes again
-                key.status = replace(key.status, ofport=0)
-                key.settled = key.settled and replace(key.settled, ofport=0)
         return renumbered
 
     def hurry(self, now: float) -> None:

@@ -142,6 +142,26 @@ def test_what_is_left_as_somebody_wants_it_is_shown(served: ServedDom0) -> None:
     assert served.ports("xenbr1") == {moved.device}
 
 
+def test_a_locked_guest_whose_port_has_its_number_again_is_locked_again() -> None:
+    """Moved by hand to a bridge that gives it the same one, while nobody looked: there it has no flows yet."""
+    with running_dom0(start=False) as served:
+        served.vsctl("add-br", "xenbr1", "--", "set", "Bridge", "xenbr1", "datapath_type=netdev")
+        served.start()
+        served.plug(LOCKED)
+        served.await_status(lambda one: one["counts"]["pending"] == 0 and one["resync"] is not None, "it does not rest")
+        ofport = served.vsctl("get", "Interface", LOCKED.device, "ofport")
+
+        served.sandbox.run(["kill", "-STOP", served.pid])
+        request = ["--", "set", "Interface", LOCKED.device, f"ofport_request={ofport}"]
+        served.vsctl("del-port", LOCKED.device, "--", "add-port", "xenbr1", LOCKED.device, *request)
+        served.sandbox.run(["kill", "-CONT", served.pid])
+
+        wait_for(lambda: served.flows("xenbr1") == FLOWS, 30, "it stayed unlocked")
+        served.await_status(lambda one: one["counts"]["pending"] == 0, "it has not come to rest")
+        assert str(served.status()["devices"][LOCKED.device]["ofport"]) == ofport
+        assert served.vsctl("get", "Interface", LOCKED.device, "ofport") == ofport
+
+
 def test_what_a_resync_finds_right_or_has_told_before_fills_no_log() -> None:
     """Of each VIF nothing is logged again; what changed is."""
     asked = GuestVif(id=VifId(20, 0), other_config=(("promiscuous", "true"),))
