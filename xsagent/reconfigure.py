@@ -14,6 +14,7 @@ from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck
 from xsagent.errors import VerifyError
 from xsagent.log import log_reasons
 from xsagent.observed.switch_alive import SwitchPulse
+from xsagent.plan.steps import SafetyFlowsStep
 from xsagent.planning import Host, Operation, make_plan
 
 _CONFLICTS = 5
@@ -66,10 +67,29 @@ def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
     return finish(entries, host)
 
 
+def make_way(host: Host, *, force: bool = False) -> Applied | RolledBack | Stuck | None:
+    """As `finish_earlier_run`, for a run with work of its own: what it may leave undone is given up.
+
+    That is all with `force`; otherwise flows alone, which stand in nobody's way: they are kept below /run for whoever
+    sees the switch come back, and the next operation on their bridge plans them anew.
+
+    Returns:
+        Stuck where nothing may be done on top of what is left.
+    """
+    ended = finish_earlier_run(host)
+    if not isinstance(ended, Stuck):
+        return ended
+    if not force and not all(isinstance(step, SafetyFlowsStep) for step in ended.left):
+        return ended
+    give_up(ended, host)
+    return RolledBack(cause=ended.cause, lost=(*ended.problems, *ended.lost))
+
+
 def give_up(stuck: Stuck, host: Host) -> None:
     """Drop what is left of a way back: at boot, and under ``--force``, a host with a network counts for more."""
     for step in stuck.left:
-        host.logger.error("leave_undo", step=type(step).__name__, subject=getattr(step, "device", ""))
+        subject = getattr(step, "device", getattr(step, "bridge", ""))
+        host.logger.error("leave_undo", step=type(step).__name__, subject=subject)
     host.logger.error("give_up_earlier_run", reason=stuck.cause, left=len(stuck.left))
     try:
         remove_journal(host.paths.state_dir)

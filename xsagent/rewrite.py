@@ -19,7 +19,7 @@ from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import build_options, read_from_xapi, read_parents, save_snapshot
 from xsagent.plan.steps import Plan
 from xsagent.planning import Host, Operation, make_plan
-from xsagent.reconfigure import apply_operation, finish_earlier_run
+from xsagent.reconfigure import apply_operation, make_way
 from xsagent.topology.desired import Desired
 
 
@@ -39,7 +39,7 @@ def rewrite(paths: Paths, settings: Settings) -> Outcome:
             OvsdbConnection.open(paths.ovsdb_socket, 0) as connection,
         ):
             host = Host(paths, settings, connection)
-            earlier = finish_earlier_run(host)
+            earlier = make_way(host)
             if isinstance(earlier, Stuck):
                 return earlier
             snapshot = read_from_xapi(paths, settings)

@@ -14,14 +14,12 @@ from typing import Final
 
 from xsagent.errors import CommandError
 from xsagent.hotplug.locking import COOKIE
-from xsagent.ofctl import run_ofctl
+from xsagent.ofctl import dump_flows, lacks_bundles, run_ofctl
 
 FLOWS_DEADLINE_S: Final = 10.0
 _ANY_COOKIE: Final = "-1"
 """Mask: the whole cookie counts."""
 _IN_PORT: Final = re.compile(r"\bin_port=([0-9]+)\b", re.ASCII)
-_NO_BUNDLE: Final = "version negotiation failed"
-"""How ovs-ofctl ends on a bridge whose `protocols` stop below OpenFlow 1.4, as some SDN controllers set them."""
 
 Flow = frozenset[str]
 """One flow as its parts (``cookie=0x1``, ``udp``, ``priority=8000``, ``actions=NORMAL`` ...), in no order."""
@@ -51,7 +49,7 @@ def replace_flows(
     try:
         run_ofctl(rundir, bridge, ["--bundle", "add-flows"], "-", deadline_s=deadline_s, text=text)
     except CommandError as error:
-        if _NO_BUNDLE not in str(error):
+        if not lacks_bundles(error):
             raise
         _replace_without_bundle(rundir, bridge, flows, deadline_s)
 
@@ -81,7 +79,7 @@ def delete_flows(rundir: Path, bridge: str, in_ports: Collection[int], deadline_
 def read_flows(rundir: Path, bridge: str, deadline_s: float = FLOWS_DEADLINE_S) -> dict[int, frozenset[Flow]]:
     """The locking flows that the switch holds, by port number. Changes nothing; errors as `replace_flows`."""
     found: dict[int, set[Flow]] = {}
-    for line in _dump(rundir, bridge, deadline_s).splitlines():
+    for line in dump_flows(rundir, bridge, COOKIE, deadline_s=deadline_s).splitlines():
         port = _IN_PORT.search(line)
         if port and "actions=" in line:
             found.setdefault(int(port[1]), set()).add(parse_flow(line))
@@ -90,12 +88,7 @@ def read_flows(rundir: Path, bridge: str, deadline_s: float = FLOWS_DEADLINE_S) 
 
 def read_numbers(rundir: Path, bridge: str, deadline_s: float = FLOWS_DEADLINE_S) -> frozenset[int]:
     """The port numbers for which the switch holds any locking flows, which is quicker to read. As `read_flows`."""
-    return frozenset(map(int, _IN_PORT.findall(_dump(rundir, bridge, deadline_s))))
-
-
-def _dump(rundir: Path, bridge: str, deadline_s: float) -> str:
-    matches, command = f"cookie={COOKIE}/{_ANY_COOKIE}", ["--no-stats", "dump-flows"]
-    return run_ofctl(rundir, bridge, command, matches, deadline_s=deadline_s).stdout
+    return frozenset(map(int, _IN_PORT.findall(dump_flows(rundir, bridge, COOKIE, deadline_s=deadline_s))))
 
 
 def parse_flow(line: str) -> Flow:

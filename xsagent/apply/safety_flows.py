@@ -1,4 +1,4 @@
-"""SafetyFlowsStep -> the switch: one bundle that takes out our safety flows and puts in the wanted ones. Effects.
+"""SafetyFlowsStep -> the switch: our safety flows go out and the wanted ones in, as one bundle. Effects.
 
 Run right after the OVSDB transaction that made a management bridge secure; what a controller installed stays.
 ovs-vswitchd forgets flows when it dies, and a secure bridge then cuts off management, and with it the way to the
@@ -16,23 +16,24 @@ from xsagent.apply.flows import FLOWS_DEADLINE_S
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.run_dir import remove_run_file, write_run_file
 from xsagent.config import Paths
-from xsagent.errors import XsagentError
+from xsagent.errors import CommandError, XsagentError
 from xsagent.log import get_logger
 from xsagent.observed.flows import read_flow_lines
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.secure_bridges import read_unattended
-from xsagent.ofctl import run_ofctl
+from xsagent.ofctl import lacks_bundles, run_ofctl
 from xsagent.plan.secure_bridge import lines_that_work
 from xsagent.plan.steps import SafetyFlowsStep
 from xsagent.topology.values import SAFETY_COOKIE
 
 _LOCK_WAIT_S: Final = FLOWS_DEADLINE_S + 5.0
+_OURS: Final = f"{SAFETY_COOKIE:#x}/-1"
 _LOG = get_logger()
 
 
 def replace_safety_flows(paths: Paths, step: SafetyFlowsStep) -> None:
-    """Make the flows with our safety cookie exactly the step's; idempotent, whole or not at all.
+    """Make the flows with our safety cookie exactly the step's; idempotent, one bundle where the bridge takes any.
 
     Raises:
         CommandError: ovs-ofctl failed or passed its deadline; the flows are as they were.
@@ -75,9 +76,31 @@ def _put_back(paths: Paths, connection: OvsdbConnection, name: str) -> None:
 
 
 def _install(rundir: Path, bridge: str, lines: tuple[str, ...]) -> None:
-    text = f"delete cookie={SAFETY_COOKIE:#x}/-1\n"
-    text += "".join(f"add cookie={SAFETY_COOKIE:#x},{line}\n" for line in lines)
-    run_ofctl(rundir, bridge, ["--names", "--bundle", "add-flows"], "-", deadline_s=FLOWS_DEADLINE_S, text=text)
+    added = [f"add cookie={SAFETY_COOKIE:#x},{line}" for line in lines]
+    try:
+        _send(rundir, bridge, ["--bundle"], [f"delete cookie={_OURS}", *added])
+    except CommandError as error:
+        if not lacks_bundles(error):
+            raise
+        # without a moment in which management has no flow: those that stay are there before any goes
+        wanted = set(map(_match, lines))
+        stale = [
+            match
+            for line in read_flow_lines(rundir, bridge, SAFETY_COOKIE) or ()
+            if (match := _match(line)) not in wanted
+        ]
+        _send(rundir, bridge, [], [*added, *(f"delete_strict cookie={_OURS},{match}" for match in stale)])
+
+
+def _send(rundir: Path, bridge: str, options: list[str], lines: list[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    run_ofctl(rundir, bridge, ["--names", *options, "add-flows"], "-", deadline_s=FLOWS_DEADLINE_S, text=text)
+
+
+def _match(line: str) -> str:
+    """What a flow is found by, in one order: the switch shows fields in an order of its own."""
+    fields = line.replace('"', "").partition("actions=")[0]
+    return ",".join(sorted(filter(None, map(str.strip, fields.split(",")))))
 
 
 def _keep(paths: Paths, step: SafetyFlowsStep) -> None:

@@ -22,7 +22,7 @@ from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.operations import Asked, build_internal_operation, read_for_admin
 from xsagent.plan.render import render_plan
 from xsagent.planning import Host, Operation, make_plan
-from xsagent.reconfigure import apply_operation, finish_earlier_run
+from xsagent.reconfigure import apply_operation, make_way
 from xsagent.sources.host_files import check_backend
 
 _PROGRAM: Final = "xsagent"
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         open_database(_PROGRAM, paths, settings) as connection,
     ):
         host = Host(paths, settings, connection)
-        earlier = finish_earlier_run(host)
+        earlier = make_way(host)
         if isinstance(earlier, Stuck):
             return answer(_PROGRAM, earlier)
         tell_earlier(_PROGRAM, earlier)

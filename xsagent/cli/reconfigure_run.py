@@ -39,7 +39,7 @@ from xsagent.operations import (
 )
 from xsagent.plan.steps import Plan
 from xsagent.planning import Host, MakeHost, Operation, make_plan
-from xsagent.reconfigure import apply_operation, finish_earlier_run, give_up
+from xsagent.reconfigure import apply_operation, make_way
 from xsagent.sources.host_files import check_backend
 from xsagent.topology.desired import Desired
 
@@ -113,19 +113,16 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
 def _finish_earlier_run(options: ReconfigureOptions, host: Host) -> Stuck | None:
     """Finish what a run that died left; returns how far that came, where nothing may be done on top of it."""
     try:
-        earlier = finish_earlier_run(host)
+        earlier = make_way(host, force=options.force is not None)
     except OSError as error:
         # its journal can be read or removed no more
         if options.force != ALL_INTERFACES:
             raise
         host.warn("leave_earlier_run", f"what an earlier run left was not finished: {error}; the boot goes on")
         return None
-    if not isinstance(earlier, Stuck):
-        tell_earlier(_PROGRAM, earlier)
-        return None
-    if options.force is None:
+    if isinstance(earlier, Stuck):
         return earlier
-    give_up(earlier, host)
+    tell_earlier(_PROGRAM, earlier)
     return None
 
 

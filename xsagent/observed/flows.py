@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from xsagent.errors import CommandError
-from xsagent.ofctl import run_ofctl
+from xsagent.ofctl import dump_flows
 
 _DEADLINE_S = 5
 _HEAD = re.compile(r"cookie=\w+, *(?:table=0, *)?")
@@ -20,10 +20,9 @@ def read_flow_lines(rundir: Path, bridge: str, cookie: int) -> tuple[str, ...] |
 
     It does not where it is dead or the bridge is new.
     """
-    words = ["--names", "--no-stats", "dump-flows"]
     try:
-        done = run_ofctl(rundir, bridge, words, f"cookie={cookie:#x}/-1", deadline_s=_DEADLINE_S)
+        shown = dump_flows(rundir, bridge, cookie, deadline_s=_DEADLINE_S, options=["--names"])
     except CommandError:
         return None
-    lines = (line.strip() for line in done.stdout.splitlines())
+    lines = (line.strip() for line in shown.splitlines())
     return tuple(sorted(_HEAD.sub("", line, count=1) for line in lines if "actions=" in line))

@@ -25,7 +25,7 @@ from xsagent.plan.manager import ControlChange, diff_control, diff_emergency_res
 from xsagent.plan.manager_ca import BOOTSTRAPPED_CA
 from xsagent.planning import Host
 from xsagent.reconcile.control import apply_control, forget_kept_ca
-from xsagent.reconfigure import finish_earlier_run
+from xsagent.reconfigure import make_way
 from xsagent.sources.boot import read_boot_state
 from xsagent.sources.certificate import check_tls_files
 from xsagent.sources.host_files import read_host_facts, read_inventory
@@ -149,7 +149,7 @@ def control_options(paths: Paths, settings: Settings) -> ControlOptions:
 
 def _open_host(paths: Paths, settings: Settings, connection: OvsdbConnection) -> Host:
     host = Host(paths, settings, connection)
-    if isinstance(finish_earlier_run(host), Stuck):
+    if isinstance(make_way(host), Stuck):
         raise ConflictError("an earlier run could not be taken back (see the log); nothing was changed")
     return host
 

@@ -135,19 +135,36 @@ def test_a_bundle_with_a_bad_line_changes_nothing(switch: Sandbox, guests: tuple
     assert is_same(lines, read_flows(rundir, "xenbr0")[port])
 
 
-def test_a_bridge_without_bundles_is_locked_flow_by_flow(switch: Sandbox, guests: tuple[Guest, Guest]) -> None:
-    """Where a controller limited the bridge to OpenFlow 1.0 the same flows go in without a bundle."""
+@pytest.mark.parametrize(
+    "protocols", ["OpenFlow10", "OpenFlow12", "OpenFlow10,OpenFlow13", "OpenFlow13", "OpenFlow14", "OpenFlow15"]
+)
+def test_a_bridge_is_locked_whatever_versions_it_speaks(
+    switch: Sandbox, guests: tuple[Guest, Guest], protocols: str
+) -> None:
+    """A controller may limit it: the same flows go in, flow by flow where no version has bundles, and out again."""
     rundir, port = switch.root / "run/openvswitch", ofport(switch, guests[0].vif)
     replace_flows(rundir, "xenbr0", {port: render_flows(Locking(mode=LockingMode.LOCKED), MAC, port)})
-    switch.run(["ovs-vsctl", "set", "Bridge", "xenbr0", "protocols=OpenFlow10"])
+    switch.run(["ovs-vsctl", "set", "Bridge", "xenbr0", f"protocols={protocols}"])
     try:
         lines = render_flows(LOCKED, MAC, port)
         replace_flows(rundir, "xenbr0", {port: lines})
         assert is_same(lines, read_flows(rundir, "xenbr0")[port])
+        assert arrived(switch, *guests, own_frames() | spoofed_frames()) == own_frames().keys()
         delete_flows(rundir, "xenbr0", [port])
         assert port not in read_flows(rundir, "xenbr0")
     finally:
         switch.run(["ovs-vsctl", "clear", "Bridge", "xenbr0", "protocols"])
+
+
+def test_flows_of_a_peer_are_known_as_the_same(switch: Sandbox, guests: tuple[Guest, Guest]) -> None:
+    """Those that plain ovs-ofctl put in, flow by flow, differ in nothing from ours."""
+    rundir, port = switch.root / "run/openvswitch", ofport(switch, guests[0].vif)
+    delete_flows(rundir, "xenbr0", [port])
+    lines = render_flows(LOCKED, MAC, port)
+    for line in lines:
+        switch.run(["ovs-ofctl", "add-flow", "xenbr0", line])
+
+    assert is_same(lines, read_flows(rundir, "xenbr0")[port])
 
 
 @pytest.mark.parametrize("bridge", ["tcp:192.0.2.1", "../db", "a b", ""])

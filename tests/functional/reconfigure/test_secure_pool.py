@@ -21,6 +21,7 @@ from xsagent.sandbox.spec import Service, shared_segment
 SECURE = {"vswitch-controller-fail-mode": "secure"}
 OLD, OTHER = "192.0.2.10", "203.0.113.10"
 _PORT = "6653"
+_VERSIONS = "OpenFlow10,OpenFlow13,OpenFlow14,OpenFlow15"
 WINDOW = {"XSAGENT_DEADMAN_S": "3"}
 
 
@@ -38,7 +39,8 @@ class Pool:
 
     def flows(self, bridge: str = "xenbr0") -> set[str]:
         """The bridge's flows, ports by name."""
-        done = self.host.sandbox.run(["ovs-ofctl", "--names", "--no-stats", "dump-flows", bridge])
+        words = ["ovs-ofctl", "--names", "--no-stats", f"--protocols={_VERSIONS}", "dump-flows", bridge]
+        done = self.host.sandbox.run(words)
         return {line.strip() for line in done.stdout.splitlines() if "actions" in line}
 
     def refuses(self, name: str, *options: str) -> str:
@@ -155,6 +157,72 @@ def test_another_vlan_that_makes_management_s_bridge_secure_leaves_it_reachable(
         # flows that are not management's are mended too, however many they are
         pool.host.sandbox.run(["ovs-ofctl", "mod-flows", "xenbr0", "dl_vlan=200,in_port=eth0,actions=drop"])
         assert not pool.hears()
+        pool.host.up(management)
+        assert pool.hears()
+
+
+@pytest.mark.parametrize("protocols", ["OpenFlow10", "OpenFlow10,OpenFlow13", "OpenFlow13", "OpenFlow15"])
+def test_management_is_reachable_whatever_versions_of_openflow_its_bridge_speaks(protocols: str) -> None:
+    """A controller limited them. It is on a VLAN, whose flows take off a tag; others come up beside it."""
+    records = HostRecords()
+    records.nic("eth0")
+    beside = records.vlan("eth0", 100, "xapi100")
+    management = records.vlan("eth0", 200, "xapi200", management=True, **static(OLD))
+    with managed(records, management, vlan=200) as pool:
+        vsctl(pool.host.sandbox, "set", "Bridge", "xenbr0", f"protocols={protocols}")
+        records.pool["other_config"].update(SECURE)
+
+        pool.host.up(management)
+
+        assert vsctl(pool.host.sandbox, "get-fail-mode", "xenbr0") == "secure"
+        assert pool.hears()
+        settled = pool.flows()
+        again = pool.host.run("up", management)
+        assert "outcome=applied changed=false" in again.stderr, again.stderr
+        pool.host.up(beside)
+        assert pool.flows() == settled
+        assert pool.hears()
+        pool.host.sandbox.run(["ovs-ofctl", f"--protocols={protocols}", "del-flows", "xenbr0"])
+        assert not pool.hears(), "something else than the flows carries the traffic"
+        pool.host.up(management)
+        assert pool.hears()
+
+
+@pytest.mark.parametrize("protocols", ["OpenFlow10", ""])
+def test_flows_that_are_stale_go_on_a_bridge_without_bundles_too(protocols: str) -> None:
+    """Management moves to a VLAN with its address: the flows of its former path are not there any more."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        vsctl(pool.host.sandbox, "set", "Bridge", "xenbr0", f"protocols=[{protocols}]")
+        pool.trunk.carry(200, "192.0.2.1/24")
+        new = records.vlan("eth0", 200, "xapi200", **static(OLD))
+
+        pool.host.up(new, "--management")
+
+        assert pool.flows()
+        assert all("xapi200" in flow for flow in pool.flows())
+
+
+def test_a_bridge_whose_flows_do_not_come_back_stands_in_nobody_else_s_way() -> None:
+    """The switch refuses them, also on the way back: the run fails, and that of another PIF does not."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        program = pool.host.sandbox.bin / "ovs-ofctl"
+        program.write_text(
+            '#!/bin/sh\ncase "$*" in *add-flows*xenbr0.mgmt*) echo refused >&2; exit 1;; esac\n'
+            'exec /usr/bin/ovs-ofctl "$@"\n'
+        )
+        program.chmod(0o755)
+        records.vlan("eth0", 100, "xapi100")
+        said = pool.refuses("eth0.100", "--no-deadman")
+        assert "of the way back failed" in said
+
+        other = pool.host.run("up", records.classes["PIF"][record_ref("pif eth1")])
+
+        assert other.returncode == 0, other.stderr
+        assert "of an earlier run: " in other.stderr
+        assert "xenbr1" in bridges(pool.host.sandbox)
+        program.unlink()
         pool.host.up(management)
         assert pool.hears()
 
