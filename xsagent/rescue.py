@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from xsagent.apply.degraded import read_degraded, remember_degraded
+from xsagent.apply.degraded import read_degraded
 from xsagent.apply.netlink import apply_link, wait_carrier
 from xsagent.config import Paths
 from xsagent.desired.rescue import (
@@ -23,7 +23,7 @@ from xsagent.desired.rescue import (
     missing_management_nics,
     with_stand_ins,
 )
-from xsagent.errors import DeviceAbsentError, FileError, NetlinkError
+from xsagent.errors import DeviceAbsentError, NetlinkError
 from xsagent.log import get_logger
 from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
@@ -47,10 +47,12 @@ class Rescued:
     """The records after a rescue.
 
     Attributes:
+        stand_in: for the NIC that management cannot do without; None where none is needed, or none was chosen.
         making_way: PIFs of the boot set that do not come up because management has their NIC, each with the reason.
     """
 
     snapshot: Snapshot
+    stand_in: Rescue | None = None
     making_way: tuple[tuple[Pif, str], ...] = ()
 
 
@@ -61,13 +63,14 @@ def is_managements(paths: Paths, snapshot: Snapshot, pif: Pif) -> bool:
 
 
 def rescue_management(
-    paths: Paths, connection: OvsdbConnection, snapshot: Snapshot, *, at_boot: bool, only_look: bool
+    paths: Paths, connection: OvsdbConnection, snapshot: Snapshot, *, at_boot: bool, look: Look | None
 ) -> Rescued:
     """The snapshot, with a NIC that is there for management where the recorded one is gone.
 
     Args:
         at_boot: as `missing_management_nics`.
-        only_look: for a dry run: no NIC is raised to see its carrier, and nothing is written down.
+        look: tells which NICs have carrier, where that decides. None: nothing is to come up, so a NIC stands in only
+            where it does already.
 
     Raises:
         DeviceAbsentError: management's NIC is gone and no other can stand in without a guess; nothing was changed.
@@ -84,42 +87,36 @@ def rescue_management(
     gone = missing_management_nics(snapshot, base, nics, devices, at_boot=at_boot) if base is not None else ()
     if base is None or not gone:
         return Rescued(snapshot=snapshot)
-    rescues = find_renamed(gone, nics) or (
-        keep_stand_in(gone[0], nics, _present_stand_ins(paths, connection, snapshot.bridge_of(base), gone[0]))
-        or _choose(paths, gone[0], nics, links, _with_carrier if only_look else look_for_carrier),
-    )
+    rescues = find_renamed(gone, nics)
+    if not rescues:
+        rescue = keep_stand_in(gone[0], nics, _interfaces_on(connection, snapshot.bridge_of(base)))
+        if rescue is None:
+            if look is None:
+                return Rescued(snapshot=snapshot)
+            rescue = _choose(paths, gone[0], nics, links, look)
+        rescues = (rescue,)
     for rescue in rescues:
         get_logger().warning("rescue_management", subject=rescue.nic.name, gone=rescue.gone, reason=rescue.reason)
-    if not only_look:
-        _remember(paths, rescues[0])
     return Rescued(
-        snapshot=with_stand_ins(snapshot, rescues), making_way=making_way(snapshot, rescues, read_host_facts(paths))
+        snapshot=with_stand_ins(snapshot, rescues),
+        stand_in=rescues[0],
+        making_way=making_way(snapshot, rescues, read_host_facts(paths)),
     )
 
 
-def _present_stand_ins(paths: Paths, connection: OvsdbConnection, bridge: str, gone: Pif) -> list[list[str]]:
-    """What management may be on now, in the order of what counts: the switch's word, ours of this boot."""
+def _interfaces_on(connection: OvsdbConnection, bridge: str) -> list[str]:
+    """What the switch has on a bridge."""
     present = read_ovsdb(connection).bridges.get(bridge)
-    interfaces = [name for port in present.ports.values() for name in port.interfaces] if present is not None else []
-    remembered = read_degraded(paths, boot=read_boot_id(paths))
-    return [interfaces, [remembered[1]] if remembered is not None and remembered[0] == gone.device else []]
-
-
-def _remember(paths: Paths, rescue: Rescue) -> None:
-    """Best effort: a boot does not end because its state cannot be written."""
-    try:
-        remember_degraded(
-            paths, gone=rescue.gone, stand_in=rescue.nic.name, reason=rescue.reason, boot=read_boot_id(paths)
-        )
-    except (FileError, OSError) as error:
-        get_logger().warning("remember_degraded_failed", reason=str(error))
+    return [name for port in present.ports.values() for name in port.interfaces] if present is not None else []
 
 
 def _choose(paths: Paths, gone: Pif, nics: list[PresentNic], links: Mapping[str, Link], look: Look) -> Rescue:
-    """A NIC that never was management's."""
+    """A NIC for management where the switch names none; among several with carrier, or none, the one of this boot."""
     rescue = choose_stand_in(gone, nics, read_slots(paths), ())
     if rescue is None and nics:
         rescue = choose_stand_in(gone, nics, {}, look(paths, links))
+    if rescue is None and (remembered := read_degraded(paths, boot=read_boot_id(paths))) is not None:
+        rescue = keep_stand_in(gone, nics, [remembered[1]] if remembered[0] == gone.device else [])
     if rescue is None:
         present = ", ".join(sorted(links)) or "none"
         raise DeviceAbsentError(
@@ -144,13 +141,13 @@ def look_for_carrier(paths: Paths, links: Mapping[str, Link]) -> list[str]:
     try:
         usable = [name for name in links if name not in lowered or _set_link(name, up=True)]
         wait_carrier(WaitCarrierStep(devices=tuple(usable), seconds=_CARRIER_S))
-        return _with_carrier(paths, _physical_links(paths, dump_kernel()))
+        return with_carrier(paths, _physical_links(paths, dump_kernel()))
     finally:
         for name in lowered:
             _set_link(name, up=False)
 
 
-def _with_carrier(_paths: Paths, links: Mapping[str, Link]) -> list[str]:
+def with_carrier(_paths: Paths, links: Mapping[str, Link]) -> list[str]:
     """NICs that show carrier as they are."""
     return [name for name, link in links.items() if link.carrier is True]
 

@@ -44,10 +44,12 @@ class BootOutcome:
     Attributes:
         outcome: of what was brought up; RolledBack where nothing was.
         left_out: members of the boot set that are not up, with the reason.
+        management_up: management's interface came up, whatever did not.
     """
 
     outcome: Outcome
     left_out: tuple[tuple[Pif, str], ...]
+    management_up: bool
 
     def as_sentence(self) -> str:
         """What is not up and why, for a person; empty when nothing is."""
@@ -68,8 +70,8 @@ def up_all(snapshot: Snapshot, host: Host) -> BootOutcome:
     outcome = run.attempt(())
     if isinstance(outcome, RolledBack):
         outcome = _in_parts(run, outcome)
-    pifs = snapshot.pifs
-    return BootOutcome(outcome=outcome, left_out=tuple((pifs[ref], why) for ref, why in run.left_out.items()))
+    left_out = tuple((snapshot.pifs[ref], why) for ref, why in run.left_out.items())
+    return BootOutcome(outcome=outcome, left_out=left_out, management_up=run.management_up)
 
 
 def plan_all(snapshot: Snapshot, host: Host) -> tuple[Desired, Plan]:
@@ -89,12 +91,14 @@ class _Run:
 
     Attributes:
         boot: what the last attempt wanted.
+        management_up: one that brought management's interface up was not taken back.
     """
 
     snapshot: Snapshot
     host: Host
     left_out: dict[Ref, str] = field(default_factory=dict)
     boot: BootDesired = field(init=False)
+    management_up: bool = False
 
     def attempt(self, postponed: Collection[Ref]) -> Outcome:
         """Bring up all but what was left out, and what is postponed."""
@@ -107,6 +111,8 @@ class _Run:
             outcome = RolledBack(cause=outcome.cause, lost=outcome.lost)
         if isinstance(outcome, RolledBack):
             self.host.logger.warning("take_back_boot", reason=outcome.cause, lost="; ".join(outcome.lost))
+        elif self.boot.desired.brings_up_management:
+            self.management_up = True
         return outcome
 
     def without_refused(self, postponed: Collection[Ref], act: Callable[[Operation], _T]) -> _T:

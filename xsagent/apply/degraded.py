@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from xsagent.apply.files import replace_file
+from xsagent.apply.files import remove_file, replace_file
 from xsagent.config import Paths
 
 _NAME = "degraded.json"
@@ -25,6 +25,15 @@ def remember_degraded(paths: Paths, *, gone: str, stand_in: str, reason: str, bo
     paths.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     form = {"gone": gone, "stand_in": stand_in, "reason": reason, "boot": boot}
     replace_file(paths.state_dir / _NAME, (json.dumps(form, indent=1) + "\n").encode())
+
+
+def forget_degraded(paths: Paths) -> None:
+    """Management has its own NIC; absent is fine.
+
+    Raises:
+        FileError: the file is still there.
+    """
+    remove_file(paths.state_dir / _NAME)
 
 
 def read_degraded(paths: Paths, *, boot: str | None = None) -> tuple[str, str] | None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from xsagent.apply.cache import write_dbcache
+from xsagent.apply.degraded import forget_degraded, remember_degraded
 from xsagent.apply.interruption import signals_end_the_run
 from xsagent.apply.lock import hold_lock
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck, Unverified
@@ -40,8 +41,11 @@ from xsagent.operations import (
 from xsagent.plan.steps import Plan
 from xsagent.planning import Host, MakeHost, Operation, make_plan
 from xsagent.reconfigure import apply_operation, make_way
-from xsagent.sources.host_files import check_backend
+from xsagent.sources.host_files import check_backend, read_boot_id
 from xsagent.topology.desired import Desired
+
+if TYPE_CHECKING:
+    from xsagent.desired.rescue import Rescue
 
 _PROGRAM: Final = "interface-reconfigure"
 
@@ -104,6 +108,8 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         before = read_management_addresses(operation) if options.pif_uuid is not None else None
         outcome = _apply(operation, host)
         _keep_in_step(outcome, operation, records, host)
+        if isinstance(outcome, Applied | Unverified) and operation.desired.brings_up_management:
+            _note_stand_in(records, host)
         _let_tunnels_in(records, host)
         if before is not None and read_management_addresses(operation) != before:
             signal_networking_change(host)
@@ -142,6 +148,8 @@ def _up_all(records: _Records, host: Host) -> int:
     from xsagent.up_all import up_all  # noqa: PLC0415 - only a boot needs it
 
     boot = up_all(records.snapshot, host)
+    if boot.management_up:
+        _note_stand_in(records, host)
     _let_tunnels_in(records, host)
     for sentence in host.warnings.values():
         say(_PROGRAM, f"warning: {sentence}")
@@ -180,13 +188,14 @@ class _Records:
         pif: None for the whole boot set.
         cached: they came from the cache, which is then not written again.
         management_gone: why management cannot come up, where its NIC is gone for good; empty otherwise.
-        making_way: as Rescued has it.
+        stand_in, making_way: as Rescued has them.
     """
 
     snapshot: Snapshot
     pif: Pif | None
     cached: bool
     management_gone: str = ""
+    stand_in: Rescue | None = None
     making_way: tuple[tuple[Pif, str], ...] = ()
 
 
@@ -199,7 +208,7 @@ def _read_records(options: ReconfigureOptions, host: Host) -> _Records:
 
 def _choose_records(options: ReconfigureOptions, host: Host) -> _Records:
     if options.force is not None:
-        return _choose_forced(options.force, host, only_look=options.dry_run)
+        return _choose_forced(options.force, options, host)
     if options.pif is not None:
         snapshot = read_from_xapi(host.paths, host.settings, Ref(options.session or ""), host.memory)
         return _Records(snapshot=snapshot, pif=snapshot.pif(Ref(options.pif)), cached=False)
@@ -212,24 +221,27 @@ def _choose_records(options: ReconfigureOptions, host: Host) -> _Records:
     return _Records(snapshot=snapshot, pif=snapshot.pif_by_uuid(options.pif_uuid or ""), cached=cached)
 
 
-def _choose_forced(bridge: str, host: Host, *, only_look: bool) -> _Records:
+def _choose_forced(bridge: str, options: ReconfigureOptions, host: Host) -> _Records:
     """The cache's records, with a NIC for management where its own is gone; none is sought for a PIF on others."""
-    from xsagent.rescue import is_managements, rescue_management  # noqa: PLC0415 - who asks XAPI needs neither
+    from xsagent import rescue  # noqa: PLC0415 - who asks XAPI needs none
     from xsagent.sources.boot import read_boot_state  # noqa: PLC0415 - as above
 
     snapshot = read_boot_state(host.paths)
     pif = None if bridge == ALL_INTERFACES else snapshot.pif_for_bridge(bridge)
-    if pif is not None and not is_managements(host.paths, snapshot, pif):
+    if pif is not None and not rescue.is_managements(host.paths, snapshot, pif):
         return _Records(snapshot=snapshot, pif=pif, cached=True)
+    # a dry run raises no NIC, and nothing is to come up in a `down`
+    look = rescue.with_carrier if options.dry_run else rescue.look_for_carrier
+    look_for = None if options.action == "down" else look
     try:
-        rescued = rescue_management(host.paths, host.connection, snapshot, at_boot=pif is None, only_look=only_look)
+        rescued = rescue.rescue_management(host.paths, host.connection, snapshot, at_boot=pif is None, look=look_for)
     except DeviceAbsentError as error:
         if pif is not None:
             raise
         return _Records(snapshot=snapshot, pif=None, cached=True, management_gone=error.cause)
     snapshot = rescued.snapshot
     pif = None if pif is None else snapshot.pif(pif.ref)
-    return _Records(snapshot=snapshot, pif=pif, cached=True, making_way=rescued.making_way)
+    return _Records(snapshot=snapshot, pif=pif, cached=True, stand_in=rescued.stand_in, making_way=rescued.making_way)
 
 
 def _decide(options: ReconfigureOptions, host: Host, records: _Records, pif: Pif) -> Operation:
@@ -262,6 +274,24 @@ def _keep_in_step(outcome: Outcome, operation: Operation, records: _Records, hos
         host.logger.error("save_cache_failed", reason=str(error))
         if isinstance(outcome, Applied | Unverified):
             say(_PROGRAM, f"warning: {error}; what was set stays until the next boot, which goes by the cache as it is")
+
+
+def _note_stand_in(records: _Records, host: Host) -> None:
+    """Management is up: write down which NIC stands in for its own, or that none does. Never fails the operation."""
+    stand_in = records.stand_in
+    try:
+        if stand_in is None:
+            forget_degraded(host.paths)
+            return
+        remember_degraded(
+            host.paths,
+            gone=stand_in.gone,
+            stand_in=stand_in.nic.name,
+            reason=stand_in.reason,
+            boot=read_boot_id(host.paths),
+        )
+    except (XsagentError, OSError) as error:
+        host.logger.warning("note_stand_in_failed", reason=str(error))
 
 
 def _let_tunnels_in(records: _Records, host: Host) -> None:

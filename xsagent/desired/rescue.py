@@ -7,7 +7,7 @@ guess.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from xsagent.desired.boot_set import boot_set
@@ -58,6 +58,12 @@ def management_base(snapshot: Snapshot, management_bridge: str) -> Pif | None:
     return (snapshot.carrier_of(pif) or pif) if pif is not None else None
 
 
+def needed_nics(snapshot: Snapshot, base: Pif) -> tuple[Pif, ...]:
+    """The PIFs of the NICs under management's: a bond's members, else itself."""
+    bond = snapshot.bond_of(base)
+    return tuple(snapshot.members_of(bond)) if bond is not None else (base,)
+
+
 def missing_management_nics(
     snapshot: Snapshot, base: Pif, nics: Collection[PresentNic], devices: Collection[str], *, at_boot: bool
 ) -> tuple[Pif, ...]:
@@ -71,7 +77,7 @@ def missing_management_nics(
             a bond's, those alone. Elsewhere somebody is there to be told (features.md section 3).
     """
     bond = snapshot.bond_of(base)
-    needed = snapshot.members_of(bond) if bond is not None else (base,)
+    needed = needed_nics(snapshot, base)
     if at_boot and (renamed := _renamed(needed, nics)):
         return renamed
     if any(nic.device in devices or not _is_device_name(nic.device) for nic in needed):
@@ -103,17 +109,14 @@ def choose_stand_in(
     return _rescue(gone, plugged[0], "it is the only NIC with carrier") if len(plugged) == 1 else None
 
 
-def keep_stand_in(gone: Pif, nics: Collection[PresentNic], candidates: Iterable[Collection[str]]) -> Rescue | None:
+def keep_stand_in(gone: Pif, nics: Collection[PresentNic], names: Collection[str]) -> Rescue | None:
     """The NIC that stands in already: a later run chooses no other, whatever cables were plugged in meanwhile.
 
     Args:
-        candidates: names of devices among which it may be, in the order of what counts.
+        names: of devices among which it may be.
     """
-    for names in candidates:
-        present = [nic for nic in nics if nic.name in names]
-        if len(present) == 1:
-            return _rescue(gone, present[0], f"it stands in for {gone.device} already")
-    return None
+    present = [nic for nic in nics if nic.name in names]
+    return _rescue(gone, present[0], f"it stands in for {gone.device} already") if len(present) == 1 else None
 
 
 def with_stand_ins(snapshot: Snapshot, rescues: Collection[Rescue]) -> Snapshot:

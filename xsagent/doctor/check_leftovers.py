@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from xsagent.desired.kind import label
+from xsagent.desired.rescue import management_base, needed_nics
 from xsagent.doctor.facts import Facts
 from xsagent.doctor.findings import Finding, Severity
 from xsagent.doctor.mend import RESTART_TOOLSTACK, command, rewrite, up
@@ -76,7 +77,7 @@ def _degraded(facts: Facts) -> Iterator[Finding]:
     if facts.leftovers.degraded is None:
         return
     gone, stand_in = facts.leftovers.degraded
-    if gone in facts.topology.links:
+    if gone in facts.topology.links or not _is_managements(facts, gone):
         return
     yield Finding(
         id="management-on-stand-in",
@@ -87,6 +88,15 @@ def _degraded(facts: Facts) -> Iterator[Finding]:
         mend=(command("xe", "pif-scan", f"host-uuid={facts.records.inventory.installation_uuid}"),),
         by_hand=f"then move management to the PIF of {stand_in}: xe host-management-reconfigure pif-uuid=...",
     )
+
+
+def _is_managements(facts: Facts, device: str) -> bool:
+    """Whether management's record names a NIC; True where there are no records."""
+    snapshot = facts.records.snapshot
+    if snapshot is None:
+        return True
+    base = management_base(snapshot, facts.records.inventory.management_interface)
+    return base is not None and device in {nic.device for nic in needed_nics(snapshot, base)}
 
 
 def _rooms(facts: Facts) -> Iterator[Finding]:

@@ -93,3 +93,8 @@ class Desired:
     management: ManagementPath | None = None
     management_device: str = ""
     reasons: tuple[Reason, ...] = ()
+
+    @property
+    def brings_up_management(self) -> bool:
+        """Whether management's own IP device is wanted, and not only what lies below it."""
+        return self.management is not None and self.management.device in self.topology.ip_devices

@@ -347,17 +347,6 @@ def test_a_disk_without_room(patient: Patient) -> None:
     assert (finding["severity"], finding["subject"]) == ("error", state)
 
 
-def test_a_stand_in_for_managements_nic(patient: Patient) -> None:
-    """What the rescue at boot wrote down is told until the NIC is back or XAPI knows better."""
-    path = patient.path("var/lib/xsagent/degraded.json")
-    path.write_text(json.dumps({"gone": "eth9", "stand_in": "eth0", "reason": "it has carrier"}))
-
-    finding = patient.finding("management-on-stand-in")
-    path.unlink()
-
-    assert (finding["severity"], finding["subject"]) == ("warning", "eth0")
-
-
 def test_everything_dead_at_once(patient: Patient) -> None:
     """XAPI, both daemons of the switch, the cache and the settings: findings, in seconds, and no traceback."""
     assert patient.host.xapi is not None

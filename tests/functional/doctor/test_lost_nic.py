@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from host_records import DHCP, HostRecords, static
-from host_state import addresses, spec_for
+from host_state import addresses, spec_for, succeed, write_cache
+from moved_disk import moved_disk
 from patient import Patient
 
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.spec import default_segments
 
 
 class Cut(Patient):
@@ -62,3 +64,18 @@ def test_the_host_comes_back_on_a_nic_that_is_there() -> None:
         assert "--device=eth0" in finding["mend"][0]
         assert addresses(sandbox, "xenbr0") == ["192.0.2.10/24"]
         assert {one["id"] for one in patient.findings() if one["severity"] == "error"} == set()
+
+
+def test_a_stand_in_is_told_until_the_records_name_it() -> None:
+    """What the rescue wrote down is not asked: a record that names a NIC which is there is."""
+    with Sandbox(spec_for(moved_disk(), segments=default_segments(nics=1))) as sandbox:
+        patient = Cut(sandbox)
+        succeed(sandbox, "--force", "xenbr0", "up")
+
+        finding = patient.finding("management-on-stand-in")
+        records = HostRecords()
+        records.nic("eth0", management=True, **static("192.0.2.10"))
+        write_cache(sandbox, records)
+
+        assert (finding["severity"], finding["subject"]) == ("warning", "eth0")
+        assert not patient.has("management-on-stand-in")
