@@ -20,7 +20,7 @@ from xsagent.desired.management import with_management
 from xsagent.desired.notes import Notes
 from xsagent.desired.raise_pif import raise_pif
 from xsagent.desired.request import BuildOptions, HostFacts
-from xsagent.desired.scene import Scene, ambiguous_networks
+from xsagent.desired.scene import Scene, unusable_bridges
 from xsagent.errors import InputError, InUseError
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
@@ -113,7 +113,7 @@ def _boot_scene(
         origin="force",
     )
     scene = with_management(scene, None)
-    return dataclasses.replace(scene, ambiguous_networks=ambiguous_networks(snapshot, _below_management(scene)))
+    return dataclasses.replace(scene, unusable_bridges=unusable_bridges(snapshot, _below_management(scene)))
 
 
 def _below_management(scene: Scene) -> tuple[Ref | None, ...]:

@@ -18,7 +18,7 @@ from xsagent.desired.ownership import ownership_of
 from xsagent.desired.raise_pif import check_managed, raise_pif
 from xsagent.desired.request import BuildOptions, HostFacts, Request
 from xsagent.desired.roles_move import build_other_holders, build_role_file
-from xsagent.desired.scene import Scene, ambiguous_networks
+from xsagent.desired.scene import Scene, unusable_bridges
 from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
 from xsagent.topology.desired import Desired
@@ -62,7 +62,7 @@ def _scene(snapshot: Snapshot, request: Request, host: HostFacts, options: Build
         lowered=frozenset() if is_up else one,
         origin=request.origin,
         even_if_in_use=request.even_if_in_use,
-        ambiguous_networks=ambiguous_networks(snapshot),
+        unusable_bridges=unusable_bridges(snapshot),
     )
     becoming = is_up and request.becoming_management and request.origin != "force"
     return with_management(scene, pif if becoming else None)

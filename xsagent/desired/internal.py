@@ -13,7 +13,7 @@ from xsagent.desired.dns_gateway import Roles
 from xsagent.desired.draft import Draft
 from xsagent.desired.ip import build_ip_device
 from xsagent.desired.request import Action, BuildOptions, HostFacts
-from xsagent.desired.scene import Scene, ambiguous_networks
+from xsagent.desired.scene import Scene, unusable_bridges
 from xsagent.desired.siblings import drop_bridge
 from xsagent.errors import ForeignObjectError, InputError, NotFoundError
 from xsagent.model.records import IpMode, Network, Pif, Ref
@@ -37,7 +37,7 @@ def build_internal_desired(
     """
     network = _internal_network(snapshot, network_ref)
     pif = _stand_in(network)
-    scene = Scene(snapshot=snapshot, host=host, options=options, ambiguous_networks=ambiguous_networks(snapshot))
+    scene = Scene(snapshot=snapshot, host=host, options=options, unusable_bridges=unusable_bridges(snapshot))
     bridge = scene.bridge_name(pif)
     draft = Draft()
     if action == "down":

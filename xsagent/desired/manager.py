@@ -20,7 +20,7 @@ from xsagent.desired.management import management_pif
 from xsagent.desired.notes import Notes
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.request import BuildOptions, HostFacts
-from xsagent.desired.scene import Scene, ambiguous_networks
+from xsagent.desired.scene import Scene, unusable_bridges
 from xsagent.errors import InputError
 from xsagent.model.records import Network, Pif, Pool
 from xsagent.model.sdn_controller import SdnController
@@ -75,7 +75,7 @@ def build_control(
     if snapshot.pool is None:
         raise InputError("XAPI's pool record cannot be used, so the controller is not known; nothing was changed")
     target = decide_target(snapshot.pool, controllers, options, notes)
-    scene = Scene(snapshot=snapshot, host=host, options=build, ambiguous_networks=ambiguous_networks(snapshot))
+    scene = Scene(snapshot=snapshot, host=host, options=build, unusable_bridges=unusable_bridges(snapshot))
     return DesiredControl(
         manager=target,
         bridges=_bridges(scene, notes),
@@ -187,8 +187,8 @@ def _bridges(scene: Scene, notes: Notes) -> dict[str, BridgeControl]:
     for network in sorted(scene.snapshot.networks.values(), key=lambda network: network.bridge):
         if not network.bridge:
             continue
-        if network.ref in scene.ambiguous_networks:
-            notes.warn("pass_over_bridge", network.bridge, "several networks have this bridge name")
+        if network.ref in scene.unusable_bridges:
+            notes.warn("pass_over_bridge", network.bridge, scene.unusable_bridges[network.ref])
             continue
         found[network.bridge] = _bridge(scene, network, notes)
     return found

@@ -9,7 +9,7 @@ from typing import Final
 
 from xsagent.desired.kind import label
 from xsagent.desired.notes import Notes
-from xsagent.desired.scene import Scene, ambiguous_networks
+from xsagent.desired.scene import Scene, unusable_bridges
 from xsagent.errors import InputError
 from xsagent.model.records import Network, Pif
 from xsagent.model.snapshot import Snapshot
@@ -52,9 +52,9 @@ def _network_places(network: Network) -> list[tuple[str, str | None]]:
 
 def build_network_mtus(snapshot: Snapshot) -> dict[str, int]:
     """MTU that guests of a network are to have, bytes, by its bridge's name; none where its record has no valid one."""
-    ambiguous = ambiguous_networks(snapshot)
+    unusable = unusable_bridges(snapshot)
     # of several with one name the one that has the bridge counts
-    networks = sorted(snapshot.networks.values(), key=lambda network: network.ref not in ambiguous)
+    networks = sorted(snapshot.networks.values(), key=lambda network: network.ref not in unusable)
     known = {network.bridge: _network_mtu(network) for network in networks if network.bridge}
     return {bridge: mtu for bridge, mtu in known.items() if mtu is not None}
 

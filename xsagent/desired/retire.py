@@ -11,7 +11,7 @@ from xsagent.desired.ip import build_ip_configuration
 from xsagent.desired.kind import label
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.request import BuildOptions, HostFacts, Request
-from xsagent.desired.scene import Scene, ambiguous_networks
+from xsagent.desired.scene import Scene, unusable_bridges
 from xsagent.desired.static_addresses import static_addresses, without_addresses
 from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
@@ -36,7 +36,7 @@ def build_retirement(snapshot: Snapshot, request: Request, host: HostFacts, opti
         raised=frozenset({new.ref}),
         management=new,
         origin=request.origin,
-        ambiguous_networks=ambiguous_networks(snapshot),
+        unusable_bridges=unusable_bridges(snapshot),
     )
     reduced = without_addresses(former, static_addresses(new))
     if reduced == former or not scene.was_up(former) or _are_siblings(snapshot, former, new):

@@ -13,7 +13,7 @@ from xsagent.desired.ip import ip_device_routes
 from xsagent.desired.kind import PifKind, kind_of, label
 from xsagent.desired.ownership import ownership_of
 from xsagent.desired.request import BuildOptions, HostFacts
-from xsagent.desired.scene import Scene, ambiguous_networks, has_ip
+from xsagent.desired.scene import Scene, has_ip, unusable_bridges
 from xsagent.errors import InputError
 from xsagent.model.records import Pif
 from xsagent.model.snapshot import Snapshot
@@ -34,7 +34,7 @@ def build_rewrite_desired(
         with_routes: whether IP devices are configured by netlink, so that their static routes can be kept in step.
     """
     scene = Scene(
-        snapshot=snapshot, host=HostFacts(), options=BuildOptions(), ambiguous_networks=ambiguous_networks(snapshot)
+        snapshot=snapshot, host=HostFacts(), options=BuildOptions(), unusable_bridges=unusable_bridges(snapshot)
     )
     draft = Draft()
     for pif in sorted(snapshot.pifs.values(), key=lambda pif: (pif.device, pif.vlan, pif.uuid)):

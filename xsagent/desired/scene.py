@@ -5,15 +5,18 @@ Made once by `build.py`, passed to every builder of `desired/`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from xsagent.desired.kind import refusal
 from xsagent.desired.request import BuildOptions, HostFacts, Origin
 from xsagent.errors import InputError
-from xsagent.model.records import Bond, IpMode, Ipv6Mode, Network, Pif, Ref
+from xsagent.model.records import UNTAGGED, Bond, IpMode, Ipv6Mode, Network, Pif, Ref
 from xsagent.model.snapshot import XAPI_SOURCE, Snapshot, networks_by_bridge
 from xsagent.model.values import parse_device_name, parse_vlan_tag, shown
+
+_LOOPBACK: Final = "lo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,7 @@ class Scene:
         raised: PIFs that this operation brings up.
         lowered: PIFs that it takes down.
         management: the management PIF as it is to be afterwards.
-        ambiguous_networks: networks that cannot have their bridge name, since others have it too.
+        unusable_bridges: networks that cannot have their bridge name, each with the reason.
     """
 
     snapshot: Snapshot
@@ -35,7 +38,7 @@ class Scene:
     management: Pif | None = None
     origin: Origin = "session"
     even_if_in_use: bool = False
-    ambiguous_networks: frozenset[Ref] = frozenset()
+    unusable_bridges: Mapping[Ref, str] = field(default_factory=dict)
 
     def was_up(self, pif: Pif) -> bool:
         """Whether the PIF is up now: as XAPI says, else as the switch shows, else as the cache says.
@@ -97,7 +100,7 @@ class Scene:
         """The PIF's bridge, checked; empty on a bridgeless network.
 
         Raises:
-            InputError: no name that a device can have, or one that several networks share (legacy-faults F04).
+            InputError: no name that a bridge can have, or one that others have too (legacy-faults F04).
         """
         network = self.network_of(pif)
         name = network.bridge
@@ -107,8 +110,8 @@ class Scene:
             parse_device_name(name)
         except InputError as error:
             raise refusal(pif, f"its bridge: {error}") from error
-        if network.ref in self.ambiguous_networks:
-            raise refusal(pif, f"several networks have its bridge name {name}")
+        if network.ref in self.unusable_bridges:
+            raise refusal(pif, self.unusable_bridges[network.ref])
         return name
 
     def device_name(self, pif: Pif) -> str:
@@ -138,14 +141,21 @@ def has_ip(pif: Pif) -> bool:
     return pif.ip_mode != IpMode.NONE or pif.ipv6_mode != Ipv6Mode.NONE
 
 
-def ambiguous_networks(snapshot: Snapshot, preferred: Collection[Ref | None] = ()) -> frozenset[Ref]:
-    """Networks that cannot have their bridge name, since others have it too.
+def unusable_bridges(snapshot: Snapshot, preferred: Collection[Ref | None] = ()) -> dict[Ref, str]:
+    """Networks that cannot have their bridge name, each with the reason: it is a device's, or others have it too.
 
-    One of them can: the preferred one, or the only one that a PIF of this host is on.
+    One of several can: the preferred one, or the only one that a PIF of this host is on.
     """
-    found: set[Ref] = set()
-    for networks in networks_by_bridge(snapshot.networks).values():
-        if len(networks) > 1:
-            first = [network for network in networks if network.ref in preferred] or snapshot.used_here(networks)
-            found |= {network.ref for network in networks if [network] != first}
-    return frozenset(found)
+    devices = {pif.device for pif in snapshot.pifs.values() if pif.vlan == UNTAGGED and not pif.tunnel_access_of}
+    devices.add(_LOOPBACK)
+    found: dict[Ref, str] = {}
+    for name, networks in networks_by_bridge(snapshot.networks).items():
+        refs = {network.ref for network in networks}
+        if name in devices:
+            reason = f"its bridge cannot be named {name}, as a NIC, a bond or the loopback device is"
+            found |= dict.fromkeys(refs, reason)
+        elif len(refs) > 1:
+            first = [ref for ref in refs if ref in preferred] or [one.ref for one in snapshot.used_here(networks)]
+            others = refs.difference(first) if len(first) == 1 else refs
+            found |= dict.fromkeys(others, f"several networks have its bridge name {name}")
+    return found

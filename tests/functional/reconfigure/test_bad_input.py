@@ -110,6 +110,18 @@ def test_an_over_long_bridge_name_is_refused(host: Sandbox) -> None:
     assert state(host) == before
 
 
+@pytest.mark.parametrize("name", ["eth0", "eth1", "lo"])
+def test_a_bridge_with_the_name_of_a_device_is_refused(host: Sandbox, name: str) -> None:
+    """Of the PIF's own NIC, another one, or the kernel's loopback: found before anything is tried."""
+    made = records()
+    made.network_of(nic(made))["bridge"] = name
+    write_cache(host, made)
+    before = state(host)
+
+    assert f"(eth0): its bridge cannot be named {name}" in refuse(host, "--force", name, "up")
+    assert state(host) == before
+
+
 @pytest.mark.parametrize("tag", [-2, 4095, 4096, 99999])
 def test_a_vlan_tag_out_of_range_is_refused(host: Sandbox, tag: int) -> None:
     """0 to 4094 are tags (features.md section 3)."""

@@ -163,6 +163,17 @@ def test_f04_a_bridge_name_that_no_device_can_have_is_refused(bridge: str) -> No
         records.up(records.nic(0, bridge=bridge))
 
 
+@pytest.mark.parametrize("bridge", ["lo", "eth0", "eth1", "bond0"])
+def test_a_bridge_that_is_named_as_a_device_is_refused_by_name(bridge: str) -> None:
+    """The kernel has one device of a name; a tunnel's is none."""
+    records = Records()
+    nic = records.nic(0, bridge=bridge)
+    records.tunnel(records.bond(records.nic(1), records.nic(2)), bridge="tunnel0")
+    with pytest.raises(InputError, match=f"eth0.*its bridge cannot be named {bridge}"):
+        records.up(nic)
+    assert "tunnel0" in records.up(Ref("pif-tunnel0")).topology.bridges
+
+
 def test_two_networks_with_one_bridge_name_are_refused() -> None:
     """Either choice would be a guess."""
     records = Records()
