@@ -68,25 +68,29 @@ class Room:
 def room_for(plan: Plan, paths: Paths, *, saves_cache: bool = False) -> Room:
     """The room that taking this plan back may need, and writing the cache where that is to follow its success."""
     needed = sum(map(_needs, _undo_steps(plan)))
-    cache = _cache_size(paths) if saves_cache else 0
-    if not needed and saves_cache:
-        return Room((paths.dbcache.parent,), cache)
-    return Room(_directories(paths, saves_cache=saves_cache), _SPARE + needed + cache if needed else 0)
+    if not saves_cache:
+        return Room(tuple(_by_disk(paths).values()), _SPARE + needed if needed else 0)
+    if needed:
+        return Room(tuple(_by_disk(paths, paths.dbcache.parent).values()), _SPARE + needed + _cache_size(paths))
+    return Room((_by_disk(paths, paths.dbcache.parent)[_disk_of(paths.dbcache.parent)],), _cache_size(paths))
 
 
 def release_room(paths: Paths) -> None:
     """Give up what a killed run kept."""
-    Room(_directories(paths, saves_cache=True), 0).release()
+    Room(tuple(_by_disk(paths, paths.dbcache.parent).values()), 0).release()
 
 
-def _directories(paths: Paths, *, saves_cache: bool = False) -> tuple[Path, ...]:
-    """Where the journal lies; the configuration, and the cache, where they are on other file systems."""
+def _by_disk(paths: Paths, *more: Path) -> dict[int, Path]:
+    """Where the journal lies; the configuration, and more, where they are on other file systems."""
     found: dict[int, Path] = {}
-    for directory in (paths.state_dir, paths.below("/etc"), *([paths.dbcache.parent] if saves_cache else [])):
-        # the journal makes its own directory, so that of a first run is yet to come
-        there = next(place for place in (directory, *directory.parents) if place.exists())
-        found.setdefault(there.stat().st_dev, directory)
-    return tuple(found.values())
+    for directory in (paths.state_dir, paths.below("/etc"), *more):
+        found.setdefault(_disk_of(directory), directory)
+    return found
+
+
+def _disk_of(directory: Path) -> int:
+    """The file system that it is on; the journal makes its own directory, so that of a first run is yet to come."""
+    return next(place for place in (directory, *directory.parents) if place.exists()).stat().st_dev
 
 
 def _cache_size(paths: Paths) -> int:
