@@ -190,7 +190,7 @@ class ApplyError(XsagentError):
 
 
 class FileError(XsagentError):
-    """A file could not be replaced or removed; the one that was there is whole and in place."""
+    """A file could not be read, made, replaced or removed; the one that was there is whole and in place."""
 
 
 class VerifyError(XsagentError):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from xsagent.apply.journal import read_journal, remove_journal
+from xsagent.apply.journal import NAME, read_journal, remove_journal
 from xsagent.apply.outcome import Applied, Outcome, RolledBack, Stuck
-from xsagent.errors import VerifyError
+from xsagent.errors import FileError, VerifyError
 from xsagent.log import log_reasons
 from xsagent.observed.switch_alive import SwitchPulse
 from xsagent.plan.steps import SafetyFlowsStep
@@ -58,8 +58,17 @@ def finish_earlier_run(host: Host) -> Applied | RolledBack | Stuck | None:
 
     Returns:
         None when there was nothing to do. After Stuck the journal stays, for the next run.
+
+    Raises:
+        FileError: the journal cannot be read.
+        OSError: it cannot be removed any more.
     """
-    entries = read_journal(host.paths.state_dir)
+    try:
+        entries = read_journal(host.paths.state_dir)
+    except OSError as error:
+        path = host.paths.state_dir / NAME
+        sentence = f"the journal {path} of an earlier run could not be read: {error.strerror}; nothing was changed"
+        raise FileError(sentence) from error
     if entries is None:
         return None
     from xsagent.carry_out import finish  # noqa: PLC0415 - runs hardly ever die

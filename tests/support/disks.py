@@ -24,3 +24,8 @@ def read_only_disk(sandbox: Sandbox, folder: str) -> None:
     """A folder cannot be written."""
     small_disk(sandbox, folder, 1024)
     sandbox.run(["mount", "-o", "remount,ro", str(sandbox.root / folder)])
+
+
+def disk_without_files(sandbox: Sandbox, folder: str) -> None:
+    """A folder is empty, and no file can be made in it: its disk has no inode left."""
+    sandbox.run(["mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", str(sandbox.root / folder)])

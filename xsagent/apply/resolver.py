@@ -82,7 +82,8 @@ def drop_forgotten(static: Resolver | None, paths: Paths) -> bool:
 
 
 def _merge(static: Resolver | None, paths: Paths) -> bool:
-    with hold_lock(paths.run_dir / "resolver.lock", "a change of resolv.conf", _LOCK_S):
+    # where there can be no lock, nobody else has it
+    with hold_lock(paths.run_dir / "resolver.lock", "a change of resolv.conf", _LOCK_S, go_on=lambda _problem: None):
         text = read_resolver_text(paths.resolv_conf, paths.root)
         gone = gone_results(paths.run_dir)
         present, leased = parse_resolv_conf(text), read_leased_resolvers(paths.run_dir)

@@ -120,5 +120,8 @@ def _directory(paths: Paths) -> Path:
 
 @contextlib.contextmanager
 def _alone(paths: Paths) -> Iterator[None]:
-    with hold_lock(paths.run_dir / "safety-flows.lock", "safety flows", _LOCK_WAIT_S):
+    def go_on(problem: str) -> None:
+        _LOG.warning("go_on_without_lock", reason=problem)
+
+    with hold_lock(paths.run_dir / "safety-flows.lock", "safety flows", _LOCK_WAIT_S, go_on):
         yield

@@ -24,7 +24,7 @@ from xsagent.cli.waiting import LOOK_WAIT_S, open_database, tell_wait
 from xsagent.config import Paths, Settings
 from xsagent.desired.kind import label
 from xsagent.desired.request import Origin
-from xsagent.errors import DeviceAbsentError, ManagementLostError, XsagentError
+from xsagent.errors import DeviceAbsentError, FileError, ManagementLostError, XsagentError
 from xsagent.log import get_logger
 from xsagent.model.records import Pif, Ref
 from xsagent.model.snapshot import Snapshot
@@ -93,11 +93,15 @@ def _up_or_down(options: ReconfigureOptions, paths: Paths, settings: Settings, m
         _print_plan(*_plan(options, paths, settings))
         return 0
     owner = f"interface-reconfigure {options.action} {options.force or options.pif_uuid or options.pif}"
+    problems: list[str] = []
+    go_on = problems.append if options.force == ALL_INTERFACES else None
     with (
-        hold_lock(paths.lock, owner, settings.lock_wait_s),
+        hold_lock(paths.lock, owner, settings.lock_wait_s, go_on),
         open_database(_PROGRAM, paths, settings) as connection,
     ):
         host = make_host(paths, settings, connection)
+        for problem in problems:
+            host.warn("go_on_without_lock", f"{problem}; the boot goes on without it")
         stuck = _finish_earlier_run(options, host)
         if stuck is not None:
             return answer(_PROGRAM, stuck)
@@ -120,11 +124,12 @@ def _finish_earlier_run(options: ReconfigureOptions, host: Host) -> Stuck | None
     """Finish what a run that died left; returns how far that came, where nothing may be done on top of it."""
     try:
         earlier = make_way(host, force=options.force is not None)
-    except OSError as error:
+    except (FileError, OSError) as error:
         # its journal can be read or removed no more
         if options.force != ALL_INTERFACES:
             raise
-        host.warn("leave_earlier_run", f"what an earlier run left was not finished: {error}; the boot goes on")
+        cause = error.cause if isinstance(error, FileError) else error
+        host.warn("leave_earlier_run", f"what an earlier run left was not finished: {cause}; the boot goes on")
         return None
     if isinstance(earlier, Stuck):
         return earlier

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from disks import full_disk, read_only_disk
+from disks import disk_without_files, full_disk, read_only_disk
 from host_records import DHCP, HostRecords, Record, static
 from host_state import addresses, bridges, ip, ports_of, reconfigure, refuse, spec_for, succeed, vsctl
 
@@ -19,6 +19,7 @@ BOOT = ("--force-interface", "all", "up")
 SEGMENTS = (Segment(name="lan", nics=("eth0", "eth1"), addresses=("192.0.2.1/24",), dhcp=True),)
 FOLDERS = ("etc", "var/lib", "var/xapi")
 STATE = "var/lib/xsagent"
+RUN = "run/xsagent"
 Disk = Callable[[Sandbox, str], None]
 DISKS = pytest.mark.parametrize("disk", [full_disk, read_only_disk])
 
@@ -85,6 +86,68 @@ def test_a_boot_needs_no_disk_for_what_was_up_before(disk: Disk, backend: str, m
         boot_on(disk, sandbox)
 
         assert len(addresses(sandbox, "xenbr0")) == 1
+
+
+@pytest.mark.parametrize("disk", [full_disk, read_only_disk, disk_without_files])
+@pytest.mark.parametrize("backend", ["netlink", "ifcfg"])
+def test_a_boot_needs_no_run_directory_either(disk: Disk, backend: str) -> None:
+    """Nobody else can have the lock then; where there is room for the lock, but not for our name, nothing is missed."""
+    with Sandbox(spec_for(records(static("192.0.2.10")), segments=SEGMENTS, ip_backend=backend)) as sandbox:
+        if backend == "ifcfg":
+            install_initscripts(sandbox)
+        (sandbox.root / RUN).mkdir(exist_ok=True)
+        disk(sandbox, RUN)
+
+        done = reconfigure(sandbox, *BOOT)
+
+        assert done.returncode == 0, done.stderr
+        said = done.stderr.splitlines()
+        assert len(said) == (0 if disk is full_disk else 1)
+        assert all("run/xsagent/lock could not be made" in line for line in said)
+        assert all(line.endswith("; the boot goes on without it") for line in said)
+        assert (ports_of(sandbox, "xenbr0"), addresses(sandbox, "xapi7")) == (["eth0"], ["198.51.100.10/24"])
+        assert is_reachable(sandbox)
+
+
+def test_a_dhcp_client_that_has_no_run_directory_is_named_and_all_else_comes_up() -> None:
+    """It is told there what it was leased; with the network scripts it has its own places."""
+    with Sandbox(spec_for(records(DHCP), segments=SEGMENTS)) as sandbox:
+        (sandbox.root / RUN).mkdir(exist_ok=True)
+        disk_without_files(sandbox, RUN)
+
+        done = reconfigure(sandbox, *BOOT)
+
+        assert done.returncode == 1
+        assert "(eth0) could not be brought up: " in done.stderr.splitlines()[-1]
+        assert addresses(sandbox, "xapi7") == ["198.51.100.10/24"]
+
+
+def test_any_other_run_refuses_where_it_can_have_no_lock() -> None:
+    """Before anything is changed, in one sentence."""
+    with Sandbox(spec_for(records(static("192.0.2.10")), segments=SEGMENTS)) as sandbox:
+        (sandbox.root / RUN).mkdir(exist_ok=True)
+        read_only_disk(sandbox, RUN)
+
+        (said,) = refuse(sandbox, "--force", "xenbr0", "up").splitlines()
+
+        assert said.endswith("run/xsagent/lock could not be made: Read-only file system; nothing was changed")
+        assert bridges(sandbox) == []
+
+
+def test_a_directory_in_the_journals_place_stops_every_run_but_a_boot() -> None:
+    """In one sentence, with exit status 1 and nothing changed."""
+    with Sandbox(spec_for(records(static("192.0.2.10")), segments=SEGMENTS)) as sandbox:
+        (sandbox.root / STATE / NAME / "what is this").mkdir(parents=True)
+
+        for words in (("--force", "xenbr0", "up"), ("rewrite",)):
+            (said,) = refuse(sandbox, *words).splitlines()
+            assert f"{STATE}/{NAME} of an earlier run could not be read: Is a directory; nothing was changed" in said
+            assert bridges(sandbox) == []
+
+        done = reconfigure(sandbox, *BOOT)
+        assert done.returncode == 0
+        assert "what an earlier run left was not finished: the journal" in done.stderr
+        assert is_reachable(sandbox)
 
 
 @DISKS

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from host_records import HostRecords, static
 from host_state import addresses, bridges, ip, spec_for, succeed, vsctl, write_cache
 
+from xsagent.apply.lock import hold_lock
+from xsagent.errors import NotFoundError
+from xsagent.sandbox.daemons import wait_for
 from xsagent.sandbox.dom0 import Sandbox
+from xsagent.sandbox.namespaces import pid_of
 
 PAIRS = 40
 IFUP = """#!/bin/sh
@@ -94,3 +103,30 @@ def test_a_dry_run_needs_no_lock_and_changes_nothing(host: Sandbox) -> None:
 
     assert "xenbr0" in done.stdout
     assert bridges(host) == []
+
+
+@pytest.mark.parametrize("words", [("--force", "xenbr0", "up"), ("rewrite",)])
+def test_who_is_interrupted_while_it_waits_for_the_lock_says_that_nothing_was_changed(
+    host: Sandbox, words: tuple[str, ...]
+) -> None:
+    """As any run that is told to end: one sentence, exit status 1."""
+    lock = host.root / "run/xsagent/lock"
+    with hold_lock(lock, "somebody else", 0):
+        run = host.spawn(["interface-reconfigure", f"--root-prefix={host.root}", "--no-syslog", *words])
+        wait_for(lambda: lock in opened_by(run), 30, "it does not wait")
+        os.kill(pid_of(run), signal.SIGINT)
+        out, said = run.communicate(timeout=30)
+
+    assert (run.returncode, out) == (1, "")
+    expected = f"told to end (SIGINT) while it waited for {lock}, held by process {os.getpid()} somebody else"
+    assert said.endswith(f"{expected}; nothing was changed\n")
+    assert len(said.splitlines()) == 1
+    assert bridges(host) == []
+
+
+def opened_by(run: subprocess.Popen[str]) -> list[Path]:
+    """Files that a command inside has open."""
+    found = []
+    with contextlib.suppress(OSError, NotFoundError):
+        found = [link.readlink() for link in Path(f"/proc/{pid_of(run)}/fd").iterdir()]
+    return found
