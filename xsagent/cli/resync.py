@@ -12,25 +12,24 @@ import sys
 import time
 
 from xsagent.apply.run_dir import hold_daemon_lock, remove_run_file
-from xsagent.cli.ask_daemon import NoAnswerError, ask
+from xsagent.cli.ask_daemon import HOTPLUG_DEADLINE_S, NoAnswerError, ask
 from xsagent.cli.begin import begin
 from xsagent.config import Paths, Settings
 from xsagent.daemon.hotplug import HotplugThread
+from xsagent.daemon.resync_request import MARGIN_S, describe_wrong, why_not_looked
 from xsagent.errors import LockHeldError
 from xsagent.reconcile.queue import State
 
 _LOOK_S = 1.0
-_MARGIN_S = 60.0
-"""Beyond the time that each device has: for peers that are away, and for many devices."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Have it done; returns 0, or 1 when a device is not right afterwards. The daemon is only asked to begin."""
+    """Have it done; returns 0, or 1 when a device is not right afterwards."""
     paths = Paths.from_environ(arguments.root_prefix, os.environ)
     settings = begin("xsagent-resync", paths, os.environ, goes_on=True)
     if _is_daemon_alive(paths):
         try:
-            status, _, errors = ask(str(paths.root), "resync", [], os.environ)
+            status, _, errors = ask(str(paths.root), "resync", [], os.environ, begin_s=HOTPLUG_DEADLINE_S)
         except NoAnswerError:
             pass  # it hangs, or ended just now
         else:
@@ -42,14 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_here(paths: Paths, settings: Settings) -> int:
     hotplug = HotplugThread(paths, settings)
     hotplug.start()
-    done = _wait(hotplug, settings.hotplug_s + _MARGIN_S)
-    hotplug.stop(_MARGIN_S)
-    wrong = {name: status for name, status in hotplug.status().items() if status.state is not State.DONE}
-    for name, status in sorted(wrong.items()):
-        sys.stderr.write(f"xsagent: {name} is not right: {status.text or 'it was not come to'}\n")
+    done = _wait(hotplug, settings.hotplug_s + MARGIN_S)
+    hotplug.stop(MARGIN_S)
+    left = [name for name, status in hotplug.status().items() if status.state is State.PENDING]
+    wrong = list(describe_wrong(hotplug, left))
     if hotplug.last_resync is None:
-        reason = hotplug.put_off[1] if hotplug.put_off else "a peer did not answer in time"
-        sys.stderr.write(f"xsagent: the devices could not be looked at: {reason}\n")
+        wrong.append(why_not_looked(hotplug))
+    sys.stderr.write("".join(f"xsagent: {sentence}\n" for sentence in wrong))
     return 0 if done and not wrong else 1
 
 
@@ -61,7 +59,7 @@ def _wait(hotplug: HotplugThread, wait_s: float) -> bool:
             return True
         if hotplug.put_off and not told:
             told = True
-            reason = hotplug.put_off[1].removesuffix("; nothing was changed")
+            reason = hotplug.put_off.reason.removesuffix("; nothing was changed")
             sys.stderr.write(f"xsagent: the devices cannot be looked at now: {reason}; trying for {left:.0f} s more\n")
             sys.stderr.flush()
     return False

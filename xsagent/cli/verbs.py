@@ -141,8 +141,8 @@ def _add_resync(verbs: Subparsers) -> None:
     parser = verbs.add_parser(
         "resync",
         help="look at every guest's device now, and make right what is not",
-        description="Asks xsagentd to compare every guest's device with xenstore; without a daemon does it itself and "
-        "waits for the end. Ports that are right are not touched.",
+        description="Has xsagentd compare every guest's device with xenstore, or does it itself without a daemon, and "
+        "waits for the end. Exit 1 where a device is not right then. Ports that are right are not touched.",
     )
     _add_root_prefix(parser)
     parser.set_defaults(run=partial(_run, "resync"))

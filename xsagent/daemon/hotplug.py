@@ -32,7 +32,7 @@ from xsagent.observed.fail_open import OpenableBridge, describe_changes, read_op
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.switch_alive import wait_for_switch
 from xsagent.reconcile.queue import KeyedQueue, Pending, Status
-from xsagent.reconcile.resync_clock import ResyncClock
+from xsagent.reconcile.resync_clock import Resync, ResyncClock
 
 _MANY: Final = 100
 """Devices after which it is worth giving memory back, which takes some milliseconds."""
@@ -106,12 +106,15 @@ class HotplugThread:
             self._put(event, patience_s=patience_s, ticket=ticket)
             self._changed.notify_all()
 
-    def request_resync(self, reason: str, *, urgent: bool = True) -> None:
-        """Have everything looked at soon; several requests become one. What waits is tried again at once."""
+    def request_resync(self, reason: str, *, urgent: bool = True) -> int:
+        """Have everything looked at soon; several requests become one. What waits is tried again at once.
+
+        Returns the number that `last_resync` or `put_off` has at least, when that has been done.
+        """
         with self._changed:
-            self._clock.ask(reason, time.monotonic(), urgent=urgent)
             self._queue.hurry(time.monotonic())
             self._changed.notify_all()
+            return self._clock.ask(reason, time.monotonic(), urgent=urgent)
 
     def hear_numbers(self, numbers: Iterable[tuple[str, int]]) -> None:
         """The switch gave these devices these port numbers, 0 for none; flows match only those verified before."""
@@ -130,14 +133,14 @@ class HotplugThread:
             return dict(self._queue.status())
 
     @property
-    def last_resync(self) -> tuple[float, str] | None:
-        """When the last resync ended, of the wall clock, and why it was made; None before the first."""
+    def last_resync(self) -> Resync | None:
+        """The last that was made; None before the first."""
         return self._clock.last
 
     @property
-    def put_off(self) -> tuple[float, str] | None:
-        """Since when, of the wall clock, no resync can be made, and why; None while that is not so."""
-        return self._clock.put_off_since
+    def put_off(self) -> Resync | None:
+        """The last that could not be made, and since when none can; None while that is not so."""
+        return self._clock.put_off
 
     @property
     def batches(self) -> int:
@@ -373,7 +376,7 @@ class HotplugThread:
 
     def _put_off(self, text: str) -> None:
         _LOG.warning("put_off_resync", reason=text)
-        self._clock.put_off(text, time.monotonic(), time.time())
+        self._clock.end_without(text, time.monotonic(), time.time())
 
     def _look_at_all(self, reason: str) -> None:
         began = time.thread_time()

@@ -13,6 +13,7 @@ from typing import Final
 from xsagent.config import Paths, read_usable_settings
 from xsagent.daemon.hotplug import HotplugThread
 from xsagent.daemon.protocol import Answer, Request
+from xsagent.daemon.resync_request import MARGIN_S, answer_resync
 from xsagent.errors import XsagentError
 from xsagent.hotplug.event import Event, parse_call, parse_rules_call
 from xsagent.hotplug.handle import patience_s
@@ -45,7 +46,7 @@ class Requests:
         self._status = status
 
     async def answer(self, request: Request) -> Answer:
-        """Do one of HOTPLUG_COMMANDS or OWN_COMMANDS; an event is waited for until it came to its end.
+        """Do one of HOTPLUG_COMMANDS or OWN_COMMANDS; events, a resync's too, are waited for until they have ended.
 
         Raises:
             DeclinedError: nothing was done.
@@ -54,8 +55,8 @@ class Requests:
             return await self._hotplug_event(request)
         if request.command == "status":
             return Answer(status=0, stdout=json.dumps(self._status(), sort_keys=True) + "\n")
-        self._hotplug.request_resync("somebody asked for it")
-        return Answer(status=0)
+        settings = read_usable_settings(self._paths, request.environment)[0]
+        return await answer_resync(self._hotplug, settings.hotplug_s + MARGIN_S)
 
     async def _hotplug_event(self, request: Request) -> Answer:
         try:

@@ -8,6 +8,7 @@ import socket
 import pytest
 from host_records import HostRecords
 from served_dom0 import FLOWS, LOCKED, ServedDom0, running_dom0
+from xenstore_keys import write_key
 
 from xsagent.model.vif import VifId
 from xsagent.sandbox.daemons import wait_for
@@ -228,7 +229,7 @@ def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
     served.plug(LOCKED)
     served.vsctl("del-port", "vif7.0")
     assert served.xsagent("resync").returncode == 0
-    wait_for(lambda: served.ports() == {"vif7.0"}, 20, "the daemon did not bring the port back")
+    assert (served.ports(), served.flows()) == ({"vif7.0"}, FLOWS)
 
     served.end("KILL")
     assert (served.root / "run/xsagent/ready").exists()
@@ -240,6 +241,41 @@ def test_a_resync_is_made_with_and_without_a_daemon(served: ServedDom0) -> None:
     before = served.configuration()
     served.xsagent("resync")
     assert served.configuration() == before
+
+
+def test_a_resync_says_what_it_could_not_make_right() -> None:
+    """A device whose bridge is not there: exit 1 and the same sentence, whoever looked; others are made right."""
+    lost = GuestVif(id=VifId(8, 0))
+    with running_dom0(XSAGENT_HOTPLUG_S="2") as served:
+        served.plug(LOCKED, lost)
+        with served.sandbox.xenopsd.open_store() as store:
+            write_key(store, f"{lost.private}/bridge", "xenbr7")
+        served.vsctl("del-port", "vif7.0", "--", "del-port", "vif8.0")
+        by_daemon = served.xsagent("resync", check=False)
+
+        assert (by_daemon.returncode, by_daemon.stdout, served.ports()) == (1, "", {"vif7.0"})
+        assert by_daemon.stderr.startswith("xsagent: vif8.0 is not right: ")
+        assert "bridge xenbr7 does not exist" in by_daemon.stderr
+        served.end()
+        alone = served.call("main", "resync", XSAGENT_HOTPLUG_S="2")
+
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert alone.stderr.splitlines()[-1:] == by_daemon.stderr.splitlines()
+
+
+def test_a_resync_that_cannot_be_made_ends_with_the_reason(served: ServedDom0) -> None:
+    """The daemon is asked while the switch hangs: it says why nothing was looked at, and does it later."""
+    served.plug(LOCKED)
+    served.vsctl("del-port", "vif7.0")
+    switch = (served.root / "run/openvswitch/ovs-vswitchd.pid").read_text().strip()
+    served.sandbox.run(["kill", "-STOP", switch])
+
+    ran = served.xsagent("resync", check=False)
+    served.sandbox.run(["kill", "-CONT", switch])
+
+    assert ran.returncode == 1
+    assert "the devices could not be looked at: ovs-vswitchd does not answer" in ran.stderr
+    wait_for(lambda: served.ports() == {"vif7.0"}, 30, "it was not made up for")
 
 
 def test_a_resync_that_cannot_begin_says_so_at_once_and_goes_on(served: ServedDom0) -> None:

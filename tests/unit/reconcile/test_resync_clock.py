@@ -17,7 +17,7 @@ def test_reasons_that_come_together_become_one_resync() -> None:
     assert clock.begin(10.2) == "the switch came back; Bridge changed"
     clock.end(99.0)
 
-    assert clock.last == (99.0, "the switch came back; Bridge changed")
+    assert clock.last == (99.0, "the switch came back; Bridge changed", 1)
     assert clock.next_due() == 310.2
 
 
@@ -65,7 +65,7 @@ def test_one_that_could_not_be_made_comes_again_for_the_same_reason() -> None:
     clock.ask("the switch came back", 0.0)
     for number in range(8):
         assert clock.begin(0.0) == "the switch came back"
-        clock.put_off(f"no answer {number}", 0.0, 100.0 + number)
+        clock.end_without(f"no answer {number}", 0.0, 100.0 + number)
         dues.append(clock.next_due())
 
     assert dues == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
@@ -76,16 +76,28 @@ def test_one_that_cannot_be_made_is_told_until_one_was() -> None:
     clock = ResyncClock(period_s=300)
     clock.ask("the switch came back", 0.0)
     clock.begin(1.0)
-    assert clock.put_off_since is None
-    clock.put_off("no switch", 1.0, 101.0)
+    assert clock.put_off is None
+    clock.end_without("no switch", 1.0, 101.0)
     clock.begin(2.0)
-    clock.put_off("no xenstored", 2.0, 102.0)
+    clock.end_without("no xenstored", 2.0, 102.0)
 
-    assert clock.put_off_since == (101.0, "no xenstored")
+    assert clock.put_off == (101.0, "no xenstored", 2)
 
     clock.begin(4.0)
     clock.end(104.0)
-    assert clock.put_off_since is None
+    assert clock.put_off is None
+
+
+def test_who_asks_while_one_is_under_way_waits_for_the_next() -> None:
+    """What it asks about may have changed after that one had looked."""
+    clock = ResyncClock(period_s=300)
+    assert clock.ask("somebody asked", 0.0) == 1
+    clock.begin(1.0)
+
+    assert clock.ask("somebody else asked", 1.0) == 2
+
+    clock.end(101.0)
+    assert clock.last == (101.0, "somebody asked", 1)
 
 
 def test_reasons_that_are_not_urgent_do_not_follow_one_another_closely() -> None:
