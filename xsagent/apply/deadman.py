@@ -96,9 +96,9 @@ class Deadman:
         management = self.desired.management
         groups = groups_to_ask(management, self.answered) if management is not None else ()
         if silent_dhcp is not None:
-            asking = self._families_that_ask()
-            cause = self._judge(silent_dhcp, keep=self._had_dhcp(asking))
-            groups = tuple(families for families in groups if not set(asking).intersection(families))
+            silent = self._silent_families(observe)
+            cause = self._judge(silent_dhcp, keep=self._had_dhcp(silent))
+            groups = tuple(families for families in groups if not set(silent).intersection(families))
             if cause is not None or not (self.armed and groups):
                 return cause
         if management is None:
@@ -155,6 +155,12 @@ class Deadman:
             return f"{sentence}; the old configuration is back"
         self.unverified = sentence
         return None
+
+    def _silent_families(self, observe: Observe) -> tuple[int, ...]:
+        """Whose client found no server: of management's families that ask those without an address, or else all."""
+        asking = self._families_that_ask()
+        device = self.desired.management.device if self.desired.management is not None else ""
+        return tuple(family for family in asking if not has_address(device, observe, (family,))) or asking
 
     def _families_that_ask(self) -> tuple[int, ...]:
         """Families that management is to have by DHCP: of these the ones that answered before, where there are any."""

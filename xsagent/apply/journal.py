@@ -21,7 +21,7 @@ from xsagent.model.keep_out import PifConfiguration
 from xsagent.plan.steps import FileStep, Plan, Step
 from xsagent.topology.codec import from_json, to_json
 from xsagent.topology.desired import Desired
-from xsagent.topology.values import Json
+from xsagent.topology.values import IPV4, IPV6, Json
 
 NAME = "journal"
 
@@ -209,6 +209,11 @@ def _parse(head: dict[str, Json], rest: list[dict[str, Json]]) -> JournalEntries
         configuration = from_json(PifConfiguration, head["configuration"])
     with contextlib.suppress(InputError, KeyError):
         answered = from_json(frozenset[int], head["answered"])
+    if "answered" not in head and head.get("armed") is True:
+        # written before families were told apart: one of those that a gateway is recorded for, or of all, answered
+        management = desired.management if desired is not None else None
+        recorded = {gateway.version for gateway in management.gateways} if management is not None else set[int]()
+        answered = frozenset(recorded or {IPV4, IPV6})
     for entry in rest:
         with contextlib.suppress(InputError, KeyError):
             begun += from_json(Plan, {"steps": [entry["begin"]]}).steps

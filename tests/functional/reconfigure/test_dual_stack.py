@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -254,6 +255,24 @@ def test_the_guardian_asks_each_family_as_the_run_would_have() -> None:
 
         assert default_gateway(host.sandbox) == [GATEWAY]
         assert reaches(host, GATEWAY6)
+
+
+def test_a_run_of_a_version_that_told_no_families_apart_is_taken_back_too() -> None:
+    """It was killed with its guardian in the window of a wrong gateway, and the package was upgraded."""
+    with managed(**RIGHT) as host:
+        run = start(host, gateway="192.0.2.99")
+        host.sandbox.run(["kill", "-9", *map(str, guardians(host.sandbox))])
+        os.kill(run, signal.SIGKILL)
+        journal = host.sandbox.root / "var/lib/xsagent/journal"
+        head, *begun = journal.read_text().splitlines(keepends=True)
+        form = json.loads(head)
+        del form["answered"]
+        journal.write_text("".join([json.dumps({**form, "armed": True}), "\n", *begun]))
+
+        succeed(host.sandbox, "--force", "xenbr1", "up")
+
+        assert default_gateway(host.sandbox) == [GATEWAY]
+        assert reaches(host, GATEWAY)
 
 
 def test_a_family_that_does_not_come_back_is_named() -> None:

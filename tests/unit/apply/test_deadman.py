@@ -66,6 +66,7 @@ def with_address(text: str, origin: Origin) -> Topology:
     return Topology(ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(address,))})
 
 
+GATEWAY = ipaddress.ip_address("192.0.2.1")
 BARE = with_address("fe80::1/64", Origin.LINK_LOCAL)
 """What a device has that nobody gave anything: the kernel's own address."""
 
@@ -130,6 +131,23 @@ def test_ipv6_that_was_leased_does_not_excuse_ipv4_that_was_not() -> None:
     deadman = Deadman(desired=desired, observed=leased6, paths=Paths(), answered=frozenset({4, 6}), window_s=0.0)
 
     assert deadman.verify("no DHCP server answered on xenbr0", lambda: leased6) is not None
+
+
+def test_a_silent_server_of_ipv6_does_not_spare_ipv4_that_has_its_lease() -> None:
+    """Both had DHCP before: IPv6's client is no reason to undo, nor is it one not to ask IPv4's gateway."""
+    wanted = IpDevice(device="xenbr0", ipv4_mode="dhcp", ipv6_mode="dhcp")
+    path = ManagementPath(device="xenbr0", gateways=(GATEWAY,), dhcp=True, learnt=(4, 6))
+    desired = Desired(topology=Topology(ip_devices={"xenbr0": wanted}), management=path)
+    leased4 = Address(interface=ipaddress.ip_interface("192.0.2.77/24"), origin=Origin.DHCP)
+    leased6 = Address(interface=ipaddress.ip_interface("2001:db8::77/128"), origin=Origin.DHCP)
+    before = Topology(ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(leased4, leased6))})
+    deadman = Deadman(desired=desired, observed=before, paths=Paths(), answered=frozenset({4, 6}), window_s=0.0)
+    after = Topology(ip_devices={"xenbr0": IpDevice(device="xenbr0", addresses=(leased4,))})
+
+    assert deadman.verify("no DHCP server answered on xenbr0", lambda: after) == (
+        "gateway 192.0.2.1 does not answer on xenbr0 within 0 s; the old configuration is back"
+    )
+    assert deadman.verify("no DHCP server answered on xenbr0", lambda: BARE) is None
 
 
 def test_each_family_that_answered_before_is_missed_by_itself() -> None:

@@ -1,6 +1,9 @@
 """apply/journal.py: what was begun is on disk, readable after a crash at any byte, and tied to its boot."""
 
+import ipaddress
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +11,13 @@ import pytest
 from xsagent.apply.journal import NAME, Journal, read_journal
 from xsagent.errors import ApplyError
 from xsagent.plan.steps import FileStep, LinkStep, Step
-from xsagent.topology.desired import Desired
-from xsagent.topology.values import Topology
+from xsagent.topology.codec import to_json
+from xsagent.topology.desired import Desired, ManagementPath
+from xsagent.topology.values import IpAddress, Topology
 
 DESIRED = Desired(topology=Topology())
 BOTH = frozenset({4, 6})
+GATEWAY = ipaddress.ip_address("192.0.2.1")
 STEPS: tuple[Step, ...] = (
     LinkStep(device="eth0", up=True, undo=(LinkStep(device="eth0", up=False),)),
     FileStep(path="/etc/x", text="new", undo=(FileStep(path="/etc/x", text="old"),)),
@@ -36,6 +41,24 @@ def test_a_dead_run_leaves_its_steps_and_what_it_wanted(tmp_path: Path) -> None:
     assert entries is not None
     assert (entries.begun, entries.desired, entries.answered) == (STEPS, DESIRED, BOTH)
     assert entries.undo_steps("b1") == (*STEPS[1].undo, *STEPS[0].undo)
+
+
+@pytest.mark.parametrize(
+    ("gateways", "armed", "answered"),
+    [((GATEWAY,), True, {4}), ((), True, BOTH), ((GATEWAY,), False, set())],
+)
+def test_a_journal_that_tells_no_families_apart_counts_for_all_that_have_a_gateway(
+    tmp_path: Path, gateways: tuple[IpAddress, ...], armed: bool, answered: set[int]
+) -> None:
+    """An older version wrote that some gateway had answered: what its run did is not kept without asking."""
+    management = ManagementPath(device="xenbr0", gateways=gateways)
+    head = {"boot": "b1", "operation": "up xenbr0", "desired": to_json(replace(DESIRED, management=management))}
+    (tmp_path / NAME).write_text(json.dumps({**head, "armed": armed}) + "\n")
+
+    entries = read_journal(tmp_path)
+
+    assert entries is not None
+    assert entries.answered == answered
 
 
 def test_only_a_step_that_can_be_taken_back_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
