@@ -124,6 +124,15 @@ class _Transaction:
     def do_MovePort(self, operation: Any) -> None:
         self._put_port(operation.target, self._take_port(operation.source, operation.name))
 
+    def do_MoveMirror(self, operation: Any) -> None:
+        source, target = self.bridges[operation.source], self.bridges[operation.target]
+        left = [mirror for mirror in _mirrors(source) if mirror != operation.mirror]
+        assert len(left) < len(_mirrors(source)), f"no such mirror on {source.name}"
+        for bridge, mirrors in ((source, left), (target, [*_mirrors(target), operation.mirror])):
+            others = {column: value for column, value in bridge.extra.items() if column != "mirrors"}
+            extra = {**others, "mirrors": ["set", mirrors]} if mirrors else others
+            self.bridges[bridge.name] = replace(bridge, extra=extra)
+
     def do_AddInterface(self, operation: Any) -> None:
         bridge, port = self._find_port(operation.port)
         interface = _inserted_interface(operation.interface)
@@ -186,6 +195,11 @@ class _Transaction:
         taken = row.ports[name]
         self.bridges[bridge] = replace(row, ports={key: port for key, port in row.ports.items() if key != name})
         return taken
+
+
+def _mirrors(bridge: Bridge) -> list[Any]:
+    value: Any = bridge.extra.get("mirrors", EMPTY)
+    return list(value[1])
 
 
 def _decoded(column: str, value: Any) -> Any:

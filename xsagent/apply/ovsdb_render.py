@@ -25,6 +25,7 @@ from xsagent.plan.steps import (
     CreateBridge,
     DeleteBridge,
     DeletePort,
+    MoveMirror,
     MovePort,
     OvsdbOperation,
     OvsdbStep,
@@ -119,8 +120,8 @@ class _Renderer:
                 self._remove(self._rows.find("Port", name), self._rows.find("Bridge", bridge_name))
             case RemoveInterface(port=port_name, name=name):
                 self._remove(self._rows.find("Interface", name), self._rows.find("Port", port_name))
-            case MovePort(name=name, source=source, target=target):
-                self._move_port(name, source, target)
+            case MovePort() | MoveMirror():
+                self._move(operation)
             case SetColumns() | SetKeys():
                 self._set(operation)
             case SetMirror(bridge=name, columns=columns, present=True):
@@ -188,6 +189,12 @@ class _Renderer:
             self._guards.known_members(row, self._taken_out[row.reference])
             self._rows.forget(row)
 
+    def _move(self, operation: MovePort | MoveMirror) -> None:
+        if isinstance(operation, MovePort):
+            self._move_port(operation.name, operation.source, operation.target)
+        else:
+            self._move_mirror(operation.mirror, operation.source, operation.target)
+
     def _move_port(self, name: str, source: str, target: str) -> None:
         port, new_bridge = self._need("Port", name), self._need("Bridge", target)
         if port.reference not in new_bridge.members:
@@ -210,6 +217,14 @@ class _Renderer:
         for reference in self._rows.mirrors.get(key, ()):
             self._mutate("Bridge", _where(self._guarded(bridge)), "mirrors", "delete", reference)
         self._removed_mirrors.add(key)
+
+    def _move_mirror(self, mirror: Json, source: str, target: str) -> None:
+        match mirror:
+            case {"uuid": str(uuid)} if uuid in self._rows.present:
+                owner = self._rows.find("Bridge", source)
+                if owner is not None:
+                    self._mutate("Bridge", _where(owner), "mirrors", "delete", ("uuid", uuid))
+                self._mutate("Bridge", _where(self._need("Bridge", target)), "mirrors", "insert", ("uuid", uuid))
 
     def _put_in(self, row: FoundRow, owner: FoundRow) -> None:
         self._mutate(owner.table, _where(owner), MEMBERS[owner.table][0], "insert", row.reference)

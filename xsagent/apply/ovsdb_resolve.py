@@ -19,6 +19,7 @@ from xsagent.plan.steps import (
     CreateBridge,
     DeleteBridge,
     DeletePort,
+    MoveMirror,
     MovePort,
     OvsdbOperation,
     OvsdbStep,
@@ -196,8 +197,8 @@ def _mentions_of(operation: OvsdbOperation) -> Iterator[Mention]:
             yield from _in_port(port)
         case DeletePort(bridge=bridge_name, name=name):
             yield from (("Bridge", bridge_name), ("Port", name))
-        case MovePort(name=name, source=source, target=target):
-            yield from (("Port", name), ("Bridge", source), ("Bridge", target))
+        case MovePort(source=source, target=target) | MoveMirror(source=source, target=target):
+            yield from (("Bridge", source), ("Bridge", target), *_moved(operation))
         case AddInterface(port=port_name, interface=interface):
             yield "Port", port_name
             yield from _in_interface(interface)
@@ -210,6 +211,10 @@ def _mentions_of(operation: OvsdbOperation) -> Iterator[Mention]:
             yield table, record
         case _:
             assert_never(operation)
+
+
+def _moved(operation: MovePort | MoveMirror) -> Iterable[Mention]:
+    return [("Port", operation.name)] if isinstance(operation, MovePort) else _in_extra(operation.mirror)
 
 
 def _in_bridge(bridge: Bridge) -> Iterator[Mention]:

@@ -13,6 +13,7 @@ from typing import Final
 from xsagent.hotplug.decision import Decision, Verdict
 from xsagent.hotplug.places import find_port
 from xsagent.model.vif import DeviceType
+from xsagent.plan.ovsdb_model import mirrors_of
 from xsagent.plan.steps import SetMirror
 from xsagent.topology.ownership import VIF_MARK
 from xsagent.topology.values import Bridge, Json
@@ -93,8 +94,7 @@ def _vlans(decision: Decision, bridges: Mapping[str, Bridge]) -> tuple[int, ...]
 
 def _ours(bridge: Bridge) -> Iterator[SetMirror]:
     """The bridge's mirrors that bear our name and a VIF's mark, as if to be added; those of others are not told."""
-    value = bridge.extra.get("mirrors")
-    for nested in value[1] if isinstance(value, list) and isinstance(value[1], list) else [value]:
+    for nested in mirrors_of(bridge):
         match nested:
             case {"row": dict(columns)} if _is_ours(columns):
                 yield SetMirror(bridge=bridge.name, columns=columns)

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from xsagent.errors import DeviceAbsentError, InUseError, ManagementLostError
 from xsagent.plan.options import PlanOptions
+from xsagent.plan.taken_over import left_behind
 from xsagent.topology.desired import Desired, Ownership
 from xsagent.topology.ownership import is_vif_port, is_vlan_bridge, owns_port, ports_of_vlan_bridge
 from xsagent.topology.values import KEEP, Bridge, IpDevice, Link, ObjectKind, Origin, Port, Topology
@@ -32,7 +33,7 @@ def check_host(desired: Desired, observed: Topology, options: PlanOptions) -> tu
     warnings += _check_virtual_functions(present, observed)
     if options.keep_ports:
         _check_ports_going(present, observed)
-    warnings += _warn_of_controllers(present, observed)
+    warnings += _warn_of_settings(present, observed)
     return present, tuple(warnings)
 
 
@@ -225,15 +226,18 @@ def _check_ports_going(desired: Desired, observed: Topology) -> None:
             )
 
 
-def _warn_of_controllers(desired: Desired, observed: Topology) -> list[str]:
-    """A bridge that comes back is made anew: what others set on it is theirs to set again."""
-    going = [key.name for key in sorted(desired.topology.absent) if key.kind is ObjectKind.BRIDGE]
-    targets = {name: observed.bridges[name].controllers for name in going if name in observed.bridges}
-    return [
-        f"bridge {name} goes, and its OpenFlow controllers with it: {', '.join(controllers)}"
-        for name, controllers in targets.items()
-        if controllers
-    ]
+def _warn_of_settings(desired: Desired, observed: Topology) -> list[str]:
+    """A bridge that comes back is made anew: what others set on it, and cannot go along, is theirs to set again."""
+    ports = {name for bridge in desired.topology.bridges.values() for name in bridge.ports if name != bridge.name}
+    going = {key.name for key in desired.topology.absent if key.kind is ObjectKind.BRIDGE} | ports
+    warnings: list[str] = []
+    for name in sorted(going & observed.bridges.keys()):
+        target = desired.moves.get(name)
+        taking = None if target is None else observed.bridges.get(target, Bridge(name=target))
+        left = left_behind(observed.bridges[name], taking)
+        if left:
+            warnings.append(f"bridge {name} goes, and what others set on it with it: {', '.join(left)}")
+    return warnings
 
 
 def _ports_going_with(name: str, ownership: Ownership, observed: Topology) -> list[Port]:

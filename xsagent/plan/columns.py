@@ -6,7 +6,7 @@ transactions in `apply/`, all read it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -68,6 +68,18 @@ def from_column(value: Json) -> None | bool | int | str | tuple[Any, ...]:
     if isinstance(value, dict | float):
         raise TypeError("no field holds such a column")
     return value
+
+
+def members_of(value: Json) -> list[Json]:
+    """The members of a set column: a set of one is written as its member (RFC 7047 section 5.1)."""
+    if isinstance(value, list) and value[0] == "set":
+        return list(value[1]) if isinstance(value[1], list) else []
+    return [value]
+
+
+def from_members(members: Sequence[Json]) -> Json:
+    """The inverse of `members_of`."""
+    return members[0] if len(members) == 1 else ["set", [*members]]
 
 
 def effective_maps(row: Row) -> dict[str, dict[str, str | None]]:

@@ -11,12 +11,14 @@ import json
 from collections.abc import Mapping
 
 from xsagent.plan.columns import SCALARS, Row, effective_maps, to_column
+from xsagent.plan.ovsdb_model import mirror_name
 from xsagent.plan.steps import (
     AddInterface,
     AddPort,
     CreateBridge,
     DeleteBridge,
     DeletePort,
+    MoveMirror,
     MovePort,
     OvsdbOperation,
     Relied,
@@ -91,6 +93,12 @@ def _(operation: SetMirror) -> list[str]:
         return [f"remove mirror {name} from bridge {operation.bridge}"]
     others = {column: value for column, value in operation.columns.items() if column != "name"}
     return [_words(f"add to bridge {operation.bridge} mirror", name, _values(others))]
+
+
+@describe_operation.register
+def _(operation: MoveMirror) -> list[str]:
+    name = mirror_name(operation.mirror)
+    return [f"move mirror {name} from bridge {operation.source} to bridge {operation.target}"]
 
 
 @describe_operation.register

@@ -27,6 +27,7 @@ from xsagent.plan.steps import (
     SetKeys,
     Table,
 )
+from xsagent.plan.taken_over import take_over
 from xsagent.topology.desired import Desired
 from xsagent.topology.ownership import is_vlan_bridge, owns_bridge, owns_port, ports_of_vlan_bridge
 from xsagent.topology.values import KEEP, Bridge, Interface, Keys, ObjectKind, Port, Topology
@@ -115,6 +116,9 @@ def _delete_real_bridge(draft: _Draft, name: str) -> None:
             )
         for port in others:
             draft.add(MovePort(name=port, source=name, target=target))
+        if target in draft.bridges:
+            for operation in take_over(draft.bridges[name], draft.bridges[target]):
+                draft.add(operation)
         wanted = draft.desired.topology.bridges.get(target)
         for vlan in wanted.ports.values() if wanted is not None else ():
             if is_vlan_bridge(vlan):

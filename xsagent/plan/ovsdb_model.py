@@ -10,13 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from xsagent.plan.columns import current_column, current_key, with_columns, with_keys
+from xsagent.plan.columns import (
+    EMPTY_SET,
+    current_column,
+    current_key,
+    from_members,
+    members_of,
+    with_columns,
+    with_keys,
+)
 from xsagent.plan.steps import (
     AddInterface,
     AddPort,
     CreateBridge,
     DeleteBridge,
     DeletePort,
+    MoveMirror,
     MovePort,
     OvsdbOperation,
     RemoveInterface,
@@ -24,9 +33,10 @@ from xsagent.plan.steps import (
     SetKeys,
     SetMirror,
 )
-from xsagent.topology.values import Bridge, Interface, Port
+from xsagent.topology.values import Bridge, Interface, Json, Port
 
 Bridges = dict[str, Bridge]
+_MIRRORS = "mirrors"
 
 
 def invert_operations(
@@ -61,10 +71,8 @@ def model_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) ->
             after[name] = _with_port(after[name], port)
         case DeletePort(bridge=name, name=port_name):
             after[name] = _without_port(after[name], port_name)
-        case MovePort(name=port_name, source=source, target=target):
-            port = after[source].ports[port_name]
-            after[source] = _without_port(after[source], port_name)
-            after[target] = _with_port(after[target], port)
+        case MovePort() | MoveMirror():
+            _move(operation, after)
         case AddInterface(port=port_name, interface=interface):
             _put_port(after, _with_interface(find_port(after, port_name)[1], interface))
         case RemoveInterface(port=port_name, name=interface_name):
@@ -78,12 +86,43 @@ def model_operation(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) ->
     return after
 
 
+def _move(operation: MovePort | MoveMirror, bridges: Bridges) -> None:
+    source, target = bridges[operation.source], bridges[operation.target]
+    if isinstance(operation, MovePort):
+        port = source.ports[operation.name]
+        source, target = _without_port(source, port.name), _with_port(target, port)
+    else:
+        source = _with_mirrors(source, [mirror for mirror in mirrors_of(source) if mirror != operation.mirror])
+        target = _with_mirrors(target, [*mirrors_of(target), operation.mirror])
+    bridges[source.name], bridges[target.name] = source, target
+
+
 def find_port(bridges: Mapping[str, Bridge], name: str) -> tuple[str, Port]:
     """The bridge's name and the Port; KeyError when no bridge has it (a programming error in the planner)."""
     for bridge in bridges.values():
         if name in bridge.ports:
             return bridge.name, bridge.ports[name]
     raise KeyError(name)
+
+
+def mirrors_of(bridge: Bridge) -> list[Json]:
+    """The bridge's mirrors, each as `extra` has it."""
+    return members_of(bridge.extra.get(_MIRRORS, EMPTY_SET))
+
+
+def mirror_name(mirror: Json) -> str:
+    """What a mirror is called, for people: names need not differ."""
+    match mirror:
+        case {"row": {"name": str(name)}}:
+            return name
+        case {"uuid": str(uuid)}:
+            return uuid
+    return ""
+
+
+def _with_mirrors(bridge: Bridge, mirrors: Sequence[Json]) -> Bridge:
+    others = {column: value for column, value in bridge.extra.items() if column != _MIRRORS}
+    return replace(bridge, extra={**others, _MIRRORS: from_members(mirrors)} if mirrors else others)
 
 
 def find_interface(bridges: Mapping[str, Bridge], name: str) -> tuple[str, Port, Interface] | None:
@@ -105,8 +144,8 @@ def _invert(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> OvsdbOp
             return DeletePort(bridge=name, name=port.name)
         case DeletePort(bridge=name, name=port_name):
             return AddPort(bridge=name, port=bridges[name].ports[port_name])
-        case MovePort(name=port_name, source=source, target=target):
-            return MovePort(name=port_name, source=target, target=source)
+        case MovePort(source=source, target=target) | MoveMirror(source=source, target=target):
+            return replace(operation, source=target, target=source)
         case AddInterface(port=port_name, interface=interface):
             return RemoveInterface(port=port_name, name=interface.name)
         case RemoveInterface(port=port_name, name=interface_name):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from xsagent.plan.ovsdb_model import find_interface, find_row, model_operation
+from xsagent.plan.ovsdb_model import find_interface, find_row, mirrors_of, model_operation
 from xsagent.plan.secure_bridge import lines_that_work
 from xsagent.plan.steps import (
     AddInterface,
@@ -18,6 +18,7 @@ from xsagent.plan.steps import (
     CreateBridge,
     DeleteBridge,
     DeletePort,
+    MoveMirror,
     MovePort,
     OvsdbOperation,
     OvsdbStep,
@@ -71,6 +72,8 @@ def _applies(operation: OvsdbOperation, bridges: Mapping[str, Bridge]) -> bool:
             return _has_row(bridges, table, record)
         case SetMirror(bridge=name):
             return name in bridges
+        case MoveMirror(mirror=mirror, source=source, target=target):
+            return source in bridges and target in bridges and mirror in mirrors_of(bridges[source])
 
 
 def _has_row(bridges: Mapping[str, Bridge], table: str, record: str) -> bool:

@@ -113,6 +113,15 @@ class SetMirror:
     present: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveMirror:
+    """Move an existing Mirror row, which is given as Bridge.extra has it, as it is; one that is gone stays so."""
+
+    mirror: Json
+    source: str
+    target: str
+
+
 OvsdbOperation = (
     CreateBridge
     | DeleteBridge
@@ -124,6 +133,7 @@ OvsdbOperation = (
     | SetColumns
     | SetKeys
     | SetMirror
+    | MoveMirror
 )
 
 
@@ -193,10 +203,9 @@ class SafetyFlowsStep(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VirtualFunctionsStep(_Step):
-    """Give a NIC all its virtual functions, where it has none (sriov_numvfs is 0), or take them away.
+    """Give a NIC all its virtual functions, where it has none (sriov_numvfs is 0), or remove those that a step gave.
 
-    Attributes:
-        remove: take those away that a step gave; refused while anybody may use one.
+    That is refused while anybody may use one.
     """
 
     device: str
@@ -307,11 +316,7 @@ class StopDhcpStep(_Step):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStep(_Step):
-    """Replace a file atomically, or remove it (text None).
-
-    Attributes:
-        path: absolute, without root prefix.
-    """
+    """Replace a file atomically, or remove it (text None); its path is absolute, without root prefix."""
 
     path: str
     text: str | None

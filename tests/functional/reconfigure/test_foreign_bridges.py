@@ -130,6 +130,77 @@ def test_a_bridge_with_ports_of_others_goes_only_for_xapi_or_who_insists() -> No
         assert bridges(host.sandbox) == ["sdn"]
 
 
+def set_on_bridge(sandbox: Sandbox) -> None:
+    """What an admin may set on our bridge xenbr0: a mirror between two ports of his, sampling, keys."""
+    vsctl(
+        sandbox,
+        *("--", "add-port", "xenbr0", "seen", "--", "set", "Interface", "seen", "type=internal"),
+        *("--", "add-port", "xenbr0", "sniffer", "--", "set", "Interface", "sniffer", "type=internal"),
+        *("--", "--id=@seen", "get", "Port", "seen", "--", "--id=@sniffer", "get", "Port", "sniffer"),
+        *("--", "--id=@m", "create", "Mirror", "name=admin", "select_src_port=@seen", "output_port=@sniffer"),
+        *("--", "--id=@s", "create", "sFlow", 'targets="127.0.0.1:6343"', "agent=lo"),
+        *("--", "set", "Bridge", "xenbr0", "mirrors=@m", "sflow=@s"),
+        *("--", "set", "Bridge", "xenbr0", "other_config:forward-bpdu=true", "external_ids:owner=admin"),
+    )
+
+
+def set_by_others(sandbox: Sandbox, bridge: str) -> dict[str, str]:
+    """All that, with the rows' uuids, as it stands on a bridge."""
+    values = {column: vsctl(sandbox, "get", "Bridge", bridge, column) for column in ("mirrors", "sflow")}
+    for key in ("other_config:forward-bpdu", "external_ids:owner"):
+        values[key] = vsctl(sandbox, "--if-exists", "get", "Bridge", bridge, key)
+    values["mirror"] = vsctl(sandbox, "--columns=_uuid,name,select_src_port,output_port", "list", "Mirror")
+    return values
+
+
+def test_mirrors_and_keys_of_others_are_on_the_bridge_that_has_the_ports() -> None:
+    """From NIC to bond, back after a bond that did not work, and back to the NIC: the same rows, with their ports."""
+    records = HostRecords()
+    nic = records.nic("eth0", management=True, **static("192.0.2.10"))
+    other = records.nic("eth1")
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        host.up(nic)
+        set_on_bridge(host.sandbox)
+        before = set_by_others(host.sandbox, "xenbr0")
+        whole = configuration(host.sandbox)
+        bond = bond_over(records, nic, other)
+        works, bond["gateway"] = bond["gateway"], "192.0.2.99"
+
+        failed = host.run("up", bond)
+        assert "the old configuration is back" in failed.stderr
+        assert configuration(host.sandbox) == whole
+
+        bond["gateway"] = works
+        host.up(bond)
+        assert bridges(host.sandbox) == ["xapi0"]
+        assert set_by_others(host.sandbox, "xapi0") == before
+        assert "outcome=applied changed=false" in host.run("up", bond).stderr
+
+        nic.update({key: bond[key] for key in MOVED})
+        host.up(nic, "--management")
+        assert set_by_others(host.sandbox, "xenbr0") == before
+
+
+def test_what_cannot_go_along_is_named() -> None:
+    """What steers a bridge stays with it: another bridge's ports would obey a controller that does not know them."""
+    records = HostRecords()
+    nic = records.nic("eth0", management=True, **static("192.0.2.10"))
+    other = records.nic("eth1")
+    with XapiHost(records, segments=shared_segment(nics=2)) as host:
+        host.up(nic)
+        vsctl(host.sandbox, "set-controller", "xenbr0", "tcp:127.0.0.1:6653")
+        vsctl(host.sandbox, "set", "Bridge", "xenbr0", "protocols=OpenFlow10,OpenFlow13", "external_ids:owner=admin")
+        bond = bond_over(records, nic, other)
+
+        done = host.run("up", bond)
+
+        assert done.returncode == 0, done.stderr
+        left = "OpenFlow controllers tcp:127.0.0.1:6653, protocols"
+        assert f'reason="bridge xenbr0 goes, and what others set on it with it: {left}"' in done.stderr
+        assert vsctl(host.sandbox, "get", "Bridge", "xapi0", "protocols") == "[]"
+        assert vsctl(host.sandbox, "get-controller", "xapi0") == ""
+
+
 def rewrite(host: XapiHost, bridge: str) -> None:
     """XAPI's networks are marked anew on a bridge of ours that lost its mark."""
     mark = vsctl(host.sandbox, "br-get-external-id", bridge, "xs-network-uuids")

@@ -9,7 +9,7 @@ from xsagent.apply.ovsdb_resolve import FoundRow, Rows, find_mirror, parse_rows,
 from xsagent.errors import ConflictError
 from xsagent.observed.ovsdb_connection import Operation
 from xsagent.observed.ovsdb_json import Column
-from xsagent.plan.steps import AddPort, OvsdbOperation, OvsdbStep, SetMirror
+from xsagent.plan.steps import AddPort, MoveMirror, OvsdbOperation, OvsdbStep, SetMirror
 from xsagent.topology.values import Interface, Json, Port
 
 TEXT, SET, MAP = Column(default=""), Column(default=["set", []]), Column(default=["map", []])
@@ -35,7 +35,8 @@ def render(*operations: OvsdbOperation, there: tuple[str, ...] = ()) -> list[Ope
         FoundRow("Bridge", "xenbr1", ("uuid", "b1")),
     ]
     mirrors = {str(find_mirror(MIRROR)): [("uuid", uuid) for uuid in there]}
-    return render_step(OvsdbStep(operations=operations), Rows([*rows, port], mirrors=mirrors), SCHEMA).operations
+    found = Rows([*rows, port], frozenset(there), mirrors)
+    return render_step(OvsdbStep(operations=operations), found, SCHEMA).operations
 
 
 def mutation(bridge: str, mutator: str, *reference: str) -> Json:
@@ -83,6 +84,21 @@ def test_a_mirror_for_a_port_that_is_gone_is_a_conflict() -> None:
     """Without its output it would be none."""
     with pytest.raises(ConflictError, match=r"Port gone is no longer"):
         render(SetMirror(bridge="xenbr0", columns=MIRROR | {"output_port": {"table": "Port", "name": "gone"}}))
+
+
+def test_a_mirror_moves_as_the_row_that_it_is() -> None:
+    """Where nobody took it out meanwhile; from a bridge that is gone it only arrives."""
+    nested: Json = {"table": "Mirror", "uuid": "m1", "row": {"name": "m"}}
+    move = MoveMirror(mirror=nested, source="xenbr0", target="xenbr1")
+
+    assert render(move, there=("m1",)) == [
+        mutation("b0", "delete", "uuid", "m1"),
+        mutation("b1", "insert", "uuid", "m1"),
+    ]
+    assert render(MoveMirror(mirror=nested, source="gone", target="xenbr1"), there=("m1",)) == [
+        mutation("b1", "insert", "uuid", "m1")
+    ]
+    assert render(move) == []
 
 
 def test_mirrors_are_looked_up_by_name_and_mark() -> None:

@@ -27,6 +27,7 @@ from xsagent.plan.steps import (
     IgmpQueryStep,
     LinkSettingsStep,
     LinkStep,
+    MoveMirror,
     MovePort,
     OvsdbOperation,
     OvsdbStep,
@@ -272,6 +273,10 @@ _OPERATIONS: list[tuple[OvsdbOperation, list[str]]] = [
         ['add to bridge xenbr0 mirror m output_port={"table": "Port", "name": "p"} select_all=true select_vlan=5'],
     ),
     (SetMirror(bridge="xenbr0", columns={"name": "m"}, present=False), ["remove mirror m from bridge xenbr0"]),
+    (
+        MoveMirror(mirror={"table": "Mirror", "uuid": "u", "row": {"name": "m"}}, source="xenbr0", target="xapi0"),
+        ["move mirror m from bridge xenbr0 to bridge xapi0"],
+    ),
     (
         AddPort(bridge="xenbr0", port=Port(name="vlan5", tag=5, fake_bridge=True, interfaces={}, extra={"qos": "q"})),
         ["add to bridge xenbr0 port vlan5 tag=5 fake_bridge=true qos=q"],
