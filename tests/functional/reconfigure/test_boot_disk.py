@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from disks import disk_without_files, full_disk, read_only_disk
 from host_records import DHCP, HostRecords, Record, static
-from host_state import addresses, bridges, ip, ports_of, reconfigure, refuse, spec_for, succeed, vsctl
+from host_state import addresses, bridges, ip, ports_of, reconfigure, refuse, spec_for, succeed, vsctl, write_cache
 
 from initscripts import install_initscripts
 from xsagent.apply.journal import NAME, Journal
@@ -46,15 +46,19 @@ def reboot(sandbox: Sandbox) -> None:
         sandbox.run(["ip", "link", "set", nic, "down"])
 
 
-def boot_on(disk: Disk, sandbox: Sandbox) -> None:
-    """Boot with nothing that can be written but /run; it must bring up all, and say once what it did without."""
+def boot_on(disk: Disk, sandbox: Sandbox, *, earlier: bool = False) -> None:
+    """Boot with nothing that can be written but /run; it must bring up all, and say once what it did without.
+
+    Before that it says what of an `earlier` run could not be taken back.
+    """
     for folder in FOLDERS:
         disk(sandbox, folder)
 
     done = reconfigure(sandbox, *BOOT)
 
     assert done.returncode == 0, done.stderr
-    (warning,) = done.stderr.splitlines()
+    *before, warning = done.stderr.splitlines()
+    assert ["of an earlier run: " in line for line in before] == [True] * earlier
     assert "warning: " in warning
     assert "the boot goes on without it" in warning
     assert ports_of(sandbox, "xenbr0") == ["eth0"]
@@ -151,6 +155,30 @@ def test_a_directory_in_the_journals_place_stops_every_run_but_a_boot() -> None:
 
 
 @DISKS
+def test_an_address_whose_file_must_change_and_cannot_is_named_with_the_file(disk: Disk) -> None:
+    """With the network scripts: they would set the one of before. All others come up."""
+    with Sandbox(spec_for(records(static("192.0.2.10")), segments=SEGMENTS, ip_backend="ifcfg")) as sandbox:
+        install_initscripts(sandbox)
+        succeed(sandbox, *BOOT)
+        changed = records(static("192.0.2.10"))
+        changed.vlan("eth1", 8, "xapi8", **static("203.0.113.10", gateway=""))
+        write_cache(sandbox, changed)
+        reboot(sandbox)
+        for folder in FOLDERS:
+            disk(sandbox, folder)
+
+        done = reconfigure(sandbox, *BOOT)
+
+        assert done.returncode == 1
+        last = done.stderr.splitlines()[-1]
+        assert "(eth1.8) could not be brought up: " in last
+        assert "network-scripts/ifcfg-xapi8 could not be replaced: " in last
+        assert last.count("could not be brought up") == 1
+        assert addresses(sandbox, "xapi7") == ["198.51.100.10/24"]
+        assert is_reachable(sandbox)
+
+
+@DISKS
 def test_what_fails_is_taken_back_without_a_journal_too(disk: Disk) -> None:
     """The run itself knows what it has begun."""
     with Sandbox(spec_for(records(static("192.0.2.10")), segments=SEGMENTS)) as sandbox:
@@ -175,10 +203,10 @@ def test_what_a_run_before_the_boot_left_stays_on_a_disk_that_cannot_be_written(
         journal.begin(FileStep(path="/etc/left", text="half done", undo=(undo,)))
         journal.close()
 
-        boot_on(read_only_disk, sandbox)
+        boot_on(read_only_disk, sandbox, earlier=True)
 
         assert sandbox.run(["cat", str(state / NAME)]).stdout
-        refuse(sandbox, "--force", "xapi7", "down")
+        assert reconfigure(sandbox, "--force", "xapi7", "down").returncode == 1
         assert addresses(sandbox, "xapi7") == ["198.51.100.10/24"]
         for folder in FOLDERS:
             sandbox.run(["mount", "-o", "remount,rw", str(sandbox.root / folder)])
