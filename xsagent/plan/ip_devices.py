@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from xsagent.plan.elsewhere import bring_back_displaced
 from xsagent.plan.ifcfg import diff_ifcfg_device, missing_leases, move_ifcfg_client, remove_ifcfg_device
 from xsagent.plan.ip import diff_ip_device, remove_ip_device, stop_clients
 from xsagent.plan.order import Phases
-from xsagent.plan.remade import without_devices
-from xsagent.plan.steps import IfupStep, ResolverStep, Step
+from xsagent.plan.remade import running_clients, without_devices
+from xsagent.plan.steps import IfupStep, ResolverStep, StartDhcpStep, Step, StopDhcpStep
 from xsagent.topology.values import IpDevice, ObjectKind, Resolver, Topology
 
 
@@ -44,6 +46,7 @@ def diff_ip_devices(desired: Topology, observed: Topology, lost: frozenset[str],
             phases.addresses += diff_ip_device(device, bare.ip_devices.get(name))
     phases.retire = [bring_back_displaced(step, observed.ip_devices) for step in phases.retire]
     phases.addresses = [bring_back_displaced(step, bare.ip_devices) for step in phases.addresses]
+    phases.addresses = [_bring_back_resolver(step, observed) for step in phases.addresses]
     phases.addresses += _diff_resolver(desired.resolver, observed.resolver)
     return tuple(warnings)
 
@@ -63,6 +66,20 @@ def _retire_ip_device(device: IpDevice, lost: frozenset[str]) -> tuple[Step, ...
     if device.device in lost:
         return stop_clients(device, "its device goes")
     return remove_ip_device(device, "no longer wanted")
+
+
+def _bring_back_resolver(step: Step, observed: Topology) -> Step:
+    """The step; the undo of a client's first start also puts back the name servers whose place its lease takes.
+
+    The search domains as well, where no client runs that may have brought them.
+    """
+    if not isinstance(step, StartDhcpStep) or not any(isinstance(undo, StopDhcpStep) for undo in step.undo):
+        return step
+    if observed.resolver is None or not observed.resolver.servers:
+        return step
+    by_lease = any(client for device in observed.ip_devices.values() for client in running_clients(device))
+    before = replace(observed.resolver, search=()) if by_lease else observed.resolver
+    return replace(step, undo=(*step.undo, ResolverStep(resolver=before)))
 
 
 def _diff_resolver(wanted: Resolver | None, present: Resolver | None) -> list[Step]:
