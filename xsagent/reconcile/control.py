@@ -145,7 +145,9 @@ class _Change:
             cause = deadman.verify(None, lambda: present)
             done = done if cause is None else Failed(begun=done.begun, cause=cause)
         ended = done if isinstance(done, Executed) else self._roll_back(done, journal, deadman)
-        if not isinstance(ended, Stuck):
+        if isinstance(ended, Stuck):
+            deadman.stuck = True
+        else:
             journal.commit()
         journal.close()
         return ended

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import pytest
+from deadman_host import guardians, wait_until
 from host_state import configuration
 from plugin_host import CACERT, CONTROLLER, NO_CHANGE, PACKAGE, TARGET, PluginHost, mess
 
@@ -151,6 +152,27 @@ def test_safety_flows_that_were_there_come_back_with_what_is_taken_back(host: Pl
 
     assert host.answer("emergency_reset")["Status"] == "Failure"
 
+    assert host.vsctl("get-controller", "xenbr0") == "tcp:127.0.0.1:6653"
+    assert safety_flows(host) == before
+    assert ping(host)
+
+
+def test_what_the_plugin_could_not_take_back_the_guardian_tries_again(host: PluginHost) -> None:
+    """The switch refuses flows on the way back too: exit at once, and the guardian goes on until they are there."""
+    host.set_network("xenbr0", **SECURE)
+    host.update()
+    before = safety_flows(host)
+    host.vsctl("set-controller", "xenbr0", "tcp:127.0.0.1:6653")
+    host.sandbox.run(["ovs-ofctl", "add-flows", "xenbr0", "-"], input_text="\n".join(before))
+    accepted = host.path("accepted")
+    refuse = f'case "$*" in *add-flows*) [ -e {accepted} ] || exit 1;; esac\n'
+    replace_ofctl(host, refuse + 'exec /usr/bin/ovs-ofctl "$@"\n')
+
+    assert host.answer("emergency_reset")["Status"] == "Failure"
+    assert safety_flows(host) == []
+    accepted.touch()
+
+    wait_until(lambda: not guardians(host.sandbox), "the guardian gave up or never ended")
     assert host.vsctl("get-controller", "xenbr0") == "tcp:127.0.0.1:6653"
     assert safety_flows(host) == before
     assert ping(host)
