@@ -18,6 +18,7 @@ from xsagent.topology.values import (
     DhcpClient,
     Interface,
     IpDevice,
+    Json,
     Link,
     ObjectKey,
     ObjectKind,
@@ -173,3 +174,18 @@ def test_the_last_nic_of_the_bridge_that_management_is_on_is_not_taken_down() ->
 
     with pytest.raises(InUseError, match="management is on xenbr9, which would lose eth0"):
         build_plan(Desired(topology=nic, management_device="xenbr9"), observed, PlanOptions())
+
+
+def test_what_others_set_on_a_bridge_that_a_vlan_bridge_replaces_is_named() -> None:
+    """On the carrier's bridge a mirror would show other VLANs; the ports move all the same."""
+    mirror: Json = {"table": "Mirror", "uuid": "m1", "row": {"name": "admin"}}
+    real = Bridge(name="xapi5", ports={"xapi5": internal_port("xapi5")}, extra={"mirrors": mirror})
+    carrier = Bridge(name="xenbr0", ports={"xenbr0": internal_port("xenbr0")})
+    desired = Desired(
+        topology=Topology(bridges={"xenbr0": Bridge(name="xenbr0", ports={"xapi5": internal_port("xapi5", 5)})}),
+        ownership=Ownership(bridges=frozenset({"xapi5", "xenbr0"})),
+    )
+
+    plan = build_plan(desired, Topology(bridges={"xapi5": real, "xenbr0": carrier}), PlanOptions())
+
+    assert plan.warnings == ("bridge xapi5 goes, and what others set on it with it: mirror admin",)
