@@ -79,13 +79,17 @@ def prepare_netdevs(preps: Sequence[tuple[NetdevPrep, bool]]) -> dict[str, Xsage
 
 
 def set_netdevs_up(devices: Sequence[str], *, up: bool = True) -> dict[str, XsagentError]:
-    """Set IFF_UP, or clear it. Errors as `prepare_netdevs`; a netdev that is to go down may be gone."""
+    """Set IFF_UP, or clear it. Errors as `prepare_netdevs`; a netdev that is to go down may be gone.
+
+    One that comes up is made quiet once more: while the switch takes a port over it writes flags back that it read
+    before (Open vSwitch, netdev_turn_flags_on), so that those of `prepare_netdevs` may be lost.
+    """
     indexes, absent = _find(devices)
-    flags, what = (_UP, "up") if up else (0, "down")
+    flags, change, what = (_UP | _NOARP, _UP | _NOARP | _MULTICAST, "up") if up else (0, _UP, "down")
     with _Rtnetlink() as kernel:
         refused = kernel.send(
             [
-                _Request(device, _RTM_NEWLINK, _link(index, b"", flags=flags, change=_UP), what)
+                _Request(device, _RTM_NEWLINK, _link(index, b"", flags=flags, change=change), what)
                 for device, index in indexes.items()
             ]
         )

@@ -231,7 +231,9 @@ class _Attach:
 
     def _is_netdev_right(self) -> bool:
         link = self._link
-        return link is not None and (link.mac, link.mtu) == (self.vif.bridge_mac, self._mtu())
+        if link is None or link.quiet is False:
+            return False
+        return (link.mac, link.mtu) == (self.vif.bridge_mac, self._mtu())
 
     def _mtu(self) -> int:
         """The MTU that the toolstack names, else that of the cached network, else 1500 (features.md section 8)."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from xsagent.topology.values import Link
 
-_IFF_UP: Final = 0x1
+_IFF_UP, _IFF_NOARP, _IFF_MULTICAST = 0x1, 0x80, 0x1000
 _LONGEST: Final = 4096
 """Bytes of an attribute: a page (sysfs)."""
 
@@ -32,12 +32,14 @@ def read_netdevs(sysfs: Path, names: Iterable[str]) -> dict[str, Link]:
 def _read_netdev(directory: str, name: str) -> Link | None:
     """The netdev; None when it is not there, or goes while it is being read."""
     try:
+        flags = int(_value(f"{directory}/flags"), 16)
         return Link(
             name=name,
             ifindex=int(_value(f"{directory}/ifindex")),
             mac=_value(f"{directory}/address").lower(),
             mtu=int(_value(f"{directory}/mtu")),
-            up=bool(int(_value(f"{directory}/flags"), 16) & _IFF_UP),
+            up=bool(flags & _IFF_UP),
+            quiet=flags & (_IFF_NOARP | _IFF_MULTICAST) == _IFF_NOARP,
         )
     except (OSError, ValueError):
         return None

@@ -133,6 +133,7 @@ class Link:
         mtu: bytes.
         mtu_is_least: desired only: a NIC that is wider stays so.
         up: IFF_UP, never carrier.
+        quiet: observed of guests' devices alone: IFF_NOARP without IFF_MULTICAST; None where it was not asked.
         carrier: observed only; None when the kernel does not say (link down).
         kind: IFLA_INFO_KIND (``veth``, ``bond``, ``vlan``, ``openvswitch`` ...); empty for a plain NIC.
         physical: has a device behind it in sysfs, or is a NIC of the sandbox (observed only).
@@ -152,6 +153,7 @@ class Link:
     mtu: int | Keep = KEEP
     mtu_is_least: bool = False
     up: bool | Keep = KEEP
+    quiet: bool | None = None
     carrier: bool | None = None
     kind: str | Keep = KEEP
     physical: bool = False

@@ -64,6 +64,19 @@ def test_a_second_event_writes_nothing_and_bounces_nothing(dom0: Dom0) -> None:
     assert sent(dom0) == own_frames().keys()
 
 
+def test_a_netdev_that_is_not_quiet_any_more_is_silenced_without_bouncing(dom0: Dom0) -> None:
+    """Open vSwitch writes back flags that it read before ours, and an admin may switch ARP on: the next look mends it."""
+    dom0.vif("vif", "1", "0", "online")
+    before = (dom0.configuration(), dom0.bounces())
+    dom0.sandbox.run(["ip", "link", "set", "vif1.0", "arp", "on", "multicast", "on"])
+
+    dom0.resync()
+
+    flags = set(dom0.link()["flags"])
+    assert ("UP" in flags, "NOARP" in flags, "MULTICAST" in flags) == (True, True, False)
+    assert (dom0.configuration(), dom0.bounces()) == before
+
+
 def test_a_missing_bridge_fails_the_start_and_is_named_then_forgotten(dom0: Dom0) -> None:
     """No port, no `connected`; hotplug-error and stderr name the bridge; with the bridge there all is well."""
     dom0.write("bridge", "xapi7")

@@ -85,6 +85,14 @@ def test_a_wrong_mtu_is_set_without_taking_the_port_away() -> None:
     assert decision.prep.mtu == 9000
 
 
+def test_a_netdev_with_arp_is_silenced_without_taking_the_port_away() -> None:
+    """What comes up is made quiet; one of which nobody said whether it is counts as quiet."""
+    noisy, quiet = (decide(ONLINE, VIF, switch(port(), links=(replace(LINK, quiet=one),))) for one in (False, True))
+
+    assert (noisy.operations, noisy.in_place, noisy.prep is not None) == ((), True, True)
+    assert quiet.prep is None
+
+
 def test_without_a_word_of_the_toolstack_the_networks_mtu_counts() -> None:
     """Of its record, by our own state; 1500 where that knows none either. It is said (features.md section 8)."""
     unknown = replace(VIF, mtu=None)
