@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from xsagent.apply.packet_socket import require_device
 from xsagent.errors import DeviceAbsentError, NetlinkError, XsagentError
 from xsagent.hotplug.decision import NetdevPrep
 from xsagent.observed.rtnetlink import Message, attribute, dump, open_rtnetlink
@@ -60,52 +59,41 @@ def prepare_netdevs(preps: Sequence[tuple[NetdevPrep, bool]]) -> dict[str, Xsage
         preps: with whether the link may bounce.
 
     Errors that are returned:
-        DeviceAbsentError: there is no such netdev.
+        DeviceAbsentError: the netdev that was looked at is gone; one that came in its place was left alone.
         NetlinkError: the kernel refused MAC or MTU; the rest was done.
 
     Raises:
         NetlinkError: the kernel does not answer.
     """
-    indexes, wrong = _find([prep.device for prep, _ in preps])
-    there = [(prep, bounce, indexes[prep.device]) for prep, bounce in preps if prep.device in indexes]
-    bounced = {index: prep.device for prep, bounce, index in there if bounce}
+    wrong: dict[str, XsagentError] = {}
+    bounced = {prep.ifindex: prep.device for prep, bounce in preps if bounce}
     with _Rtnetlink() as kernel:
         if bounced:
-            refused = kernel.send([request for index, device in bounced.items() for request in _quiet(device, index)])
-            kernel.send(list(_flush(kernel, bounced)))
-            wrong = refused | wrong
-        refused = kernel.send([request for prep, _, index in there for request in _identity(prep, index)])
+            wrong = kernel.send([request for index, device in bounced.items() for request in _quiet(device, index)])
+            there = {index: device for index, device in bounced.items() if device not in wrong}
+            kernel.send(list(_flush(kernel, there)) if there else [])
+        refused = kernel.send([request for prep, _ in preps for request in _identity(prep)])
     return refused | wrong
 
 
-def set_netdevs_up(devices: Sequence[str], *, up: bool = True) -> dict[str, XsagentError]:
+def set_netdevs_up(devices: Mapping[str, int], *, up: bool = True) -> dict[str, XsagentError]:
     """Set IFF_UP, or clear it. Errors as `prepare_netdevs`; a netdev that is to go down may be gone.
 
     One that comes up is made quiet once more: while the switch takes a port over it writes flags back that it read
     before (Open vSwitch, netdev_turn_flags_on), so that those of `prepare_netdevs` may be lost.
+
+    Args:
+        devices: the ifindex of each.
     """
-    indexes, absent = _find(devices)
     flags, change, what = (_UP | _NOARP, _UP | _NOARP | _MULTICAST, "up") if up else (0, _UP, "down")
     with _Rtnetlink() as kernel:
         refused = kernel.send(
             [
                 _Request(device, _RTM_NEWLINK, _link(index, b"", flags=flags, change=change), what)
-                for device, index in indexes.items()
+                for device, index in devices.items()
             ]
         )
-    return refused | (absent if up else {})
-
-
-def _find(devices: Sequence[str]) -> tuple[dict[str, int], dict[str, XsagentError]]:
-    """The ifindex of each device, and what is wrong with those that have none."""
-    indexes: dict[str, int] = {}
-    absent: dict[str, XsagentError] = {}
-    for device in devices:
-        try:
-            indexes[device] = require_device(device)
-        except DeviceAbsentError as error:
-            absent[device] = error
-    return indexes, absent
+    return {device: error for device, error in refused.items() if up or not isinstance(error, DeviceAbsentError)}
 
 
 def _quiet(device: str, index: int) -> Iterator[_Request]:
@@ -117,11 +105,11 @@ def _quiet(device: str, index: int) -> Iterator[_Request]:
     yield _Request(device, _RTM_NEWLINK, _link(index, family), "addrgenmode none", optional=True)
 
 
-def _identity(prep: NetdevPrep, index: int) -> Iterator[_Request]:
+def _identity(prep: NetdevPrep) -> Iterator[_Request]:
     mac = attribute(_IFLA_ADDRESS, bytes.fromhex(prep.mac.replace(":", "")))
     mtu = attribute(_IFLA_MTU, struct.pack("=I", prep.mtu))
-    yield _Request(prep.device, _RTM_NEWLINK, _link(index, mac), f"MAC {prep.mac}")
-    yield _Request(prep.device, _RTM_NEWLINK, _link(index, mtu), f"MTU {prep.mtu}")
+    yield _Request(prep.device, _RTM_NEWLINK, _link(prep.ifindex, mac), f"MAC {prep.mac}")
+    yield _Request(prep.device, _RTM_NEWLINK, _link(prep.ifindex, mtu), f"MTU {prep.mtu}")
 
 
 def _link(index: int, attributes: bytes, *, flags: int = 0, change: int = 0) -> bytes:
@@ -198,7 +186,7 @@ class _Rtnetlink:
 
 def _refusal(request: _Request, code: int) -> XsagentError:
     if code == errno.ENODEV:
-        return DeviceAbsentError(f"network device {request.device} vanished while it was being prepared")
+        return DeviceAbsentError(f"network device {request.device} vanished while it was being attached")
     return NetlinkError(f"the kernel refused {request.what} for {request.device}: {os.strerror(code)}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,7 +16,7 @@ from xsagent.apply.learned import forget_learned
 from xsagent.apply.netdev import prepare_netdevs, set_netdevs_up
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.errors import HotplugPendingError, InputError, VerifyError, XsagentError
-from xsagent.hotplug.decide import Observed, decide, rely_on_pair
+from xsagent.hotplug.decide import Observed, decide, is_made_anew, rely_on_pair
 from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.event import Action, Event, Want
 from xsagent.hotplug.lock import is_leaving, lock_attached, prune_flows, unlock_leaving
@@ -115,6 +116,7 @@ class Attempt:
                 the devices are tried one by one.
         """
         for_all(self._open(), self._observe_and_decide)
+        self._take_out([work for work in self._decided(Verdict.ATTACH) if is_made_anew(work.link, work.before)])
         if not all(map(_is_quiet, self._decided())):
             for_all(self._decided(), self._require_switch)
         leaving = [work for work in self._decided() if work.has(Verdict.DETACH) or is_leaving(work)]
@@ -225,9 +227,19 @@ class Attempt:
             self._peers.switch.wait(SWITCH_ANSWER_S)
             self._switch_lives = True
 
+    def _take_out(self, works: list[Work]) -> None:
+        """Take out ports whose netdevs were made anew, with their flows, and decide again: they go in as new ones."""
+        if not works:
+            return
+        leaving = [replace(work, event=replace(work.event, action=Action.REMOVE)) for work in works]
+        Attempt(self._peers, leaving).change()
+        for work, left in zip(works, leaving, strict=True):
+            work.error = left.error
+        for_all([work for work in works if work.error is None], self._observe_and_decide)
+
     def _quiet(self, works: list[Work]) -> None:
         """Silence ports that leave their bridge, so that no frame passes once their flows are gone."""
-        _note(works, set_netdevs_up([work.event.device for work in works], up=False))
+        _note(works, set_netdevs_up({work.event.device: work.link.ifindex for work in works if work.link}, up=False))
 
     def _prepare(self, works: list[Work]) -> None:
         decisions = [work.known for work in works]
@@ -307,7 +319,8 @@ class Attempt:
             if work.known.prep is not None or work.link is None or not work.link.up
         }
         if down:
-            _note(works, set_netdevs_up(list(down)))
+            indexes = {device: work.link.ifindex for device, work in down.items() if work.link}
+            _note(works, set_netdevs_up(indexes))
             links = read_netdevs(self._peers.paths.sys, down)
             for device, work in down.items():
                 work.link = links.get(device)

@@ -84,6 +84,14 @@ def rely_on_pair(decision: Decision, observed: Observed) -> Decision:
     return replace(decision, relied=(*decision.relied, *pair))
 
 
+def is_made_anew(link: Link | None, port: PlacedPort | None) -> bool:
+    """Whether the netdev is another than the one for which the port was put in: down, and nobody made it quiet.
+
+    We, and the legacy scripts, silence each before it comes up, and it stays so (DECISIONS.md 58).
+    """
+    return port is not None and link is not None and not link.up and link.quiet is False
+
+
 def _observed_kinds(event: Event, observed: Observed) -> frozenset[DeviceType]:
     return frozenset(
         kind
@@ -242,7 +250,8 @@ class _Attach:
     def _prep(self) -> NetdevPrep:
         if self.vif.mtu is None:
             self._warnings.append(f"the toolstack names no MTU for {self.event.device}; it gets {self._mtu()}")
-        return NetdevPrep(device=self.event.device, mac=self.vif.bridge_mac, mtu=self._mtu())
+        ifindex = self._link.ifindex if self._link else 0
+        return NetdevPrep(device=self.event.device, ifindex=ifindex, mac=self.vif.bridge_mac, mtu=self._mtu())
 
     def _build_port(self, place: Place) -> Port:
         name = self.event.device

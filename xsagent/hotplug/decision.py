@@ -37,11 +37,13 @@ class NetdevPrep:
     """How the netdev must be before its port goes in: down, no ARP, no multicast, no addresses, no IPv6 identifier.
 
     Attributes:
+        ifindex: of the one that was looked at; another that came in its place is for the next look.
         mac: of the dom0 end.
         mtu: bytes.
     """
 
     device: str
+    ifindex: int
     mac: str
     mtu: int
 

@@ -45,6 +45,20 @@ def test_a_driver_that_plugs_its_device_again_is_not_taken_for_gone(served: Serv
     assert served.ports() == {"vif7.0"}
 
 
+def test_a_netdev_made_anew_while_the_daemon_was_dead_carries_the_guest_again(served: ServedDom0) -> None:
+    """Its port was not removed, and the switch goes by the name: the first look puts it in again, locked."""
+    served.plug(LOCKED)
+    ping = ["ip", "netns", "exec", LOCKED.guest, "ping", "-c", "1", "-W", "1", served.sandbox.gateway_address]
+    served.end("KILL")
+    served.sandbox.xenopsd.remove_devices(LOCKED)
+    served.sandbox.xenopsd.add_devices(LOCKED)
+
+    served.start()
+
+    wait_for(lambda: served.sandbox.run(ping, check=False).returncode == 0, 30, lambda: served.log[-3000:])
+    assert (served.ports(), served.flows()) == ({"vif7.0"}, FLOWS)
+
+
 @pytest.mark.parametrize(("online", "ports"), [("1", {"vif7.0"}), ("0", set[str]())])
 def test_a_bridge_made_anew_while_a_driver_closes_has_its_port_again(
     served: ServedDom0, online: str, ports: set[str]

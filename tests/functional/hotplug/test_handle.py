@@ -65,7 +65,7 @@ def test_a_second_event_writes_nothing_and_bounces_nothing(dom0: Dom0) -> None:
 
 
 def test_a_netdev_that_is_not_quiet_any_more_is_silenced_without_bouncing(dom0: Dom0) -> None:
-    """Open vSwitch writes back flags that it read before ours, and an admin may switch ARP on: the next look mends it."""
+    """Open vSwitch may write back flags that it read before ours, and admins switch ARP on: the next look mends it."""
     dom0.vif("vif", "1", "0", "online")
     before = (dom0.configuration(), dom0.bounces())
     dom0.sandbox.run(["ip", "link", "set", "vif1.0", "arp", "on", "multicast", "on"])

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from xsagent.hotplug.decide import Observed, decide, rely_on_pair
+from xsagent.hotplug.decide import Observed, decide, is_made_anew, rely_on_pair
 from xsagent.hotplug.decision import Verdict
 from xsagent.hotplug.event import Action, Event
-from xsagent.hotplug.places import Place
+from xsagent.hotplug.places import Place, PlacedPort
 from xsagent.model.vif import DeviceType, Layout, Locking, LockingMode, Vif, VifId
 from xsagent.plan.steps import AddPort, DeletePort, MovePort, SetColumns, SetKeys
 from xsagent.sources.vif import build_paths
@@ -91,6 +91,17 @@ def test_a_netdev_with_arp_is_silenced_without_taking_the_port_away() -> None:
 
     assert (noisy.operations, noisy.in_place, noisy.prep is not None) == ((), True, True)
     assert quiet.prep is None
+
+
+def test_a_netdev_that_was_never_made_quiet_is_another_than_its_ports() -> None:
+    """Down and noisy: nobody prepared it. One that is up works, and one without a port is new anyway."""
+    placed = PlacedPort(Place("xenbr0", "xenbr0"), port())
+    fresh = replace(LINK, up=False, quiet=False)
+
+    assert is_made_anew(fresh, placed)
+    others = (replace(LINK, quiet=False), replace(fresh, quiet=True), replace(fresh, quiet=None), None)
+    assert [is_made_anew(link, placed) for link in others] == [False] * 4
+    assert not is_made_anew(fresh, None)
 
 
 def test_without_a_word_of_the_toolstack_the_networks_mtu_counts() -> None:
