@@ -143,7 +143,7 @@ class _Reader:
     def _lasting_uuid(self) -> str | None:
         """The uuid that the VM has outside a migration; None when there is none under way."""
         named = {"origin-uuid": self._keys.origin_uuid, "final-uuid": self._keys.final_uuid}
-        return next((_parse(key, raw, parse_uuid) for key, raw in named.items() if raw is not None), None)
+        return next((_parse(key, raw, parse_uuid) for key, raw in named.items() if raw), None)
 
     def _value(self, key: str, parse: Callable[[str], _T]) -> _T | None:
         """A private key, parsed; None when it is absent."""

@@ -119,10 +119,12 @@ def _items(value: Json) -> list[Json]:
 
 
 def _parse_backend(value: Json) -> tuple[str | None, bool]:
-    """Bridge and whether a virtual function carries it, of ``["Local", BRIDGE]`` and its like."""
+    """Bridge, and whether a virtual function carries it; neither of a backend in another domain (wire.md section 3)."""
     items = _items(value)
     kind = _text(items[0]).lower() if items else ""
-    if len(items) != _TAGGED or kind not in {"local", "remote", "sriov"}:
+    if kind == "remote":
+        return None, False
+    if len(items) != _TAGGED or kind not in {"local", "sriov"}:
         raise InputError(f"{shown(repr(value))} is not a backend")
     return (parse_device_name(_text(items[1])) if kind == "local" else None), kind == "sriov"
 

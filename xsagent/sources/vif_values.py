@@ -22,6 +22,8 @@ _MAX_VALUE: Final = 4096
 _MIN_MTU, _MAX_MTU = 68, 65535
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
 _LIST_SEPARATORS: Final = re.compile(r"[,; ]+")
+_TRUNKS_SEPARATORS: Final = re.compile(r"[, ]+")
+"""Those of ovs-vsctl(8), which the peers give the text."""
 _TRUE, _FALSE = frozenset({"on", "true"}), frozenset({"off", "false"})
 
 
@@ -62,12 +64,12 @@ def parse_switch(text: str) -> bool | None:
 
 
 def parse_trunks(text: str) -> tuple[int, ...]:
-    """VLAN ids separated by commas, blanks or semicolons, sorted, each once; empty text gives none.
+    """VLAN ids separated by commas or blanks, sorted, each once; empty text gives none.
 
     Raises:
         InputError: one of them is no VLAN id.
     """
-    return check_trunks(parse_integer(item, 0, MAX_VLAN_TAG) for item in _LIST_SEPARATORS.split(text) if item)
+    return check_trunks(parse_integer(item, 0, MAX_VLAN_TAG) for item in _TRUNKS_SEPARATORS.split(text) if item)
 
 
 def check_trunks(tags: Iterable[int]) -> tuple[int, ...]:

@@ -100,7 +100,8 @@ def test_the_backends_bridge_wins() -> None:
 
 
 def test_the_uuid_after_migration_names_the_vm() -> None:
-    """`final-uuid` goes to xs-vm-uuid."""
+    """`final-uuid` goes to xs-vm-uuid; an empty one names none."""
+    assert parse_vif(replace(KEYS, final_uuid=b"")).vm_uuid == parse_vif(KEYS).vm_uuid
     assert parse_vif(replace(KEYS, final_uuid=OTHER.encode())).vm_uuid == OTHER
 
 
@@ -191,7 +192,8 @@ def test_a_locked_vif_needs_a_mac() -> None:
         ("MTU", b"67"),
         ("MTU", b"65536"),
         ("trunks", b"10,4095"),
-        ("trunks", b"10;ten"),
+        ("trunks", b"10,ten"),
+        ("trunks", b"10;20"),
         ("vif_uuid", b"../../x"),
         ("vif_uuid", VM.encode() + b"\n"),
         ("network_uuid", b"x" * 10240),
@@ -232,8 +234,10 @@ def test_backends_of_other_kinds() -> None:
     """Another domain's backend is no bridge; a virtual function needs no hotplug work (wire.md section 3)."""
     bare = replace(KEYS, private={})
 
-    remote = parse_vif(replace(bare, file=b'{"backend": ["Remote", "3"]}'))
+    remote, of_more_words = (
+        parse_vif(replace(bare, file=b'{"backend": ["Remote", %s]}' % words)) for words in (b'"3"', b'"3", "xenbr0"')
+    )
     function = parse_vif(replace(bare, file=b'{"backend": ["Sriov", {"domain": 0, "bus": 1, "dev": 0, "fn": 2}]}'))
 
-    assert (remote.bridge, remote.offloaded) == ("", False)
+    assert {(one.bridge, one.offloaded) for one in (remote, of_more_words)} == {("", False)}
     assert function.offloaded
