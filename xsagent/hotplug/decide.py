@@ -87,7 +87,7 @@ def rely_on_pair(decision: Decision, observed: Observed) -> Decision:
 def is_made_anew(link: Link | None, port: PlacedPort | None) -> bool:
     """Whether the netdev is another than the one for which the port was put in: down, and nobody made it quiet.
 
-    We, and the legacy scripts, silence each before it comes up, and it stays so (DECISIONS.md 58).
+    We, and the legacy scripts, silence each before it comes up, and it stays so (DECISIONS.md 59).
     """
     return port is not None and link is not None and not link.up and link.quiet is False
 
