@@ -22,8 +22,6 @@ from xsagent.errors import CommandError
 from xsagent.topology.values import Json
 
 PROGRAM: Final = "xsagentd"
-_SOCKET_MODE: Final = 0o750
-"""As Open vSwitch's own sockets beside it have."""
 
 
 class ControlSocket:
@@ -62,7 +60,6 @@ class ControlSocket:
         if error:
             raise CommandError(f"{self._socket} cannot be made: {os.strerror(error)}")
         try:
-            self._socket.chmod(_SOCKET_MODE)
             pid_file = hold_pid_file(self._pid_file)
             self._listening = True
             try:
