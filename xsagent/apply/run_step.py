@@ -17,7 +17,7 @@ from xsagent.apply.multicast import query_groups
 from xsagent.apply.ovsdb import apply_ovsdb
 from xsagent.apply.released_members import release_members
 from xsagent.apply.resolver import apply_resolver
-from xsagent.apply.safety_flows import replace_safety_flows
+from xsagent.apply.safety_flows import forget_safety_flows, replace_safety_flows
 from xsagent.apply.virtual_functions import apply_virtual_functions
 from xsagent.config import Paths, Settings
 from xsagent.errors import ConflictError, NetlinkError, UnlockedError
@@ -28,6 +28,7 @@ from xsagent.plan.steps import (
     AddressStep,
     AnnounceStep,
     CreateVlanLinkStep,
+    DeleteBridge,
     DeleteLinkStep,
     FeaturesStep,
     FileStep,
@@ -117,6 +118,7 @@ class StepRunner:
             # it may have been taken over in part; what cannot be put back now is left to the way back
             self._put_right(step, taken)
             raise
+        forget_safety_flows(self.paths, (item.name for item in step.operations if isinstance(item, DeleteBridge)))
         problem = self._put_right(step, taken)
         if problem is not None:
             raise UnlockedError(problem)

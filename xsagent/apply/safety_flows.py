@@ -8,7 +8,7 @@ controller. So what was wanted last is kept below /run, for whoever starts the s
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ from xsagent.log import get_logger
 from xsagent.observed.flows import read_flow_lines
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
-from xsagent.observed.secure_bridges import read_unattended
+from xsagent.observed.secure_bridges import kept_flows_path, read_kept_flows, read_unattended
 from xsagent.ofctl import lacks_bundles, run_ofctl
 from xsagent.plan.secure_bridge import lines_that_work
 from xsagent.plan.steps import SafetyFlowsStep
@@ -44,6 +44,12 @@ def replace_safety_flows(paths: Paths, step: SafetyFlowsStep) -> None:
         _install(paths.ovs_rundir, step.bridge, step.lines)
 
 
+def forget_safety_flows(paths: Paths, bridges: Iterable[str]) -> None:
+    """Keep no flows for bridges that were taken away: one of the same name that comes later is another one."""
+    for bridge in bridges:
+        _keep(paths, SafetyFlowsStep(bridge=bridge, lines=()))
+
+
 def put_back_safety_flows(paths: Paths, connection: OvsdbConnection) -> None:
     """Install what was wanted last on secure bridges that have none of it; idempotent.
 
@@ -53,10 +59,10 @@ def put_back_safety_flows(paths: Paths, connection: OvsdbConnection) -> None:
     Raises:
         OvsdbUnavailableError, OvsdbError: the database does not say which bridges there are.
     """
-    kept = {path.name for path in _directory(paths).glob("*")}
+    kept = read_kept_flows(paths)
     if not kept:
         return
-    for name in sorted(kept & read_unattended(connection)):
+    for name in sorted(kept.keys() & read_unattended(connection)):
         try:
             with _alone(paths):
                 _put_back(paths, connection, name)
@@ -69,7 +75,7 @@ def _put_back(paths: Paths, connection: OvsdbConnection, name: str) -> None:
     bridge = read_ovsdb(connection).bridges.get(name)
     if bridge is None or read_flow_lines(paths.ovs_rundir, name, SAFETY_COOKIE):
         return
-    lines = lines_that_work((_directory(paths) / name).read_text(encoding="utf-8").splitlines(), bridge)
+    lines = lines_that_work(read_kept_flows(paths).get(name, ()), bridge)
     if lines:
         _install(paths.ovs_rundir, name, lines)
         _LOG.warning("put_back_safety_flows", bridge=name, flows=len(lines))
@@ -104,7 +110,7 @@ def _match(line: str) -> str:
 
 
 def _keep(paths: Paths, step: SafetyFlowsStep) -> None:
-    path = _directory(paths) / step.bridge
+    path = kept_flows_path(paths, step.bridge)
     try:
         if step.lines:
             write_run_file(path, "".join(f"{line}\n" for line in step.lines))
@@ -112,10 +118,6 @@ def _keep(paths: Paths, step: SafetyFlowsStep) -> None:
             remove_run_file(path)
     except OSError as error:
         _LOG.warning("keep_no_safety_flows", bridge=step.bridge, reason=str(error))
-
-
-def _directory(paths: Paths) -> Path:
-    return paths.run_dir / "safety-flows"
 
 
 @contextlib.contextmanager

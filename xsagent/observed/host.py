@@ -18,6 +18,7 @@ from xsagent.observed.netlink import KernelDump, dump_kernel, read_holders
 from xsagent.observed.ovsdb import read_ovsdb
 from xsagent.observed.ovsdb_connection import OvsdbConnection
 from xsagent.observed.resolver import read_resolver
+from xsagent.observed.secure_bridges import read_kept_flows
 from xsagent.observed.virtual_functions import are_spare, read_virtual_functions
 from xsagent.topology.concern import SwitchConcern, devices_of
 from xsagent.topology.values import SAFETY_COOKIE, SECURE, Bridge, IpAddress, IpNetwork, Link, Topology
@@ -99,7 +100,7 @@ def _with_holders(interest: Interest) -> Interest:
 
 
 def _with_flows(paths: Paths, bridges: Mapping[str, Bridge], interest: Interest) -> Mapping[str, Bridge]:
-    """The bridges, secure ones with their safety flows where these are asked for."""
+    """The bridges, secure ones with their safety flows and what is kept of them, where these are asked for."""
     names = interest.switch.names if interest.switch is not None else bridges.keys()
     asked = {
         name
@@ -110,8 +111,13 @@ def _with_flows(paths: Paths, bridges: Mapping[str, Bridge], interest: Interest)
         return bridges
     from xsagent.observed.flows import read_flow_lines  # noqa: PLC0415 - few hosts have a secure bridge
 
+    kept = read_kept_flows(paths)
     return {
-        name: replace(bridge, safety_flows=read_flow_lines(paths.ovs_rundir, name, SAFETY_COOKIE))
+        name: replace(
+            bridge,
+            safety_flows=read_flow_lines(paths.ovs_rundir, name, SAFETY_COOKIE),
+            kept_flows=kept.get(name, ()),
+        )
         if name in asked
         else bridge
         for name, bridge in bridges.items()

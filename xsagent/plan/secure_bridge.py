@@ -103,7 +103,7 @@ def safety_steps(desired: Desired, observed: Topology, after: Mapping[str, Bridg
 
     Args:
         desired: names management's path.
-        observed: its bridges have the flows that are there.
+        observed: its bridges have the flows that are there, and those that are kept for when the switch forgot them.
         after: the bridges that the transaction leads to.
     """
     path = desired.management
@@ -119,9 +119,14 @@ def safety_steps(desired: Desired, observed: Topology, after: Mapping[str, Bridg
         flows = [*_kept(lines or (), bridge, desired, observed), *_brought_along(bridge, path, desired, observed)]
         if path is not None and own is not None:
             flows = [*own.lines, *(line for line in flows if _device_of(line, name) != path.device)]
-        if bridge.fail_mode != SECURE or not (flows or lines):
-            continue
-        if present != bridge or _parts(flows) != _parts(lines or ()):
+        if flows or lines:
+            differ = present != bridge or _parts(flows) != _parts(lines or ())
+        else:
+            # where the switch forgot them what is kept comes back by itself; here goes what is not wanted any more
+            kept = present.kept_flows if present is not None else ()
+            flows = _kept(kept, bridge, desired, observed)
+            differ = _parts(flows) != _parts(kept)
+        if differ and bridge.fail_mode == SECURE:
             steps.append(
                 SafetyFlowsStep(
                     bridge=name,
@@ -138,16 +143,22 @@ def restore_safety_flows(
 ) -> list[SafetyFlowsStep]:
     """What brings back the flows that were there, once the bridges are as they were; the undo of transaction and steps.
 
+    Of a bridge whose flows the switch forgot that is what is kept of them.
+
     Args:
         observed, after: the bridges before and after the transaction.
         steps: of `safety_steps`.
     """
     replaced = {step.bridge for step in steps}
-    return [
-        SafetyFlowsStep(bridge=name, lines=tuple(line for line in bridge.safety_flows if not _is_dead(line)))
-        for name, bridge in sorted(observed.items())
-        if bridge.safety_flows is not None and (name in replaced or (bridge.safety_flows and after.get(name) != bridge))
-    ]
+    back: list[SafetyFlowsStep] = []
+    for name, bridge in sorted(observed.items()):
+        lines = bridge.safety_flows or bridge.kept_flows
+        changes = bool(bridge.safety_flows) and after.get(name) != bridge
+        goes = bool(lines) and name not in after
+        if bridge.safety_flows is not None and (name in replaced or changes or goes):
+            alive = tuple(line for line in lines if not _is_dead(line))
+            back.append(SafetyFlowsStep(bridge=name, lines=alive))
+    return back
 
 
 def lines_that_work(lines: Sequence[str], bridge: Bridge) -> tuple[str, ...]:

@@ -107,6 +107,7 @@ class Bridge:
             the ports it speaks about; others' stay.
         controllers: targets of its Controller rows (observed only).
         safety_flows: flows with our safety cookie, as the switch shows them (observed only; None: not read).
+        kept_flows: flows that come back where the switch forgets those (observed only).
         extra: as Interface.extra; rows referred to (Controller, Mirror, NetFlow ...) nested under their column.
     """
 
@@ -120,6 +121,7 @@ class Bridge:
     external_ids: Keys = field(default_factory=dict)
     controllers: tuple[str, ...] = ()
     safety_flows: tuple[str, ...] | None = None
+    kept_flows: tuple[str, ...] = ()
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 

@@ -268,6 +268,30 @@ def test_flows_that_are_not_wanted_any_more_do_not_come_back() -> None:
         assert pool.hears()
 
 
+@pytest.mark.parametrize("bridge_goes", [False, True])
+def test_flows_that_the_switch_forgot_do_not_come_back_once_management_is_elsewhere(*, bridge_goes: bool) -> None:
+    """They would let whatever is on the old wire talk to dom0; nor on a bridge that somebody makes anew."""
+    records, management = secure_records()
+    with managed(records, management) as pool:
+        restart_switch(pool)
+        new = records.classes["PIF"][record_ref("pif eth1")]
+        new.update(static("192.0.2.20"))
+        pool.host.up(new, "--management", "--no-deadman")
+        management["management"], new["management"] = False, True
+        management.update(static(""), ip_configuration_mode="None")
+        if bridge_goes:
+            pool.host.down(management)
+            anew = ("add-br", "xenbr0", "--", "set", "Bridge", "xenbr0", "datapath_type=netdev", "fail_mode=secure")
+            vsctl(pool.host.sandbox, *anew, "--", "add-port", "xenbr0", "eth0")
+        else:
+            pool.host.up(management)
+
+        start_openvswitch(pool)
+
+        assert pool.flows() == set()
+        assert pool.hears("192.0.2.20")
+
+
 def test_a_controller_that_is_connected_has_the_last_word() -> None:
     """It may want no flow there: what it took out stays out."""
     records, management = secure_records()

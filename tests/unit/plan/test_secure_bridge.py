@@ -93,6 +93,23 @@ def test_flows_of_the_former_path_stay_until_its_device_gives_up_its_configurati
         assert planned(giving_up, observed(*TAGGED, *UNTAGGED)) == [TAGGED]
 
 
+def test_of_flows_that_the_switch_forgot_those_stay_kept_that_are_wanted() -> None:
+    """They come back by themselves, where no controller speaks. The others do not, unless this is taken back."""
+    kept = replace(BRIDGE, safety_flows=(), kept_flows=(*UNTAGGED, *TAGGED))
+    present = Topology(bridges={"xenbr0": kept}, links={"eth0": Link(name="eth0")})
+    bare = IpDevice(device="xenbr0", ipv4_mode="none", ipv6_mode="none")
+    giving_up = Desired(topology=Topology(ip_devices={"xenbr0": bare}))
+
+    assert planned(Desired(topology=Topology()), present) == []
+    assert planned(giving_up, present) == [TAGGED]
+    only = Topology(bridges={"xenbr0": replace(kept, kept_flows=UNTAGGED)})
+    steps = safety_steps(giving_up, only, only.bridges)
+    assert [step.lines for step in steps] == [()]
+    assert restore_safety_flows(only.bridges, only.bridges, steps) == [SafetyFlowsStep(bridge="xenbr0", lines=UNTAGGED)]
+    assert restore_safety_flows(only.bridges, {}, []) == [SafetyFlowsStep(bridge="xenbr0", lines=UNTAGGED)]
+    assert restore_safety_flows(only.bridges, only.bridges, []) == []
+
+
 def test_flows_through_a_port_that_is_gone_are_neither_kept_nor_brought_back() -> None:
     """The switch shows it by number, and would refuse the others along with one that names it."""
     dead = "priority=0,in_port=7,dl_dst=00:16:3e:00:00:01 actions=LOCAL"
