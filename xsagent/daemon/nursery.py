@@ -57,6 +57,9 @@ class Nursery:
         self.commands = frozenset(commands)
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         news, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # both processes then pass over what is here, and share its pages for good: a collection writes to all it sees
+        gc.collect()
+        gc.freeze()
         self.pid = os.fork()
         if self.pid == 0:
             ours.close()
@@ -119,9 +122,6 @@ def _run_nursery(requests: socket.socket, news: socket.socket, kit: Kit) -> NoRe
         # who ends the daemon's process group in order ends the daemon, and that ends us
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that the kernel reaps
-    # what is here stays as it is: pages that a collection never writes to stay shared
-    gc.collect()
-    gc.freeze()
     while True:
         try:
             if not _fork_worker(requests, news, kit):
