@@ -52,7 +52,7 @@ def test_a_second_run_changes_nothing(report: Report) -> None:
 
     assert facts["changes"] == NOTHING_CHANGED
     assert facts["stream"]["lost"] == 0
-    assert facts["stream"]["answered"] > 100
+    assert facts["stream"]["answered"] > 10
 
 
 def test_what_was_changed_by_hand_is_mended_by_the_next_run(report: Report) -> None:

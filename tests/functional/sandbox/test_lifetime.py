@@ -149,7 +149,7 @@ def test_keep_sandbox_leaves_it_up_and_says_how_to_enter(
         assert "system-id" in done.stdout
     finally:
         sandbox.close()
-    assert _processes_naming(sandbox.directory.name) == []
+    wait_for(lambda: not _processes_naming(sandbox.directory.name), 10, "processes did not end")
 
 
 ORDINARY_USER_SCRIPT = """
