@@ -141,11 +141,7 @@ def test_a_whole_reset_is_taken_back(host: PluginHost) -> None:
 
 def test_safety_flows_that_were_there_come_back_with_what_is_taken_back(host: PluginHost) -> None:
     """The transaction flushes them on the way there, and again on the way back."""
-    host.set_network("xenbr0", **SECURE)
-    host.update()
-    before = safety_flows(host)
-    host.vsctl("set-controller", "xenbr0", "tcp:127.0.0.1:6653")
-    host.sandbox.run(["ovs-ofctl", "add-flows", "xenbr0", "-"], input_text="\n".join(before))
+    before = put_under_controller(host)
     marker = host.path("refused")
     once = f'case "$*" in *add-flows*) [ -e {marker} ] || {{ touch {marker}; exit 1; }};; esac\n'
     replace_ofctl(host, once + 'exec /usr/bin/ovs-ofctl "$@"\n')
@@ -159,11 +155,7 @@ def test_safety_flows_that_were_there_come_back_with_what_is_taken_back(host: Pl
 
 def test_what_the_plugin_could_not_take_back_the_guardian_tries_again(host: PluginHost) -> None:
     """The switch refuses flows on the way back too: exit at once, and the guardian goes on until they are there."""
-    host.set_network("xenbr0", **SECURE)
-    host.update()
-    before = safety_flows(host)
-    host.vsctl("set-controller", "xenbr0", "tcp:127.0.0.1:6653")
-    host.sandbox.run(["ovs-ofctl", "add-flows", "xenbr0", "-"], input_text="\n".join(before))
+    before = put_under_controller(host)
     accepted = host.path("accepted")
     refuse = f'case "$*" in *add-flows*) [ -e {accepted} ] || exit 1;; esac\n'
     replace_ofctl(host, refuse + 'exec /usr/bin/ovs-ofctl "$@"\n')
@@ -176,6 +168,16 @@ def test_what_the_plugin_could_not_take_back_the_guardian_tries_again(host: Plug
     assert host.vsctl("get-controller", "xenbr0") == "tcp:127.0.0.1:6653"
     assert safety_flows(host) == before
     assert ping(host)
+
+
+def put_under_controller(host: PluginHost) -> list[str]:
+    """Make management's bridge secure, then give it a controller that is away; its safety flows, which stay."""
+    host.set_network("xenbr0", **SECURE)
+    host.update()
+    flows = safety_flows(host)
+    host.vsctl("set-controller", "xenbr0", "tcp:127.0.0.1:6653")
+    host.sandbox.run(["ovs-ofctl", "add-flows", "xenbr0", "-"], input_text="\n".join(flows))
+    return flows
 
 
 def safety_flows(host: PluginHost) -> list[str]:
