@@ -12,7 +12,7 @@ import sys
 import time
 
 from xsagent.apply.run_dir import hold_daemon_lock, remove_run_file
-from xsagent.cli.ask_daemon import HOTPLUG_DEADLINE_S, NoAnswerError, ask
+from xsagent.cli.ask_daemon import NoAnswerError, ask
 from xsagent.cli.begin import begin
 from xsagent.config import Paths, Settings
 from xsagent.daemon.hotplug import HotplugThread
@@ -21,6 +21,8 @@ from xsagent.errors import LockHeldError
 from xsagent.reconcile.queue import State
 
 _LOOK_S = 1.0
+_GRACE_S = 5.0
+"""A daemon that says nothing for so much longer than it waits itself hangs."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = begin("xsagent-resync", paths, os.environ, goes_on=True)
     if _is_daemon_alive(paths):
         try:
-            status, _, errors = ask(str(paths.root), "resync", [], os.environ, begin_s=HOTPLUG_DEADLINE_S)
+            answer_s = settings.hotplug_s + MARGIN_S + _GRACE_S
+            status, _, errors = ask(str(paths.root), "resync", [], os.environ, begin_s=answer_s)
         except NoAnswerError:
             pass  # it hangs, or ended just now
         else:

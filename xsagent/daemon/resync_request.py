@@ -14,8 +14,6 @@ from xsagent.daemon.hotplug import HotplugThread
 from xsagent.daemon.protocol import Answer
 from xsagent.reconcile.queue import State
 
-LONGEST_WAIT_S: Final = 200.0
-"""Less than its client waits (`ask_daemon.HOTPLUG_DEADLINE_S`)."""
 MARGIN_S: Final = 60.0
 """Beyond the time that each device has: for peers that are away, and for many devices."""
 _LOOK_S: Final = 0.02
@@ -28,7 +26,7 @@ async def answer_resync(hotplug: HotplugThread, wait_s: float) -> Answer:
         hotplug: the daemon's.
         wait_s: seconds, at most; what is not done then is said to be not right.
     """
-    end = time.monotonic() + min(wait_s, LONGEST_WAIT_S)
+    end = time.monotonic() + wait_s
     number = hotplug.request_resync("somebody asked for it")
     await _until(lambda: _is_over(hotplug, number), end)
     last = hotplug.last_resync
